@@ -1,0 +1,72 @@
+"""What every command line shares: one place where errors become a message and an exit code."""
+
+import argparse
+import errno
+import os
+import signal
+import sys
+import threading
+from typing import Any, Callable, NoReturn, Optional, Sequence
+
+from ccc_jetson import __version__
+from ccc_jetson.errors import CccError
+
+INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose help keeps the example's line breaks and which knows ``--version``."""
+
+    def __init__(self, prog: str, description: str, example: str) -> None:
+        super(Parser, self).__init__(
+            prog=prog,
+            description=description,
+            epilog="example:\n  " + example.replace("\n", "\n  "),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.add_argument("--version", action="version", version="%(prog)s " + __version__)
+
+
+def run_command(
+    parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], int], argv: Optional[Sequence[str]] = None
+) -> int:
+    """Parses, works, and returns the exit code; no user's mistake ends in a traceback.
+
+    SIGTERM is treated as Ctrl-C, so that temporary files are removed there too.
+    """
+    arguments = parser.parse_args(argv)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = work(arguments)
+        sys.stdout.flush()
+        return code
+    except CccError as error:
+        print_error(parser.prog, error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\n{}: interrupted".format(parser.prog), file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (``| head``); Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        print_error(parser.prog, CccError("out of memory", hint="close other programs, or use smaller frames"))
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print_error(parser.prog, CccError("no space left on the disk", hint="free some space and run it again"))
+        return 1
+
+
+def print_error(prog: str, error: CccError) -> None:
+    """The message and the hint, on standard error."""
+    print("{}: error: {}".format(prog, error), file=sys.stderr)
+    if error.hint:
+        print("  -> {}".format(error.hint), file=sys.stderr)
+
+
+def _interrupt(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt

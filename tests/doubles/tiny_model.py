@@ -1,0 +1,104 @@
+"""A network of two layers with everything an exported file has: contract, head, golden frames. Needs ``onnx``.
+
+Runs in well under a millisecond, so that tests of the runtime measure the runtime.
+"""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ccc_jetson.cityscapes import TRAIN_LABELS
+from ccc_jetson.contract import (
+    Architecture,
+    Class,
+    Contract,
+    Head,
+    Input,
+    Output,
+    Preprocessing,
+    Published,
+    Source,
+    embed,
+)
+from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
+from ccc_jetson.golden import encode_golden, golden_frame
+from ccc_jetson.head import METADATA_KEY as HEAD_KEY
+from ccc_jetson.head import HeadWeights, head_logits
+
+WIDTH, HEIGHT, FEATURES = 64, 32, 4
+
+
+def tiny_contract(kind="class_map", width=WIDTH, height=HEIGHT, classes=19, batch=1, color_order="BGR"):
+    """The contract of the tiny model, before its attachments are noted."""
+    return Contract(
+        architecture=Architecture("tiny", "Tiny", {"features": FEATURES}),
+        input=Input("image", width, height, batch),
+        preprocessing=Preprocessing(color_order, (70.0, 80.0, 75.0), (45.0, 46.0, 44.0), 1.0),
+        output=Output("class_map" if kind == "class_map" else "logits", kind, "logits"),
+        classes=tuple(
+            Class(label.name, label.color, label.train_id, label.label_id) for label in TRAIN_LABELS[:classes]
+        ),
+        ignore_index=255,
+        head=Head("transposed_conv_2x2", "features", FEATURES, classes),
+        source=Source("tiny.pth", "0" * 64),
+        published=(Published("mIoU %", 61.96, "Cityscapes test"),),
+        verification={"argmax_agreement": 1.0},
+        attachments={},
+        tool="tests",
+    )
+
+
+def tiny_weights(classes=19, seed=7):
+    """(convolution (F, 3, 3, 3), head) of the tiny model."""
+    rng = np.random.RandomState(seed)
+    conv = rng.randn(FEATURES, 3, 3, 3).astype(np.float32)
+    head = HeadWeights(rng.randn(FEATURES, classes, 2, 2).astype(np.float32), rng.randn(classes).astype(np.float32))
+    return conv, head
+
+
+def tiny_graph(contract, seed=7):
+    """The model as ``onnx.ModelProto``, opset 13, IR 7, without a contract."""
+    conv, head = tiny_weights(len(contract.classes), seed)
+    batch, width, height = contract.input.batch, contract.input.width, contract.input.height
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"], "conv", pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Relu", ["conv"], ["features"], "relu"),
+        helper.make_node(
+            "ConvTranspose", ["features", "hw", "hb"], ["logits"], "head", kernel_shape=[2, 2], strides=[2, 2]
+        ),
+    ]
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, len(contract.classes), height, width])
+    if contract.output.kind == "class_map":
+        nodes.append(helper.make_node("ArgMax", ["logits"], ["indices"], "argmax", axis=1, keepdims=0))
+        nodes.append(helper.make_node("Cast", ["indices"], ["class_map"], "cast", to=TensorProto.INT32))
+        output = helper.make_tensor_value_info("class_map", TensorProto.INT32, [batch, height, width])
+    weights = [
+        numpy_helper.from_array(array, name) for array, name in ((conv, "w"), (head.weight, "hw"), (head.bias, "hb"))
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, height, width])
+    graph = helper.make_graph(nodes, "tiny", [image], [output], weights)
+    model = helper.make_model(graph, producer_name="tests", opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 7
+    onnx.checker.check_model(model)
+    return model
+
+
+def tiny_model_bytes(kind="class_map", golden=2, seed=7, **sizes):
+    """The bytes of a complete file; keyword arguments as for ``tiny_contract``."""
+    contract = tiny_contract(kind, **sizes)
+    _, head = tiny_weights(len(contract.classes), seed)
+    rng = np.random.RandomState(1)
+    frames = []
+    for index in range(golden):
+        frame = rng.randint(0, 256, (contract.input.height, contract.input.width, 3)).astype(np.uint8)
+        features = rng.rand(FEATURES, contract.input.height // 2, contract.input.width // 2).astype(np.float32)
+        frames.append(golden_frame("frame{}".format(index), frame, head_logits(features, head)))
+    attachments = {HEAD_KEY: head.to_bytes(), GOLDEN_KEY: encode_golden(frames)}
+    return embed(tiny_graph(contract, seed).SerializeToString(), contract, attachments)
+
+
+def write_tiny_model(path, **arguments):
+    """Writes ``tiny_model_bytes(**arguments)`` to ``path`` and returns it as text."""
+    with open(str(path), "wb") as file:
+        file.write(tiny_model_bytes(**arguments))
+    return str(path)

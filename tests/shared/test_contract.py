@@ -1,0 +1,202 @@
+"""The contract: literal bytes, both ways, and everything that may be wrong with one."""
+
+import json
+
+import onnx
+import pytest
+
+from ccc_jetson.contract import (
+    METADATA_KEY,
+    SCHEMA,
+    Architecture,
+    Class,
+    Contract,
+    Head,
+    Input,
+    Output,
+    Preprocessing,
+    Published,
+    Source,
+    attachment,
+    check_against,
+    contract_of,
+    embed,
+    read_contract,
+    read_contract_json,
+)
+from ccc_jetson.errors import CccError, ContractError
+from ccc_jetson.onnx_file import parse_onnx, with_metadata
+from tests.doubles.tiny_model import tiny_contract, tiny_graph, tiny_model_bytes, write_tiny_model
+
+CONTRACT = Contract(
+    architecture=Architecture("c3net", "CCC2", {"classes": 2, "dilations": [2, 3, 7, 13], "p": 2, "q": 8}),
+    input=Input("image", 1024, 512, 1),
+    preprocessing=Preprocessing("BGR", (72.5, 83.0, 73.25), (45.5, 46.0, 45.0), 1 / 255),
+    output=Output("class_map", "class_map", "logits"),
+    classes=(Class("road", (128, 64, 128), 0, 7), Class("void", (0, 0, 0), 255, 0)),
+    ignore_index=255,
+    head=Head("transposed_conv_2x2", "head_features", 20, 2),
+    source=Source("a.pth", "ab"),
+    published=(Published("mIoU %", 61.96, "Cityscapes, paper"),),
+    verification={"argmax_agreement": 1.0},
+    attachments={},
+    tool="ccc-jetson 0.1.0",
+)
+GOLDEN = (
+    '{"architecture":{"arguments":{"classes":2,"dilations":[2,3,7,13],"p":2,"q":8},"name":"c3net","title":"CCC2"},'
+    '"attachments":{},'
+    '"classes":[{"color":[128,64,128],"label_id":7,"name":"road","train_id":0},'
+    '{"color":[0,0,0],"label_id":0,"name":"void","train_id":255}],'
+    '"head":{"channels_in":20,"channels_out":2,"features":"head_features","kind":"transposed_conv_2x2"},'
+    '"ignore_index":255,'
+    '"input":{"batch":1,"height":512,"name":"image","width":1024},'
+    '"output":{"kind":"class_map","logits":"logits","name":"class_map"},'
+    '"preprocessing":{"color_order":"BGR","mean":[72.5,83.0,73.25],"scale":0.00392156862745098,"std":[45.5,46.0,45.0]},'
+    '"published":[{"figure":"mIoU %","value":61.96,"where":"Cityscapes, paper"}],'
+    '"schema":1,'
+    '"source":{"file":"a.pth","sha256":"ab"},'
+    '"tool":"ccc-jetson 0.1.0",'
+    '"verification":{"argmax_agreement":1.0}}'
+)
+
+
+def changed(path, value):
+    """The golden JSON with the field at ``path`` (dots and numbers) replaced; ``...`` removes it."""
+    record = json.loads(GOLDEN)
+    at = record
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    for part in parents:
+        at = at[part]
+    if value is ...:
+        del at[last]
+    else:
+        at[last] = value
+    return json.dumps(record)
+
+
+def test_writes_these_bytes():
+    assert CONTRACT.to_json() == GOLDEN
+
+
+def test_reads_these_bytes():
+    assert Contract.from_json(GOLDEN) == CONTRACT
+    assert Contract.from_json(GOLDEN.encode("ascii")) == CONTRACT
+
+
+def test_class_names_are_in_channel_order():
+    assert CONTRACT.class_names == ("road", "void")
+
+
+def test_a_contract_without_a_head_survives_the_way():
+    contract = CONTRACT._replace(head=None)
+    assert Contract.from_json(contract.to_json()) == contract
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        ("schema", ..., "schema is None"),
+        ("schema", "1", "schema is '1'"),
+        ("input", ..., "lacks input"),
+        ("input.width", 0, "input.width is 0"),
+        ("input.width", 3.5, "input.width is 3.5"),
+        ("input.depth", 3, "has unknown depth"),
+        ("more", 1, "has unknown more"),
+        ("preprocessing.std", [1, 0, 1], "preprocessing.std"),
+        ("preprocessing.std", [1, 1], "three values"),
+        ("preprocessing.mean", [1, 1, "x"], r"preprocessing.mean\[2\] is 'x'"),
+        ("preprocessing.scale", -1, "preprocessing.scale"),
+        ("preprocessing.scale", True, "preprocessing.scale"),
+        ("preprocessing.color_order", "GBR", "one of BGR, RGB"),
+        ("output.kind", "mask", "one of class_map, logits"),
+        ("classes", {}, "classes is {}, expected a list"),
+        ("classes.0.color", [0, 0, 256], r"classes\[0\].color\[2\] is 256"),
+        ("classes.1.name", None, r"classes\[1\].name is None"),
+        ("head.channels_out", 3, "head.channels_out is 3, expected 2"),
+        ("head.kind", "magic", "head.kind"),
+        ("head", 4, "head is 4, expected an object"),
+        ("published.0.value", "high", r"published\[0\].value"),
+        ("verification", {"x": "y"}, "verification.x"),
+        ("attachments", {"a": {"bytes": 1}}, "attachments.a lacks sha256"),
+        ("tool", 1, "tool is 1"),
+    ],
+)
+def test_a_damaged_field_is_named(path, value, complaint):
+    with pytest.raises(ContractError, match=complaint) as caught:
+        Contract.from_json(changed(path, value), "model.onnx")
+    assert str(caught.value).startswith("model.onnx: ")
+    assert "ccc-export" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", b"\xff", "null"])
+def test_what_is_no_json_object_is_damaged(text):
+    with pytest.raises(ContractError, match="damaged"):
+        Contract.from_json(text)
+
+
+def test_a_newer_schema_says_update_even_when_its_fields_are_unknown():
+    with pytest.raises(
+        ContractError, match="schema {}, this version reads up to {}".format(SCHEMA + 1, SCHEMA)
+    ) as caught:
+        Contract.from_json(json.dumps({"schema": SCHEMA + 1, "everything": "else"}))
+    assert "update ccc-jetson" in caught.value.hint
+
+
+def test_travels_in_an_onnx_file_that_onnx_can_read(tmp_path):
+    path = write_tiny_model(tmp_path / "a.onnx")
+    contract = read_contract(path)
+    assert contract._replace(attachments={}) == tiny_contract()
+    model = onnx.load(path)
+    onnx.checker.check_model(model)
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    assert entries[METADATA_KEY] == contract.to_json()
+
+
+def test_a_file_without_contract_says_who_made_it_and_what_to_do():
+    model = parse_onnx(tiny_graph(tiny_contract()).SerializeToString())
+    with pytest.raises(ContractError, match=r"m.onnx: holds no contract.*\(tests\)") as caught:
+        contract_of(model, "m.onnx")
+    assert "--contract FILE" in caught.value.hint
+
+
+def test_a_model_of_another_size_is_refused_with_both_sizes():
+    model = parse_onnx(tiny_graph(tiny_contract(width=32, height=16)).SerializeToString())
+    with pytest.raises(ContractError, match="shape 1x3x32x64, the graph has 'image' of shape 1x3x16x32"):
+        check_against(tiny_contract(), model, "m.onnx")
+
+
+def test_a_model_with_another_output_is_refused_with_both_shapes():
+    model = parse_onnx(tiny_graph(tiny_contract("logits")).SerializeToString())
+    with pytest.raises(ContractError, match="'class_map' of shape 1x32x64, the graph has 'logits' of shape 1x19x32x64"):
+        check_against(tiny_contract(), model, "m.onnx")
+
+
+def test_a_damaged_attachment_is_noticed():
+    graph = tiny_graph(tiny_contract()).SerializeToString()
+    good = embed(graph, tiny_contract(), {"x": b"weights"})
+    model = parse_onnx(good)
+    assert attachment(contract_of(model, "m"), model, "x", "m") == b"weights"
+    with pytest.raises(ContractError, match="names no attachment 'y'"):
+        attachment(contract_of(model, "m"), model, "y", "m")
+    for damaged in (b"d2VpZ2h0ZQ==", b"!"):
+        with pytest.raises(ContractError, match="attachment 'x' is missing or damaged"):
+            contract_of(parse_onnx(good.replace(b"d2VpZ2h0cw==", damaged.ljust(12, b"="))), "m")
+
+
+def test_a_second_contract_in_one_file_is_refused():
+    with pytest.raises(ContractError, match="already has"):
+        embed(tiny_model_bytes(), tiny_contract(), {})
+
+
+def test_a_contract_file_can_be_read_alone(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text(GOLDEN)
+    assert read_contract_json(str(path)) == CONTRACT
+    with pytest.raises(CccError):
+        read_contract_json(str(tmp_path / "none.json"))
+
+
+def test_a_foreign_metadata_entry_is_no_contract():
+    data = with_metadata(tiny_graph(tiny_contract()).SerializeToString(), {METADATA_KEY: "{}"})
+    with pytest.raises(ContractError, match="damaged"):
+        contract_of(parse_onnx(data), "m")

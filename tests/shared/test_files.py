@@ -1,0 +1,69 @@
+"""Files are whole or not there."""
+
+import errno
+import os
+
+import pytest
+
+from ccc_jetson.errors import FileProblem
+from ccc_jetson.files import read_bytes, read_text, replacing, sha256_of, write_bytes, write_text
+
+
+def test_a_written_file_is_there_and_nothing_else(tmp_path):
+    write_text(str(tmp_path / "a.json"), "täxt")
+    assert read_text(str(tmp_path / "a.json")) == "täxt"
+    assert os.listdir(str(tmp_path)) == ["a.json"]
+
+
+def test_the_umask_decides_the_mode(tmp_path):
+    mask = os.umask(0o027)
+    try:
+        write_bytes(str(tmp_path / "a"), b"1")
+    finally:
+        os.umask(mask)
+    assert os.stat(str(tmp_path / "a")).st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_failure_keeps_the_old_file_and_leaves_no_temporary(tmp_path, error):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(b"old")
+    with pytest.raises(error), replacing(str(path)) as temporary:
+        assert temporary.endswith(".onnx")
+        with open(temporary, "wb") as file:
+            file.write(b"half")
+        raise error()
+    assert path.read_bytes() == b"old"
+    assert os.listdir(str(tmp_path)) == ["a.onnx"]
+
+
+def test_a_full_disk_says_so_and_leaves_nothing(tmp_path):
+    with pytest.raises(FileProblem) as caught, replacing(str(tmp_path / "a")):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "no space left" in str(caught.value)
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_a_missing_folder_is_named_with_the_command_that_makes_it(tmp_path):
+    with pytest.raises(FileProblem) as caught:
+        write_bytes(str(tmp_path / "no" / "a"), b"")
+    assert "folder does not exist" in str(caught.value)
+    assert caught.value.hint == "mkdir -p " + str(tmp_path / "no")
+
+
+def test_another_write_error_keeps_its_reason(tmp_path):
+    with pytest.raises(FileProblem, match="Read-only"), replacing(str(tmp_path / "a")):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_reading_what_is_not_there_or_no_text_says_so(tmp_path):
+    with pytest.raises(FileProblem, match="No such file"):
+        read_bytes(str(tmp_path / "a"))
+    (tmp_path / "b").write_bytes(b"\xff\xfe")
+    with pytest.raises(FileProblem, match="not a text file"):
+        read_text(str(tmp_path / "b"))
+
+
+def test_sha256_is_the_standard_one(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_of(str(tmp_path / "a")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,39 @@
+"""The progress line: what it says, and that a pipe never sees it."""
+
+import io
+
+from ccc_jetson.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_pipe_sees_nothing():
+    stream = io.StringIO()
+    with Progress("work", 3, stream) as progress:
+        for _ in range(3):
+            progress.step()
+    assert stream.getvalue() == ""
+
+
+def test_the_line_says_how_far_how_fast_and_how_long_still():
+    progress = Progress("work", 40, Terminal())
+    progress.done = 10
+    assert progress.line(5.0) == "work [#####               ] 10/40 (2.0/s, 15 s left)"
+
+
+def test_without_a_total_it_counts():
+    progress = Progress("camera", None, Terminal())
+    progress.done = 30
+    assert progress.line(2.0, "2 dropped") == "camera: 30 (15.0/s)  2 dropped"
+
+
+def test_a_terminal_sees_the_last_step_and_a_clean_line_after_it():
+    stream = Terminal()
+    with Progress("work", 2, stream) as progress:
+        progress.step()
+        progress.step()
+    assert "2/2" in stream.getvalue()
+    assert stream.getvalue().endswith(" \r")
