@@ -1,0 +1,192 @@
+"""Loading trained weights without executing anything that stands in the file.
+
+PyTorch's restricted unpickler (``weights_only=True``) rebuilds tensors and containers; beyond that only the classes in
+``HARMLESS`` are admitted, which training scripts like to store beside the weights. Everything else is refused by name.
+"""
+
+import argparse
+import io
+import pathlib
+import pickle
+import pickletools
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ccc_jetson.errors import CheckpointError, FileProblem
+from ccc_jetson.files import sha256_of
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
+PREFIXES = ("module.", "_orig_mod.")  # DataParallel, torch.compile
+
+_SCALAR: Any = np.float64(0).__reduce__()[0]
+_RECONSTRUCT: Any = np.empty(0).__reduce__()[0]
+_NUMBER_TYPES = (np.bool_, np.int32, np.int64, np.uint8, np.float32, np.float64)
+
+# Plain data: constructing them runs no code of the file's choice. numpy's names differ between 1.x and 2.x.
+HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    argparse.Namespace,
+    pathlib.PosixPath,
+    np.dtype,
+    np.ndarray,
+    *(type(np.dtype(number)) for number in _NUMBER_TYPES),
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((_RECONSTRUCT, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+]
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself (git lfs pull fetches it)"),
+    (b"<", "a web page or XML (when downloading from GitHub, take the raw file)"),
+    (b"\x1f\x8b", "a gzip archive (unpack it first)"),
+    (b"\x89HDF", "an HDF5 file"),
+)
+
+
+class Checkpoint(NamedTuple):
+    """Weights as plain tensors on the CPU, by their names without wrappers' prefixes."""
+
+    path: str
+    sha256: str
+    state: dict[str, Tensor]
+
+
+def load_checkpoint(path: str) -> Checkpoint:
+    """Loads ``.pth``/``.pt`` of old and new PyTorch formats, or ``.safetensors``.
+
+    Raises:
+        FileProblem: the file is missing or unreadable.
+        CheckpointError: it is damaged, something else, wants to run code, or holds no state dict.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise FileProblem(f"{path}: cannot be read: {error.strerror}") from None
+    if path.endswith(".safetensors"):
+        return Checkpoint(path, sha256_of(path), _plain_state(path, _load_safetensors(path)))
+    _refuse_other_formats(path, start)
+    return Checkpoint(path, sha256_of(path), _plain_state(path, _load_pickle(path)))
+
+
+def _refuse_other_formats(path: str, start: bytes) -> None:
+    if not start:
+        raise CheckpointError(f"{path}: is empty", hint="copy or download it again")
+    for signature, what in _SIGNATURES:
+        if start.startswith(signature):
+            raise CheckpointError(f"{path}: is no PyTorch checkpoint but {what}")
+
+
+def _load_safetensors(path: str) -> Mapping:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device="cpu")
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: damaged safetensors file: {error}", hint="copy or download it again") from None
+
+
+def _load_pickle(path: str) -> object:
+    try:
+        with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols: what cannot be read is refused below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        names = _refused_names(path, str(error))
+        if names:
+            raise CheckpointError(
+                f"{path}: refused, because loading it would run code from the file: it asks for {', '.join(names)}",
+                hint="where it was trained: torch.save(model.state_dict(), 'weights.pth'), or save as .safetensors",
+            ) from None
+        raise _damaged(path, error) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle can make the unpickler raise almost anything
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: str, error: Exception) -> CheckpointError:
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return CheckpointError(
+        f"{path}: is no PyTorch checkpoint, or a truncated or damaged one ({reason[0].split('. ')[0]})",
+        hint="copy or download it again and compare its size with the original's",
+    )
+
+
+def _refused_names(path: str, message: str) -> list[str]:
+    """What a refused file asks for: the name in PyTorch's message, and all others in its pickles that are not data.
+
+    A name counts only if it stands there in full: a truncated file ends in the middle of one.
+    """
+    blamed = re.findall(r"GLOBAL ([\w.]+)", message) + re.findall(r"(?:class|type|module) (\w+(?:\.\w+)+)", message)
+    data = {entry[1] if isinstance(entry, tuple) else f"{entry.__module__}.{entry.__name__}" for entry in HARMLESS}
+    names = dict.fromkeys(_names_in_pickles(path))
+    return [
+        name for name in names if name in blamed or not (name in data or name.startswith(("torch.", "collections.")))
+    ]
+
+
+def _names_in_pickles(path: str) -> list[str]:
+    """``module.name`` of every global in a checkpoint's pickles, read from the opcodes; nothing is executed."""
+    names: list[str] = []
+    for stream in _pickle_streams(path):
+        strings: list[str] = []
+        memo: list[str] = []
+        try:
+            for opcode, argument, _ in pickletools.genops(stream):
+                if opcode.name in ("GLOBAL", "INST"):
+                    names.append(str(argument).replace(" ", "."))
+                elif opcode.name == "STACK_GLOBAL":  # module and name were pushed before it, or fetched from the memo
+                    names.append(".".join(strings[-2:]))
+                elif opcode.name == "MEMOIZE":
+                    memo.append(strings[-1] if strings else "")
+                elif opcode.name in ("BINGET", "LONG_BINGET") and isinstance(argument, int) and argument < len(memo):
+                    strings.append(memo[argument])
+                elif isinstance(argument, str):
+                    strings.append(argument)
+        except ValueError:  # the end of the pickles, or damage behind what was already found
+            continue
+    return names
+
+
+def _pickle_streams(path: str) -> list[IO[bytes]]:
+    """The pickles of a checkpoint: ``data.pkl`` of the zip format, or those at the start of the old one."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return [io.BytesIO(archive.read(name)) for name in archive.namelist() if name.endswith("data.pkl")]
+    with open(path, "rb") as file:
+        stream = io.BytesIO(file.read())
+    return [stream] * 5  # magic number, protocol, system, object, storage keys: one after the other in one stream
+
+
+def _plain_state(path: str, content: object) -> dict[str, Tensor]:
+    """The state dict inside the usual wrappers, with the usual prefixes taken off."""
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            f"{path}: holds a {type(content).__name__}, expected a state dict",
+            hint="torch.save(model.state_dict(), 'weights.pth')",
+        )
+    state = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    if not state or len(state) < len(content):
+        others = sorted(str(key) for key in content if key not in state)
+        raise CheckpointError(
+            f"{path}: holds no plain state dict; these entries are no tensors: {', '.join(others) or '(it is empty)'}",
+            hint=f"the weights are looked for in the file itself and under the keys {', '.join(WRAPPERS)}",
+        )
+    for prefix in PREFIXES * 2:  # either may stand outside the other
+        if all(key.startswith(prefix) for key in state):
+            state = {key[len(prefix) :]: value for key, value in state.items()}
+    return state

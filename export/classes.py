@@ -1,0 +1,69 @@
+"""Class names, colours and train ids of a network's outputs."""
+
+import colorsys
+import json
+from typing import Any
+
+from ccc_jetson.cityscapes import IGNORE, TRAIN_CLASSES, TRAIN_LABELS
+from ccc_jetson.contract import Class
+from ccc_jetson.errors import UsageError
+from ccc_jetson.files import read_text
+
+VOID = Class("void", (0, 0, 0), IGNORE, 0)
+
+
+def default_classes(outputs: int) -> tuple[Class, ...] | None:
+    """Cityscapes' 19 classes for 19 outputs, with void for 20 (as the paper trains), else nothing to go by."""
+    cityscapes = tuple(Class(label.name, label.color, label.train_id, label.label_id) for label in TRAIN_LABELS)
+    return {TRAIN_CLASSES: cityscapes, TRAIN_CLASSES + 1: (*cityscapes, VOID)}.get(outputs)
+
+
+def numbered_classes(outputs: int) -> tuple[Class, ...]:
+    """Stand-ins where nobody said what the outputs mean."""
+    return tuple(Class(f"class {index}", _color(index, outputs), index, -1) for index in range(outputs))
+
+
+def read_classes(path: str, outputs: int) -> tuple[Class, ...]:
+    """Classes from a file: one name a line, or a JSON list of names or of objects.
+
+    An object has ``name`` and may have ``color`` [r, g, b], ``train_id`` (its place by default, 255 for no class) and
+    ``label_id``.
+
+    Raises:
+        UsageError: it has another number of classes than the network has outputs, or cannot be understood.
+    """
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        try:
+            entries = json.loads(text)
+        except ValueError as error:
+            raise UsageError(f"{path}: is no JSON: {error}") from None
+    else:
+        entries = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(entries) != outputs:
+        raise UsageError(f"{path}: has {len(entries)} classes, the network has {outputs} outputs")
+    return tuple(_class(path, index, entry, outputs) for index, entry in enumerate(entries))
+
+
+def _class(path: str, index: int, entry: Any, outputs: int) -> Class:
+    record = {"name": entry} if isinstance(entry, str) else entry
+    where = f"{path}: class {index}"
+    if not isinstance(record, dict) or not isinstance(record.get("name"), str):
+        raise UsageError(f'{where} is {entry!r}, expected a name or {{"name": ..., "color": [r, g, b]}}')
+    unknown = sorted(set(record) - {"name", "color", "train_id", "label_id"})
+    if unknown:
+        raise UsageError(f"{where} has unknown fields {', '.join(unknown)}")
+    color = record.get("color", _color(index, outputs))
+    numbers: list[Any] = [*color, record.get("train_id", index)] if isinstance(color, list | tuple) else []
+    if len(numbers) != 4 or not all(isinstance(value, int) and 0 <= value <= 255 for value in numbers):
+        raise UsageError(f"{where}: color and train_id are whole numbers from 0 to 255, found {entry!r}")
+    label_id = record.get("label_id", -1)
+    if not isinstance(label_id, int) or not -1 <= label_id <= 255:
+        raise UsageError(f"{where}: label_id is a whole number from -1 to 255, found {label_id!r}")
+    return Class(record["name"], (numbers[0], numbers[1], numbers[2]), numbers[3], label_id)
+
+
+def _color(index: int, outputs: int) -> tuple[int, int, int]:
+    """Evenly spread hues, alternately bright and dark."""
+    red, green, blue = colorsys.hsv_to_rgb(index / outputs, 0.75, 0.9 if index % 2 else 0.6)
+    return round(255 * red), round(255 * green), round(255 * blue)

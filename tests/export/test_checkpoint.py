@@ -1,0 +1,166 @@
+"""Loading weights: every format that occurs, and every file that must be refused."""
+
+import argparse
+import collections
+import os
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ccc_jetson.errors import CheckpointError, FileProblem
+from ccc_jetson.export.checkpoint import load_checkpoint
+
+STATE = {"encoder.weight": torch.arange(6.0).reshape(2, 3), "encoder.count": torch.tensor(4)}
+
+
+class Hostile:
+    """Unpickling it would create a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def assert_is_state(checkpoint):
+    assert set(checkpoint.state) == set(STATE)
+    assert all(torch.equal(checkpoint.state[key], STATE[key]) for key in STATE)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_old_and_new_torch_formats(tmp_path, zipped):
+    path = str(tmp_path / "a.pth")
+    torch.save(STATE, path, _use_new_zipfile_serialization=zipped)
+    assert_is_state(load_checkpoint(path))
+
+
+def test_safetensors(tmp_path):
+    path = str(tmp_path / "a.safetensors")
+    save_file(STATE, path)
+    assert_is_state(load_checkpoint(path))
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model", "net", "network"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module.", "module._orig_mod."])
+def test_wrappers_and_prefixes(tmp_path, wrapper, prefix):
+    path = str(tmp_path / "a.pth")
+    torch.save({wrapper: {prefix + key: value for key, value in STATE.items()}, "epoch": 3}, path)
+    assert_is_state(load_checkpoint(path))
+
+
+def test_wrappers_in_wrappers(tmp_path):
+    path = str(tmp_path / "a.pth")
+    torch.save({"model": {"state_dict": STATE}}, path)
+    assert_is_state(load_checkpoint(path))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_training_scripts_store_beside_the_weights_is_harmless(tmp_path, zipped):
+    path = str(tmp_path / "a.pth")
+    extras = {
+        "args": argparse.Namespace(lr=0.1, folder=pathlib.Path("runs")),
+        "best": np.float64(0.6),
+        "scores": np.arange(3.0),
+        "epoch": np.int64(4),
+        "history": collections.Counter(a=1),
+        "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]},
+    }
+    torch.save({"state_dict": STATE, **extras}, path, _use_new_zipfile_serialization=zipped)
+    assert_is_state(load_checkpoint(path))
+
+
+def test_the_official_checkpoint_holds_cuda_storages_and_loads_on_a_cpu(shared_data):
+    checkpoint = load_checkpoint(shared_data("C3Net_setting2.pth"))
+    assert checkpoint.sha256.startswith("4f80e0f0")
+    assert len(checkpoint.state) == 925
+    assert {tensor.device.type for tensor in checkpoint.state.values()} == {"cpu"}
+
+
+@pytest.mark.parametrize("how", ["zip", "legacy", "pickle2", "pickle4"])
+def test_a_pickle_that_runs_code_is_refused_by_name_and_runs_nothing(tmp_path, how):
+    path, witness = str(tmp_path / "a.pth"), tmp_path / "witness"
+    content = {"state_dict": STATE, "callback": Hostile(witness)}
+    if how.startswith("pickle"):
+        with open(path, "wb") as file:
+            pickle.dump(Hostile(witness), file, protocol=int(how[-1]))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=how == "zip")
+    with pytest.raises(CheckpointError, match=r"would run code.*posix\.system"):
+        load_checkpoint(path)
+    assert not witness.exists()
+
+
+def test_a_whole_pickled_model_is_refused_with_the_way_to_save_weights(tmp_path):
+    path = str(tmp_path / "a.pth")
+    torch.save(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU()), path)
+    with pytest.raises(CheckpointError, match=r"torch\.nn\.modules\.container\.Sequential") as caught:
+        load_checkpoint(path)
+    assert "model.state_dict()" in caught.value.hint
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.98])
+def test_a_truncated_checkpoint_is_called_so(tmp_path, zipped, share):
+    path = tmp_path / "a.pth"
+    torch.save(STATE, str(path), _use_new_zipfile_serialization=zipped)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(CheckpointError, match="truncated or damaged") as caught:
+        load_checkpoint(str(path))
+    assert "download it again" in caught.value.hint
+
+
+def test_a_truncated_safetensors_file_is_called_damaged(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_file(STATE, str(path))
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(CheckpointError, match="damaged safetensors"):
+        load_checkpoint(str(path))
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG picture"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"\x1f\x8b\x08", "a gzip archive"),
+    ],
+)
+def test_other_files_are_named_for_what_they_are(tmp_path, start, what):
+    path = tmp_path / "a.pth"
+    path.write_bytes(start + b"x" * 100)
+    with pytest.raises(CheckpointError, match=what):
+        load_checkpoint(str(path))
+
+
+def test_empty_missing_and_folder(tmp_path):
+    (tmp_path / "a.pth").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="is empty"):
+        load_checkpoint(str(tmp_path / "a.pth"))
+    with pytest.raises(FileProblem, match="No such file"):
+        load_checkpoint(str(tmp_path / "b.pth"))
+    with pytest.raises(FileProblem, match="Is a directory"):
+        load_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "holds a list"),
+        ({"a": 1, **STATE}, "no tensors: a"),
+        ({}, "it is empty"),
+        (torch.ones(2), "holds a Tensor"),
+    ],
+)
+def test_what_is_no_state_dict_is_said(tmp_path, content, message):
+    path = str(tmp_path / "a.pth")
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
