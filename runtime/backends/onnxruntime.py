@@ -1,0 +1,115 @@
+"""ONNX Runtime on the CPU: the embedded default on a PC, and the reference for every other backend.
+
+Works with ONNX Runtime 1.10 (the last for Python 3.6) and newer.
+"""
+
+import time
+from types import ModuleType
+from typing import Any, Optional
+
+import numpy as np
+
+from ccc_jetson.contract import Contract, check_against, contract_of
+from ccc_jetson.errors import BackendError, DependencyMissing
+from ccc_jetson.files import read_bytes
+from ccc_jetson.onnx_file import parse_onnx, with_extra_outputs
+from ccc_jetson.preprocess import Preprocessor
+from ccc_jetson.runtime.backends import Backend, Segmentation
+from ccc_jetson.runtime.denormals import flush_denormals
+
+
+class OnnxRuntimeBackend(Backend):
+    """Runs an exported ONNX file; arguments as for ``open_backend``."""
+
+    def __init__(
+        self,
+        path: str,
+        fit: str = "stretch",
+        contract: Optional[Contract] = None,
+        threads: int = 0,
+        want_logits: bool = False,
+    ) -> None:
+        data = read_bytes(path)
+        onnx_file = parse_onnx(data, path)
+        if contract is None:
+            contract = contract_of(onnx_file, path)
+        else:
+            check_against(contract, onnx_file, path)
+        if contract.input.batch != 1:
+            raise BackendError(
+                "{}: is exported for batches of {}, live use and evaluation take one frame at a time".format(
+                    path, contract.input.batch
+                ),
+                hint="ccc-export CHECKPOINT {} --batch 1".format(path),
+            )
+        runtime = import_onnxruntime()
+        self.contract = contract
+        self._preprocess = Preprocessor(contract, fit)
+        self._input = np.empty((1, 3, contract.input.height, contract.input.width), np.float32)
+        self._has_logits = want_logits or contract.output.kind == "logits"
+        if want_logits and contract.output.kind != "logits":
+            data = with_extra_outputs(data, [contract.output.logits])
+        # The networks' activations and the authors' weights hold denormals, which cost a CPU tens of times more than
+        # zeros; ONNX Runtime sets its mode on the calling thread for a process's first session only.
+        flush_denormals()
+        self._session = _session(runtime, data, threads, path)
+        self.description = "ONNX Runtime {} on the CPU, {}".format(
+            runtime.__version__, "{} threads".format(threads) if threads else "all cores"
+        )
+
+    def infer(self, frame: np.ndarray) -> Segmentation:
+        started = time.perf_counter()
+        self._preprocess(frame, self._input)
+        prepared = time.perf_counter()
+        (output,) = self.run([self.contract.output.name], self._input)
+        inferred = time.perf_counter()
+        if self.contract.output.kind == "class_map":
+            class_map = output[0].astype(np.uint8)
+        else:
+            class_map = output[0].argmax(axis=0).astype(np.uint8)
+        seconds = {
+            "preprocess": prepared - started,
+            "infer": inferred - prepared,
+            "postprocess": time.perf_counter() - inferred,
+        }
+        return Segmentation(class_map, self._preprocess.fitting(frame), seconds)
+
+    def logits(self, frame: np.ndarray) -> np.ndarray:
+        if not self._has_logits:
+            raise BackendError("this backend was opened without logits")
+        self._preprocess(frame, self._input)
+        return self.run([self.contract.output.logits], self._input)[0][0]
+
+    def run(self, outputs: list, image: np.ndarray) -> list:
+        """The bare session: named outputs for a (1, 3, H, W) float32 input."""
+        return self._session.run(outputs, {self.contract.input.name: image})
+
+    def close(self) -> None:
+        self._session = None
+
+
+def import_onnxruntime() -> ModuleType:
+    """The ``onnxruntime`` module, or a DependencyMissing that says how to get it."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DependencyMissing(
+            "onnxruntime cannot be imported: {}".format(error),
+            hint='pip install "ccc-jetson[export]", or on Python 3.6: pip install onnxruntime==1.10.0',
+        )
+    return onnxruntime
+
+
+def _session(runtime: Any, data: bytes, threads: int, path: str) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    try:
+        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no public common class; all mean that the model cannot be run
+        raise BackendError(
+            "{}: ONNX Runtime {} cannot run it: {}".format(path, runtime.__version__, str(error).strip()),
+            hint="export it again with ccc-export; opset 13 and IR 7 run everywhere",
+        )

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Style, types and the grammar and library of Python 3.6 for what runs on the device.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+device_half=(src/ccc_jetson/*.py runtime engines calib/__init__.py export/__init__.py export/cli.py)
+
+ruff check .
+ruff format --check .
+mypy
+vermin --quiet --no-tips --violations --target=3.6- "${device_half[@]}"

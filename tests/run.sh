@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# All tests: lint, the whole suite with coverage on this Python, the device half on Python 3.6 and 3.8 from the built wheel.
+# Needs the packages of the `test` extra in the Python on PATH (`make test` sees to that).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+step() { printf '\n== %s\n' "$*"; }
+
+# A CPython of the given version: on PATH, below pyenv, or where PYTHON36 / PYTHON38 points
+find_python() {
+  local version=$1 given="PYTHON${1/./}" candidate
+  for candidate in "${!given:-}" "python$version" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version".*/bin/python; do
+    if [ -n "$candidate" ] && [ "$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$version" ]; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
+device_tests() {
+  local version=$1 python venv=$root/.venv${1/./}
+  if ! python=$(find_python "$version"); then
+    if [ -n "${CI:-}" ]; then
+      echo "Python $version is not installed; in CI that is a failure"
+      return 1
+    fi
+    echo "SKIPPED: Python $version is not installed; the device half was not tested on it (set PYTHON${version/./}=...)"
+    return 0
+  fi
+  if [ ! -e "$venv/installed" ] || [ "constraints/python${version/./}.txt" -nt "$venv/installed" ]; then
+    "$python" -m venv --clear "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check pip==21.3.1
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
+      -c "constraints/python${version/./}.txt" setuptools wheel numpy onnx onnxruntime opencv-python-headless pytest
+    touch "$venv/installed"
+  fi
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
+  "$venv/bin/python" -m compileall -q src/ccc_jetson/*.py runtime engines calib/__init__.py export/__init__.py export/cli.py
+  # from the wheel, not from src: the tests are copied away from the checkout
+  local away
+  away=$(mktemp -d)
+  cp -r tests "$away/tests"
+  (cd "$away" && CCC_TEST_ONNX="$official" CCC_TEST_DATA="${CCC_TEST_DATA:-$root/../shared}" \
+    "$venv/bin/python" -m pytest -ra -p no:cacheprovider tests)
+  rm -rf "$away"
+}
+
+step "lint, types, Python 3.6 grammar"
+bash tests/lint.sh
+
+step "wheel"
+rm -rf build/wheel
+python -m build --wheel --outdir build/wheel . >build/wheel.log 2>&1 || { mkdir -p build; cat build/wheel.log; exit 1; }
+wheel=$(ls "$root"/build/wheel/*.whl)
+echo "$(basename "$wheel")"
+
+step "whole suite on $(python --version)"
+python -m pytest -ra --cov=ccc_jetson --cov-report=term tests
+
+# The authors' network, exported once, so that the old Pythons run it too
+official=""
+for checkpoint in "${CCC_TEST_DATA:-}/checkpoints/C3Net_setting2.pth" ../shared/checkpoints/C3Net_setting2.pth; do
+  if [ -z "$official" ] && [ -e "$checkpoint" ]; then
+    official=$root/build/official.onnx
+    ccc-export "$checkpoint" "$official" >/dev/null 2>&1
+  fi
+done
+
+for version in 3.6 3.8; do
+  step "device half on Python $version, from the wheel"
+  device_tests "$version"
+done
