@@ -152,7 +152,7 @@ def _check_size(options: ExportOptions, recognised: Recognised) -> None:
             hint=f"--size {_nearest(options.width, multiple)}x{_nearest(options.height, multiple)}",
         )
     if options.batch < 1:
-        raise UsageError(f"--batch {options.batch}: expected 1 or more")
+        raise UsageError(f"a batch of {options.batch} is none")
 
 
 def _nearest(size: int, multiple: int) -> int:

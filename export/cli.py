@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any, List, Optional, Tuple
 
-from ccc_jetson.command import Parser, run_command
+from ccc_jetson.command import Parser, count_from, run_command, size
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.progress import say
 from ccc_jetson.targets import DEFAULT_TARGET, TARGETS
@@ -30,9 +30,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="board it is for; decides opset and IR version (default: %(default)s)",
     )
     parser.add_argument(
-        "--size", type=_size, default=(1024, 512), metavar="WxH", help="network input (default: 1024x512)"
+        "--size", type=size, default=(1024, 512), metavar="WxH", help="network input (default: 1024x512)"
     )
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="frames per run (default: 1)")
+    parser.add_argument("--batch", type=count_from(1), default=1, metavar="N", help="frames per run (default: 1)")
     parser.add_argument(
         "--output",
         choices=("class_map", "logits"),
@@ -141,10 +141,3 @@ def _formula(contract: Any) -> str:
 
 def _three(values: Optional[List[float]]) -> Optional[Tuple[float, float, float]]:
     return None if values is None else (values[0], values[1], values[2])
-
-
-def _size(text: str) -> Tuple[int, int]:
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() for part in parts):
-        raise argparse.ArgumentTypeError("{!r} is no size; expected WIDTHxHEIGHT, as in 1024x512".format(text))
-    return int(parts[0]), int(parts[1])

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any, Callable, NoReturn, Optional, Sequence
+from typing import Any, Callable, NoReturn, Optional, Sequence, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.errors import CccError
@@ -66,6 +66,25 @@ def print_error(prog: str, error: CccError) -> None:
     print("{}: error: {}".format(prog, error), file=sys.stderr)
     if error.hint:
         print("  -> {}".format(error.hint), file=sys.stderr)
+
+
+def size(text: str) -> Tuple[int, int]:
+    """Argument type: ``1024x512`` -> (1024, 512)."""
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise argparse.ArgumentTypeError("{!r} is no size; expected WIDTHxHEIGHT, as in 1024x512".format(text))
+    return int(parts[0]), int(parts[1])
+
+
+def count_from(least: int) -> Callable[[str], int]:
+    """Argument type: a whole number that is ``least`` or more."""
+
+    def count(text: str) -> int:
+        if not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError("{!r} is not a whole number from {}".format(text, least))
+        return int(text)
+
+    return count
 
 
 def _interrupt(number: int, frame: Any) -> NoReturn:

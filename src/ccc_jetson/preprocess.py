@@ -119,7 +119,9 @@ class Preprocessor:
         cv2 = import_cv2()
         planes = cv2.split(resized, self._planes)
         for channel, of_frame in enumerate(self._channels):
-            cv2.LUT(planes[of_frame], self._table[channel], dst=out[0, channel])  # np.take takes four to ten times as long
+            cv2.LUT(
+                planes[of_frame], self._table[channel], dst=out[0, channel]
+            )  # np.take takes four to ten times as long
         return out
 
 

@@ -21,6 +21,14 @@ def small_state(seed=0, **arguments):
     return module.state_dict()
 
 
+@pytest.fixture(autouse=True)
+def one_torch_thread():
+    """Networks this small gain nothing from threads, and lose much to waiting where the cores are busy."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def checkpoint(tmp_path):
     """Path of a small C3Net's checkpoint."""

@@ -204,8 +204,7 @@ def test_a_wrong_class_file_is_explained(checkpoint, tmp_path, capsys, text, mes
     ("arguments", "message"),
     [
         (["--size", "100x64"], "--size 96x64"),
-        (["--size", "0x0"], "multiples of 8"),
-        (["--size", "128x64", "--batch", "0"], "--batch 0"),
+        (["--size", "4x4"], "multiples of 8"),
         (["--size", "128x64", "--std", "1", "0", "1"], "must be positive"),
         (["--size", "128x64", "--scale", "-1"], "must be positive"),
         (["--verify-images", "nowhere"], "nowhere: no such file"),
@@ -218,11 +217,15 @@ def test_wrong_arguments_are_explained_and_nothing_is_written(checkpoint, tmp_pa
     assert not model.exists()
 
 
-def test_a_size_that_is_none_is_a_usage_error(checkpoint, capsys):
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [("--size", "big", "1024x512"), ("--size", "0x8", "1024x512"), ("--batch", "0", "from 1")],
+)
+def test_values_that_cannot_be_are_usage_errors(checkpoint, capsys, option, value, expected):
     with pytest.raises(SystemExit) as caught:
-        cli.main([checkpoint, "m.onnx", "--size", "big"])
+        cli.main([checkpoint, "m.onnx", option, value])
     assert caught.value.code == 2
-    assert "1024x512" in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
 def test_a_graph_that_computes_something_else_is_not_written(checkpoint, tmp_path, monkeypatch, capsys):

@@ -1,0 +1,125 @@
+"""The rules of the house: what may import what, what starts without what, and that coverage sees every folder."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import ccc_jetson
+
+PACKAGE = os.path.dirname(os.path.abspath(ccc_jetson.__file__))
+STAGES = ("calib", "engines", "export", "runtime")
+MAY_IMPORT = {"": (), "calib": ("engines",), "engines": (), "export": (), "runtime": ("engines",)}
+HEAVY = ("cv2", "numpy", "onnx", "onnxruntime", "onnxsim", "pycuda", "safetensors", "tensorrt", "torch")
+COMMANDS = {
+    "ccc-export": "ccc_jetson.export.cli",
+    "ccc-run": "ccc_jetson.runtime.run_cli",
+    "ccc-eval": "ccc_jetson.runtime.eval_cli",
+}
+
+
+def modules():
+    """(stage, path) of every module of the package; stage is empty for the shared ones."""
+    for folder, _, names in os.walk(PACKAGE, followlinks=True):
+        stage = os.path.relpath(folder, PACKAGE).split(os.sep)[0]
+        for name in sorted(names):
+            if name.endswith(".py"):
+                yield ("" if stage == "." else stage), os.path.join(folder, name)
+
+
+def imported(path):
+    """Every module that a file imports, wherever in it."""
+    with open(path, encoding="utf-8") as file:
+        tree = ast.parse(file.read())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "{}: relative import".format(path)
+            yield node.module
+
+
+def device_half(stage, path):
+    return stage != "export" and stage != "calib"
+
+
+def test_stages_import_only_what_the_design_allows():
+    for stage, path in modules():
+        if sys.version_info < (3, 10) and not device_half(stage, path):
+            continue
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] == "ccc_jetson" and len(parts) > 1 and parts[1] in STAGES:
+                assert parts[1] == stage or parts[1] in MAY_IMPORT[stage], "{} imports {}".format(path, name)
+
+
+def test_the_device_half_imports_neither_torch_nor_onnx():
+    for stage, path in modules():
+        if device_half(stage, path):
+            names = {name.split(".")[0] for name in imported(path)}
+            assert not names & {"torch", "onnx", "onnxsim", "dataclasses", "typing_extensions"}, path
+
+
+def run_without(modules_folder, code):
+    """Runs Python with every heavy module replaced by one that cannot be imported."""
+    for name in HEAVY:
+        (modules_folder / (name + ".py")).write_text("raise ImportError('{} is heavy')".format(name))
+    path = [str(modules_folder)] + [entry for entry in sys.path if entry]
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path))
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = process.communicate()
+    return process.returncode, out.decode(), err.decode(), time.perf_counter() - started
+
+
+def test_the_package_imports_without_any_heavy_module(tmp_path):
+    code, out, err, _ = run_without(tmp_path, "import ccc_jetson; print(ccc_jetson.__version__)")
+    assert (code, err) == (0, "")
+    assert out.strip() == ccc_jetson.__version__
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_help_needs_no_heavy_module_and_shows_an_example(tmp_path, command):
+    if command == "ccc-export" and sys.version_info < (3, 10):
+        pytest.skip("on this Python ccc-export says where it runs: tests/export")
+    call = "import sys; from {} import main; sys.exit(main(['--help']))".format(COMMANDS[command])
+    code, out, err, seconds = run_without(tmp_path, call)
+    print("{} --help took {:.2f} s".format(command, seconds))
+    assert (code, err) == (0, "")
+    assert "example:\n  " + command in out
+
+
+def test_on_an_old_python_ccc_export_says_in_one_line_where_it_runs():
+    if sys.version_info >= (3, 10):
+        pytest.skip("this Python runs it")
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from ccc_jetson.export.cli import main; sys.exit(main(['a', 'b']))"],
+        stderr=subprocess.PIPE,
+    )
+    err = process.communicate()[1].decode()
+    assert process.returncode == 2
+    assert err.count("\n") == 1 and "runs on the workstation" in err
+
+
+def test_coverage_of_the_package_sees_all_four_folders(tmp_path):
+    if sys.version_info < (3, 10):
+        pytest.skip("coverage is measured on the workstation's Python")
+    report = tmp_path / "coverage.json"
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-cov-on-fail", "--cov=ccc_jetson"]
+    command += ["--cov=" + stage for stage in STAGES]
+    command += ["--cov-report=json:" + str(report), "--cov-fail-under=0", "tests/shared/test_progress.py"]
+    environment = dict(os.environ, COVERAGE_FILE=str(tmp_path / "data"))
+    process = subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    out = process.communicate()[0].decode()
+    assert process.returncode == 0, out
+    files = json.loads(report.read_text())["files"]
+    for stage in STAGES:
+        assert any("/{}/".format(stage) in "/" + path for path in files), "{} is not counted".format(stage)
