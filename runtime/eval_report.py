@@ -1,0 +1,187 @@
+"""What an evaluation has shown: as JSON for machines, as a page of text for people."""
+
+import json
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from ccc_jetson import __version__
+from ccc_jetson.runtime.backends import COMPUTE_STAGES
+from ccc_jetson.runtime.confusion import Scores
+from ccc_jetson.runtime.datasets import Dataset
+from ccc_jetson.runtime.evaluation import LOGITS_STAGE, Tally
+from ccc_jetson.runtime.label_mapping import some
+from ccc_jetson.runtime.metrics import Machine, StageSummary, percentile_table
+from ccc_jetson.runtime.report import SCHEMA, Model, targets_lines
+from ccc_jetson.targets import PAPER_TARGETS
+
+
+class EvalReport(NamedTuple):
+    """An evaluation that has come to its end.
+
+    ``stages``, ``wall_s`` and ``timed_frames`` are those of the last run where it was resumed.
+    """
+
+    started: str  # ISO 8601, UTC
+    machine: Machine
+    model: Model
+    backend: str
+    fit: str
+    eval_size: str
+    prediction: str
+    dataset: Dataset
+    tally: Tally
+    remarks: Tuple[str, ...]
+    stages: List[StageSummary]
+    wall_s: float
+    timed_frames: int
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the backend alone: preprocessing, inference and what follows, one after the other."""
+        means_ms = [each.mean_ms for each in self.stages if each.name in (*COMPUTE_STAGES, LOGITS_STAGE)]
+        return 1000.0 / sum(means_ms) if sum(means_ms) > 0 else 0.0
+
+    @property
+    def frames(self) -> int:
+        """Frames that were counted."""
+        return self.tally.done - len(self.tally.skipped)
+
+    def to_json(self) -> str:
+        """Indented JSON; accuracies as shares of 1, durations in milliseconds, ``wall_s`` in seconds."""
+        scores, mapping = self.tally.matrix.scores(), self.dataset.mapping
+        record: Dict[str, Any] = {
+            "schema": SCHEMA,
+            "tool": "ccc-jetson " + __version__,
+            "started": self.started,
+            "machine": self.machine.to_json(),
+            "model": self.model.to_json(),
+            "backend": self.backend,
+            "fit": self.fit,
+            "eval_size": self.eval_size,
+            "prediction": self.prediction,
+            "dataset": {
+                "title": self.dataset.title,
+                "split": self.dataset.split,
+                "mapping": mapping.name,
+                "notes": [*self.dataset.notes, *self.remarks],
+            },
+            "frames": self.frames,
+            "skipped": [{"name": name, "reason": reason} for name, reason in self.tally.skipped],
+            "miou": _figure(scores.miou),
+            "pixel_accuracy": _figure(scores.pixel_accuracy),
+            "pixels": scores.pixels,
+            "pixels_without_class": scores.pixels_without_class,
+            "classes": [
+                {"name": name, "iou": _figure(iou), "pixels": pixels}
+                for name, iou, pixels in zip(mapping.classes, scores.iou, scores.pixels_of_class)
+            ],
+            "confusion": self.tally.matrix.to_json(),
+            "stages": {each.name: each.to_json() for each in self.stages},
+            "fps": round(self.fps, 4),
+            "wall_s": round(self.wall_s, 6),
+            "timed_frames": self.timed_frames,
+            "targets": {
+                "miou_comparable": not self._why_not_comparable(),
+                "why_not": self._why_not_comparable(),
+                "measured_on_tx2": self.machine.is_tx2,
+                "paper": [each._asdict() for each in PAPER_TARGETS],
+            },
+        }
+        return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+    def to_text(self) -> str:
+        """The page: what was evaluated, accuracy per class, speed beside it, and the published targets."""
+        scores = self.tally.matrix.scores()
+        contract = self.model.contract
+        facts = [
+            (
+                "model",
+                "{}: {}, {}x{}, {}".format(
+                    self.model.path, contract.architecture.title, contract.input.width, contract.input.height, self.fit
+                ),
+            ),
+            ("data set", "{}, {} frames".format(self.dataset.title, self.frames)),
+            ("eval size", "{} ({})".format(self.eval_size, self.prediction)),
+        ]
+        facts.extend(("note", note) for note in (*self.dataset.notes, *self.remarks))
+        if self.tally.skipped:
+            names = [name for name, _ in self.tally.skipped]
+            facts.append(("note", "skipped as unreadable: {} ({})".format(len(names), some(names))))
+        accuracy = [
+            ("mIoU", "{}, mean of {} classes".format(_both(scores.miou), sum(iou == iou for iou in scores.iou))),
+            ("accuracy", "{} of {:,} labelled pixels".format(_both(scores.pixel_accuracy), scores.pixels)),
+        ]
+        if scores.pixels_without_class:
+            accuracy.append(
+                ("no class", "predicted for {} of them".format(_share(scores.pixels_without_class, scores)))
+            )
+        speed = []
+        if self.timed_frames:
+            speed = [
+                ("speed", "{:.2f} FPS: {}, {}".format(self.fps, self._fps_is(), self.backend)),
+                ("overall", "{} frames in {:.2f} s with reading and counting".format(self.timed_frames, self.wall_s)),
+            ]
+        parts = [
+            _aligned(facts),
+            self._class_table(scores),
+            _aligned(accuracy),
+            percentile_table(self.stages),
+            _aligned(speed + self._targets(scores)),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def _class_table(self, scores: Scores) -> str:
+        names = self.dataset.mapping.classes
+        width = max(len("class"), *(len(name) for name in names))
+        lines = ["{}  {:>6}  {:>7}".format("class".ljust(width), "IoU", "pixels")]
+        for name, iou, pixels in zip(names, scores.iou, scores.pixels_of_class):
+            shown = "{:.4f}".format(iou) if iou == iou else "-"
+            lines.append("{}  {:>6}  {:>7}".format(name.ljust(width), shown, _share(pixels, scores)))
+        return "\n".join(lines)
+
+    def _fps_is(self) -> str:
+        if any(each.name == LOGITS_STAGE for each in self.stages):
+            return "preprocess and infer, logits included, which live use does without"
+        return "preprocess, infer and postprocess one after the other"
+
+    def _targets(self, scores: Scores) -> List[Tuple[str, str]]:
+        published = ", ".join("{} {:g} %".format(each.network, each.miou_percent) for each in PAPER_TARGETS)
+        why_not = self._why_not_comparable()
+        here = "{:.2f} %".format(100.0 * scores.miou)
+        if why_not:
+            here += " on {}: {}".format(self.dataset.title, why_not)
+        else:
+            differences = " and ".join(
+                "{:+.2f}".format(100.0 * scores.miou - each.miou_percent) for each in PAPER_TARGETS
+            )
+            here += " on all frames of {}: {} points".format(self.dataset.title, differences)
+        lines = [("targets", "paper, mIoU on Cityscapes: " + published), ("measured", here)]
+        return lines + (targets_lines(self.fps, self.machine) if self.timed_frames else [])
+
+    def _why_not_comparable(self) -> str:
+        """Why this mIoU says nothing about the paper's, empty where it does."""
+        if not self.dataset.split:
+            return "another data set, not comparable"
+        if self.dataset.split == "train":
+            return "the frames that networks are trained on, not comparable"
+        if not self.dataset.whole or self.tally.skipped:
+            return "not all frames of the split, not comparable"
+        if self.eval_size != "full":
+            return "not at the labels' full size, comparable with care only (--eval-size full)"
+        return ""
+
+
+def _figure(value: float) -> Optional[float]:
+    return value if value == value else None
+
+
+def _both(value: float) -> str:
+    return "{:.4f} ({:.2f} %)".format(value, 100.0 * value)
+
+
+def _share(pixels: int, scores: Scores) -> str:
+    return "{:.2f} %".format(100.0 * pixels / scores.pixels if scores.pixels else 0.0)
+
+
+def _aligned(facts: List[Tuple[str, str]]) -> str:
+    width = max((len(name) for name, _ in facts), default=0)
+    return "\n".join("{}  {}".format(name.ljust(width), value) for name, value in facts)
