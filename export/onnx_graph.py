@@ -15,6 +15,7 @@ import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from ccc_jetson import __version__
 from ccc_jetson.contract import Head
 from ccc_jetson.errors import CccError, DependencyMissing, VerificationError
 from ccc_jetson.head import HeadWeights
@@ -66,7 +67,7 @@ def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: st
     _name_inner_tensors(model, output)
     head, head_weights = _find_head(model)
     model.ir_version = target.ir_version
-    model.producer_name = "ccc-jetson"
+    model.producer_name, model.producer_version = "ccc-jetson", __version__
     del model.metadata_props[:]
     onnx.checker.check_model(model, full_check=True)
     _assert_versions(model, target)

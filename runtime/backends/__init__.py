@@ -77,7 +77,7 @@ def choose_model(path: Optional[str], folder: str = ".") -> ModelChoice:
         return ModelChoice(onnx, "; ".join(skipped) or "{} is not there".format(engine))
     raise FileProblem(
         "no model: " + "; ".join(skipped + ["{} is not there".format(onnx)]),
-        hint="ccc-export CHECKPOINT model.onnx, or name a file with --model",
+        hint="ccc-export CHECKPOINT model.onnx, or name the file of a model",
     )
 
 
@@ -116,5 +116,6 @@ def open_backend(
 def _refuse_engines(path: str) -> None:
     if path.endswith((".engine", ".plan", ".trt")):
         raise BackendError(
-            "{}: TensorRT engines cannot be run by this version".format(path), hint="run the ONNX file it was built from"
+            "{}: TensorRT engines cannot be run by this version".format(path),
+            hint="run the ONNX file it was built from",
         )

@@ -4,15 +4,15 @@ Works with ONNX Runtime 1.10 (the last for Python 3.6) and newer.
 """
 
 import time
-from types import ModuleType
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
 from ccc_jetson.contract import Contract, check_against, contract_of
-from ccc_jetson.errors import BackendError, DependencyMissing
+from ccc_jetson.errors import BackendError
 from ccc_jetson.files import read_bytes
 from ccc_jetson.onnx_file import parse_onnx, with_extra_outputs
+from ccc_jetson.ort import cpu_session, import_onnxruntime
 from ccc_jetson.preprocess import Preprocessor
 from ccc_jetson.runtime.backends import Backend, Segmentation
 from ccc_jetson.runtime.denormals import flush_denormals
@@ -42,7 +42,6 @@ class OnnxRuntimeBackend(Backend):
                 ),
                 hint="ccc-export CHECKPOINT {} --batch 1".format(path),
             )
-        runtime = import_onnxruntime()
         self.contract = contract
         self._preprocess = Preprocessor(contract, fit)
         self._input = np.empty((1, 3, contract.input.height, contract.input.width), np.float32)
@@ -52,9 +51,9 @@ class OnnxRuntimeBackend(Backend):
         # The networks' activations and the authors' weights hold denormals, which cost a CPU tens of times more than
         # zeros; ONNX Runtime sets its mode on the calling thread for a process's first session only.
         flush_denormals()
-        self._session = _session(runtime, data, threads, path)
+        self._session = cpu_session(data, path, threads)
         self.description = "ONNX Runtime {} on the CPU, {}".format(
-            runtime.__version__, "{} threads".format(threads) if threads else "all cores"
+            import_onnxruntime().__version__, "{} threads".format(threads) if threads else "all cores"
         )
 
     def infer(self, frame: np.ndarray) -> Segmentation:
@@ -86,30 +85,3 @@ class OnnxRuntimeBackend(Backend):
 
     def close(self) -> None:
         self._session = None
-
-
-def import_onnxruntime() -> ModuleType:
-    """The ``onnxruntime`` module, or a DependencyMissing that says how to get it."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DependencyMissing(
-            "onnxruntime cannot be imported: {}".format(error),
-            hint='pip install "ccc-jetson[export]", or on Python 3.6: pip install onnxruntime==1.10.0',
-        )
-    return onnxruntime
-
-
-def _session(runtime: Any, data: bytes, threads: int, path: str) -> Any:
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    try:
-        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no public common class; all mean that the model cannot be run
-        raise BackendError(
-            "{}: ONNX Runtime {} cannot run it: {}".format(path, runtime.__version__, str(error).strip()),
-            hint="export it again with ccc-export; opset 13 and IR 7 run everywhere",
-        )

@@ -83,9 +83,12 @@ def write_text(path: str, text: str) -> None:
 
 
 def sha256_of(path: str) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal; memory stays flat."""
+    """SHA-256 of a file's bytes, in hexadecimal; memory stays flat. A FileProblem where it cannot be read."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
+    try:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    except OSError as error:
+        raise FileProblem("{}: cannot be read: {}".format(path, error.strerror))
     return digest.hexdigest()

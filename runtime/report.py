@@ -1,0 +1,131 @@
+"""What a run has shown: as JSON for machines, as a page of text for people."""
+
+import json
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from ccc_jetson import __version__
+from ccc_jetson.contract import Contract
+from ccc_jetson.runtime.metrics import Machine, percentile_table
+from ccc_jetson.runtime.pipeline import Measured, bottleneck
+from ccc_jetson.targets import PAPER_TARGETS
+
+SCHEMA = 1
+COMPLETE, ENDED_BY_USER = "complete", "interrupted"
+_CLASSES_SHOWN = 6
+
+
+class Model(NamedTuple):
+    """The file that ran: where it is, its bytes' SHA-256, why it was chosen, and its contract."""
+
+    path: str
+    sha256: str
+    reason: str
+    contract: Contract
+
+    def to_json(self) -> Dict[str, Any]:
+        """What a report says of the model."""
+        contract = self.contract
+        return {
+            "path": self.path,
+            "sha256": self.sha256,
+            "chosen": self.reason,
+            "architecture": contract.architecture.name,
+            "title": contract.architecture.title,
+            "input": {"width": contract.input.width, "height": contract.input.height},
+            "checkpoint": contract.source.file,
+        }
+
+
+class Report(NamedTuple):
+    """A run. ``ended`` is ``complete``, ``interrupted``, or the problem that ended it."""
+
+    started: str  # ISO 8601, UTC
+    machine: Machine
+    model: Model
+    fit: str
+    source: str
+    live: bool
+    outputs: Tuple[str, ...]
+    measured: Measured
+    class_shares: Tuple[Tuple[str, float], ...]
+    ended: str
+
+    def to_json(self) -> str:
+        """Indented JSON, schema 1; durations in milliseconds, ``wall_s`` in seconds."""
+        measured = self.measured
+        record: Dict[str, Any] = {
+            "schema": SCHEMA,
+            "tool": "ccc-jetson " + __version__,
+            "started": self.started,
+            "ended": self.ended,
+            "machine": self.machine.to_json(),
+            "model": self.model.to_json(),
+            "backend": measured.backend,
+            "fit": self.fit,
+            "source": {"description": self.source, "live": self.live},
+            "outputs": list(self.outputs),
+            "frames": measured.frames,
+            "dropped": measured.dropped,
+            "wall_s": round(measured.wall_s, 6),
+            "fps": round(measured.fps, 4),
+            "stages": {each.name: each.to_json() for each in measured.stages},
+            "latency": measured.latency[0].to_json() if measured.latency else None,
+            "bottleneck": bottleneck(measured, self.live),
+            "class_shares": {name: round(share, 6) for name, share in self.class_shares},
+            "targets": {
+                "measured_on_tx2": self.machine.is_tx2,
+                "paper": [
+                    {
+                        "network": each.network,
+                        "fps_tx2": each.fps_tx2,
+                        "share_reached": round(measured.fps / each.fps_tx2, 4),
+                    }
+                    for each in PAPER_TARGETS
+                ],
+            },
+        }
+        return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+    def to_text(self) -> str:
+        """The summary: speed, stages, bottleneck, classes, and the published targets."""
+        measured = self.measured
+        lines = [
+            "{:.2f} FPS end to end: {} frame{} in {:.2f} s, {} dropped{}".format(
+                measured.fps,
+                measured.frames,
+                "" if measured.frames == 1 else "s",
+                measured.wall_s,
+                measured.dropped,
+                ""
+                if self.ended == COMPLETE
+                else "; " + ("interrupted" if self.ended == ENDED_BY_USER else "ended early"),
+            ),
+            "",
+            percentile_table(measured.stages),
+            "",
+        ]
+        facts = [("bottleneck", bottleneck(measured, self.live))]
+        if self.live and measured.latency:
+            latency = measured.latency[0]
+            facts.append(
+                (
+                    "latency",
+                    "{:.1f} ms from captured to shown (p50), {:.1f} ms (p99)".format(latency.p50_ms, latency.p99_ms),
+                )
+            )
+        facts.append(
+            ("classes", ", ".join("{} {:.1f} %".format(n, 100 * s) for n, s in self.class_shares[:_CLASSES_SHOWN]))
+        )
+        facts.extend(("output", output) for output in self.outputs)
+        facts.extend(targets_lines(measured.fps, self.machine))
+        width = max(len(name) for name, _ in facts)
+        lines.extend("{}  {}".format(name.ljust(width), value) for name, value in facts)
+        return "\n".join(lines)
+
+
+def targets_lines(fps: float, machine: Machine) -> List[Tuple[str, str]]:
+    """(heading, text): the paper's figures, and what this run says about them on this machine."""
+    published = ", ".join("{} {:g} FPS".format(each.network, each.fps_tx2) for each in PAPER_TARGETS)
+    shares = " and ".join("{:.2f}".format(fps / each.fps_tx2) for each in PAPER_TARGETS)
+    here = "on {}{}: {} of these".format(machine, "" if machine.is_tx2 else ", not on a TX2", shares)
+    return [("targets", "paper, on a TX2: " + published), ("measured", here)]

@@ -1,0 +1,225 @@
+"""``ccc-run``: frames to masks, live, and how fast."""
+
+import argparse
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
+
+from ccc_jetson.command import INTERRUPTED, Parser, count_from, run_command, size
+from ccc_jetson.contract import Contract, read_contract_json
+from ccc_jetson.errors import CccError, UsageError
+from ccc_jetson.files import sha256_of, write_text
+from ccc_jetson.progress import Progress, say
+
+if TYPE_CHECKING:  # imported on use, so that --help starts at once
+    from ccc_jetson.runtime.frames import FrameSource
+    from ccc_jetson.runtime.outputs import Outputs
+    from ccc_jetson.runtime.pipeline import Pipeline
+    from ccc_jetson.runtime.report import Model
+    from ccc_jetson.runtime.sinks import Sink
+
+EXAMPLE = """ccc-run --camera /dev/video0
+ccc-run --video drive.mp4 --out overlay.mp4 --report run.json
+ccc-run --images frames/ --class-maps masks/ --headless"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = Parser(
+        "ccc-run",
+        "Segments the frames of a camera, a video or pictures, and tells how fast that went on this machine.",
+        EXAMPLE,
+    )
+    source = parser.add_argument_group("frames, one of these").add_mutually_exclusive_group()
+    source.add_argument("--camera", metavar="/dev/videoN|N", help="a camera; Ctrl-C ends the run")
+    source.add_argument("--video", metavar="FILE", help="a video file")
+    source.add_argument("--images", metavar="PATH", nargs="+", help="picture files, or folders of them")
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", metavar="FILE", help="default: model.engine or model.onnx here, whichever can be run")
+    model.add_argument("--contract", metavar="FILE.json", help="for a model that ccc-export has not written")
+    model.add_argument(
+        "--fit",
+        choices=("stretch", "crop", "letterbox"),
+        help="how frames of other proportions meet the network's input; default: crop for cameras, else stretch",
+    )
+    model.add_argument("--threads", metavar="N", type=count_from(0), default=0, help="of the CPU; default: all cores")
+    results = parser.add_argument_group("results")
+    results.add_argument("--out", metavar="FILE.mp4|FOLDER", help="overlays as a video, or as a PNG file per frame")
+    results.add_argument("--class-maps", metavar="FOLDER", help="class numbers as a PNG file per frame, 255 = not seen")
+    results.add_argument("--report", metavar="FILE.json", help="everything that was measured")
+    results.add_argument("--json", action="store_true", help="print the report instead of the summary")
+    results.add_argument("--headless", action="store_true", help="never open a window")
+    results.add_argument("--opacity", metavar="0..1", type=_opacity, default=0.5, help="of the colours; default: 0.5")
+    results.add_argument("--legend", action="store_true", help="draw the names of the classes")
+    parser.add_argument("--frames", metavar="N", type=count_from(1), help="stop after so many")
+    parser.add_argument(
+        "--camera-size", metavar="WxH", type=size, default=(1280, 720), help="to ask the camera for; default: 1280x720"
+    )
+    return parser
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_command(build_parser(), _work, argv)
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    from ccc_jetson.runtime.backends import choose_model
+    from ccc_jetson.runtime.outputs import Outputs
+
+    if arguments.camera is None and arguments.video is None and arguments.images is None:
+        raise UsageError(
+            "nothing to segment: none of --camera, --video, --images was given",
+            hint="ccc-run --camera /dev/video0, or: ccc-run --video FILE, or: ccc-run --images FOLDER",
+        )
+    choice = choose_model(arguments.model)
+    outputs = Outputs(arguments.out, arguments.class_maps, arguments.report)
+    outputs.check(*_inputs(arguments, choice.path))
+    model = _model(choice.path, choice.reason, arguments.contract)
+    contract = model.contract
+    fit = arguments.fit or ("stretch" if arguments.camera is None else "crop")
+    say("model: {} ({}), {}, {}x{}".format(
+        choice.path, choice.reason, contract.architecture.title, contract.input.width, contract.input.height
+    ))  # fmt: skip
+    with _open_source(arguments) as source:
+        say("frames: {}, fit: {}".format(source.description, fit))
+        return _segment(arguments, source, model, fit, outputs)
+
+
+def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model", fit: str, outputs: "Outputs") -> int:
+    from ccc_jetson.runtime.backends import open_backend
+    from ccc_jetson.runtime.interrupts import FinishOnInterrupt
+    from ccc_jetson.runtime.metrics import machine
+    from ccc_jetson.runtime.pipeline import Pipeline
+    from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Report
+    from ccc_jetson.runtime.sinks.shares import ClassShares
+
+    stop = threading.Event()
+    shares = ClassShares(model.contract)
+    sinks = outputs.open(model.contract, source, arguments.opacity, arguments.legend)
+    if not sinks and not arguments.headless:
+        sinks.extend(_window(model.contract, arguments, stop.set))
+    contract = model.contract if arguments.contract else None
+    pipeline = Pipeline(
+        source,
+        lambda: open_backend(model.path, fit, contract, arguments.threads),
+        [shares] + sinks,
+        arguments.frames,
+        stop,
+    )
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    total = min((number for number in (source.total, arguments.frames) if number is not None), default=None)
+    with FinishOnInterrupt(stop.set) as interrupts, Progress("segmenting", total) as progress:
+        problem, finished = _run_and_finish(pipeline, sinks, progress.step)
+    measured = pipeline.measured
+    report = Report(
+        started=started,
+        machine=machine(),
+        model=model,
+        fit=fit,
+        source=source.description,
+        live=source.live,
+        outputs=tuple(sink.description for sink in finished) if measured.frames else (),
+        measured=measured,
+        class_shares=shares.shares,
+        ended=str(problem) if problem else ENDED_BY_USER if interrupts.received else COMPLETE,
+    )
+    if measured.frames or problem is None:
+        if arguments.report is not None:
+            write_text(arguments.report, report.to_json())
+        print(report.to_json().rstrip() if arguments.json else report.to_text())
+    if problem is not None:
+        sys.stdout.flush()
+        raise problem
+    return INTERRUPTED if interrupts.received and not source.live else 0
+
+
+def _run_and_finish(
+    pipeline: "Pipeline", sinks: List["Sink"], on_frame: Callable[[], None]
+) -> Tuple[Optional[CccError], List["Sink"]]:
+    """Runs and finishes what was written; gives the problem that ended the run, and the sinks that are whole.
+
+    What came before a problem is kept.
+    """
+    problem = None
+    finished = []
+    try:
+        pipeline.run(on_frame)
+    except CccError as error:
+        problem = error
+    except BaseException:
+        for sink in sinks:
+            sink.abort()
+        raise
+    for sink in sinks:
+        try:
+            sink.close()
+            finished.append(sink)
+        except CccError as error:
+            if problem is not None:
+                say("error: {}".format(problem))
+            problem = error
+    return problem, finished
+
+
+def _inputs(arguments: argparse.Namespace, model_path: str) -> Tuple[List[str], List[str]]:
+    """Files that this run reads, and folders of its pictures."""
+    files = [path for path in (model_path, arguments.contract, arguments.video, arguments.camera) if path is not None]
+    folders = []
+    for path in arguments.images or []:
+        if os.path.isdir(path):
+            folders.append(path)
+        else:
+            files.append(path)
+            folders.append(os.path.dirname(os.path.abspath(path)))
+    return files, folders
+
+
+def _model(path: str, reason: str, contract_path: Optional[str]) -> "Model":
+    from ccc_jetson.runtime.backends import contract_of_model
+    from ccc_jetson.runtime.report import Model
+
+    contract: Contract = contract_of_model(path) if contract_path is None else read_contract_json(contract_path)
+    return Model(path, sha256_of(path), reason, contract)
+
+
+def _open_source(arguments: argparse.Namespace) -> "FrameSource":
+    if arguments.camera is not None:
+        from ccc_jetson.runtime.frames.camera import Camera
+
+        return Camera(arguments.camera, arguments.camera_size)
+    if arguments.video is not None:
+        from ccc_jetson.runtime.frames.video import VideoFile
+
+        return VideoFile(arguments.video)
+    from ccc_jetson.runtime.frames.pictures import Pictures
+
+    return Pictures(arguments.images)
+
+
+def _window(contract: Contract, arguments: argparse.Namespace, on_quit: Callable[[], None]) -> List["Sink"]:
+    """A window sink, or a line that says why there is none."""
+    from ccc_jetson.runtime.overlay import Overlay
+    from ccc_jetson.runtime.sinks.window import Window, why_no_window
+
+    reason = why_no_window()
+    if reason:
+        say("no window: {}; measuring only (--out writes overlays, --headless asks for no window)".format(reason))
+        return []
+    return [Window(Overlay(contract, arguments.opacity, arguments.legend), on_quit)]
+
+
+def _opacity(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError("{!r} is not a number from 0 to 1".format(text))
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

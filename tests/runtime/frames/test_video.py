@@ -1,0 +1,113 @@
+"""Video files: whole, damaged, and not videos at all."""
+
+import pytest
+
+from ccc_jetson.errors import FileProblem, SourceError
+from ccc_jetson.runtime.frames.video import VideoFile
+from tests.doubles.stages import write_video
+from tests.runtime.frames.test_pictures import write_picture
+
+
+def read_all(source):
+    return list(iter(source.read, None))
+
+
+def test_every_frame_is_read_in_order(tmp_path):
+    path = write_video(tmp_path / "drive.mp4", frames=12, size=(96, 64), fps=25)
+    with VideoFile(path) as source:
+        assert source.description == "{}, 96x64, 25 FPS, 12 frames".format(path)
+        assert (source.total, source.fps, source.live) == (12, 25.0, False)
+        frames = read_all(source)
+    assert [frame.number for frame in frames] == list(range(12))
+    assert frames[3].name == "drive_000003"
+    assert frames[0].image.shape == (64, 96, 3)
+    assert frames[0].captured_s <= frames[-1].captured_s
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileProblem, match="No such file"):
+        VideoFile(str(tmp_path / "none.mp4"))
+
+
+def test_a_folder_is_sent_to_images(tmp_path):
+    with pytest.raises(SourceError, match="is a folder") as caught:
+        VideoFile(str(tmp_path))
+    assert "--images" in caught.value.hint
+
+
+@pytest.mark.parametrize("content, message", [(b"", "is empty"), (b"text\n" * 500, "is no video that OpenCV can open")])
+def test_a_file_that_is_no_video(tmp_path, capfd, content, message):
+    path = tmp_path / "drive.mp4"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        VideoFile(str(path))
+    assert caught.value.hint
+    assert capfd.readouterr().err == ""  # OpenCV and FFmpeg keep quiet
+
+
+def test_a_picture_is_not_a_video_of_one_frame(tmp_path):
+    path = write_picture(tmp_path / "frame_001.png")
+    with pytest.raises(SourceError, match="is a picture") as caught:
+        VideoFile(path)
+    assert caught.value.hint == "for pictures: --images " + path
+
+
+def test_an_mp4_without_its_end_cannot_be_opened_and_says_why(tmp_path):
+    path = tmp_path / "drive.mp4"
+    write_video(path, frames=50)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(SourceError, match="whose end is missing"):
+        VideoFile(str(path))
+
+
+def test_a_video_without_frames(tmp_path):
+    path = tmp_path / "drive.avi"
+    write_video(path, frames=1, codec="MJPG")
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"movi") + 4])
+    with pytest.raises(SourceError):
+        VideoFile(str(path))
+
+
+def test_a_video_that_is_cut_short_gives_its_frames_and_then_says_so(tmp_path):
+    path = tmp_path / "drive.avi"
+    write_video(path, frames=60, codec="MJPG")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    source = VideoFile(str(path))
+    frames = []
+    with pytest.raises(SourceError, match=r"ends after \d+ of \d+ frames; the file is cut short"):
+        for frame in iter(source.read, None):
+            frames.append(frame)
+    print(len(frames), "frames before the cut")
+    assert 20 < len(frames) < 40
+
+
+class Estimating:
+    """A ``cv2.VideoCapture`` whose header promises more frames than there are, as for a variable frame rate."""
+
+    def __init__(self, source, promised, last_ms):
+        self._capture, self._promised, self._last_ms = source._capture, promised, last_ms
+        source.total, source._capture = promised, self
+
+    def read(self):
+        return self._capture.read()
+
+    def get(self, number):
+        return self._last_ms
+
+    def release(self):
+        self._capture.release()
+
+
+def test_a_variable_frame_rate_is_not_taken_for_a_cut(tmp_path):
+    source = VideoFile(write_video(tmp_path / "drive.mp4", frames=12, fps=25))
+    Estimating(source, promised=100, last_ms=3990.0)
+    assert len(read_all(source)) == 12
+
+
+def test_a_wrong_header_is_a_cut_where_time_is_missing_too(tmp_path):
+    source = VideoFile(write_video(tmp_path / "drive.mp4", frames=12, fps=25))
+    Estimating(source, promised=100, last_ms=440.0)
+    with pytest.raises(SourceError, match="ends after 12 of 100 frames"):
+        read_all(source)

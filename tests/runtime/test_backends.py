@@ -1,0 +1,77 @@
+"""Choosing a model and opening what runs it."""
+
+import numpy as np
+import pytest
+
+from ccc_jetson.errors import BackendError, ContractError, FileProblem
+from ccc_jetson.runtime.backends import Backend, choose_model, open_backend
+from tests.doubles.tiny_model import HEIGHT, WIDTH, tiny_contract, tiny_graph, write_tiny_model
+
+FRAME = np.random.RandomState(0).randint(0, 256, (90, 120, 3)).astype(np.uint8)
+
+
+def test_the_model_asked_for_is_taken():
+    assert choose_model("some.onnx") == ("some.onnx", "as asked")
+
+
+def test_the_default_is_the_onnx_file_and_the_reason_is_said(tmp_path):
+    write_tiny_model(tmp_path / "model.onnx")
+    choice = choose_model(None, str(tmp_path))
+    assert choice.path == str(tmp_path / "model.onnx")
+    assert "model.engine is not there" in choice.reason
+    (tmp_path / "model.engine").write_bytes(b"")
+    assert "runs ONNX files only" in choose_model(None, str(tmp_path)).reason
+
+
+def test_no_model_says_how_to_get_one(tmp_path):
+    with pytest.raises(FileProblem, match=r"model\.onnx is not there") as caught:
+        choose_model(None, str(tmp_path))
+    assert "ccc-export" in caught.value.hint
+
+
+def test_an_engine_is_refused_for_now():
+    with pytest.raises(BackendError, match="TensorRT engines cannot be run"):
+        open_backend("model.engine")
+
+
+@pytest.mark.parametrize("kind", ["class_map", "logits"])
+def test_class_map_is_the_largest_logit_of_either_kind_of_model(tmp_path, kind):
+    path = write_tiny_model(tmp_path / "a.onnx", kind=kind)
+    with open_backend(path, want_logits=True) as backend:
+        segmentation = backend.infer(FRAME)
+        logits = backend.logits(FRAME)
+    assert segmentation.class_map.dtype == np.uint8
+    assert segmentation.class_map.shape == (HEIGHT, WIDTH)
+    assert logits.shape == (19, HEIGHT, WIDTH)
+    assert (segmentation.class_map == logits.argmax(axis=0)).all()
+    assert set(segmentation.seconds) == {"preprocess", "infer", "postprocess"}
+
+
+def test_logits_must_be_asked_for_when_opening(tmp_path):
+    with open_backend(write_tiny_model(tmp_path / "a.onnx")) as backend:
+        with pytest.raises(BackendError, match="without logits"):
+            backend.logits(FRAME)
+
+
+def test_a_backend_without_logits_says_so():
+    backend = Backend()
+    backend.description = "a kernel"
+    with pytest.raises(BackendError, match="a kernel gives class maps"):
+        backend.logits(FRAME)
+
+
+def test_batches_are_refused_with_the_export_that_fits(tmp_path):
+    with pytest.raises(BackendError, match="batches of 2") as caught:
+        open_backend(write_tiny_model(tmp_path / "a.onnx", batch=2))
+    assert "--batch 1" in caught.value.hint
+
+
+def test_a_foreign_model_runs_with_a_contract_that_fits_it(tmp_path):
+    path = tmp_path / "foreign.onnx"
+    path.write_bytes(tiny_graph(tiny_contract()).SerializeToString())
+    with pytest.raises(ContractError, match="holds no contract"):
+        open_backend(str(path))
+    with open_backend(str(path), contract=tiny_contract()) as backend:
+        assert backend.infer(FRAME).class_map.shape == (HEIGHT, WIDTH)
+    with pytest.raises(ContractError, match="shape 1x3x16x32"):
+        open_backend(str(path), contract=tiny_contract(width=32, height=16))

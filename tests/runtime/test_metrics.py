@@ -1,0 +1,139 @@
+"""Percentiles that can be trusted, and the machine they were measured on."""
+
+import random
+import threading
+import tracemalloc
+
+import pytest
+
+from ccc_jetson.runtime.metrics import Machine, StageTimes, machine, percentile_table
+
+
+def only(times):
+    (summary,) = times.summaries()
+    return summary
+
+
+def test_percentiles_are_within_half_a_percent_of_the_exact_ones():
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    generator = random.Random(seed)
+    seconds = [generator.lognormvariate(-3, 1.5) for _ in range(5000)]
+    times = StageTimes(["infer"])
+    for value in seconds:
+        times.add("infer", value)
+    summary, ordered = only(times), sorted(seconds)
+    assert summary.p50_ms == pytest.approx(1000 * ordered[2499], rel=0.0051)
+    assert summary.p90_ms == pytest.approx(1000 * ordered[4499], rel=0.0051)
+    assert summary.p99_ms == pytest.approx(1000 * ordered[4949], rel=0.0051)
+    assert summary.mean_ms == pytest.approx(1000 * sum(seconds) / 5000, rel=1e-9)
+    assert summary.max_ms == 1000 * ordered[-1]
+    assert summary.samples == 5000
+
+
+def test_equal_durations_give_exactly_that_duration():
+    times = StageTimes(["infer"])
+    for _ in range(7):
+        times.add("infer", 0.0321)
+    summary = only(times)
+    assert [summary.p50_ms, summary.p90_ms, summary.p99_ms] == pytest.approx([32.1] * 3, rel=1e-12)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-9, 5000.0])
+def test_durations_beyond_the_bins_are_clamped_to_what_was_seen(seconds):
+    times = StageTimes(["sink"])
+    times.add("sink", seconds)
+    assert only(times).p50_ms == pytest.approx(1000 * seconds)
+
+
+def test_memory_does_not_grow_with_the_number_of_durations():
+    times = StageTimes(["sink"])
+    times.add("sink", 0.001)
+    tracemalloc.start()
+    try:
+        for index in range(20000):
+            times.add("sink", index * 1e-5)
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    print("grown by", grown, "bytes")
+    assert grown < 120000  # one number in each of 2100 bins; the durations themselves would take 640000
+
+
+def test_threads_that_write_their_own_stage_lose_nothing():
+    times = StageTimes(["a", "b", "c"])
+
+    def write(stage):
+        for _ in range(5000):
+            times.add(stage, 0.001)
+
+    threads = [threading.Thread(target=write, args=(stage,)) for stage in times.stages]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [summary.samples for summary in times.summaries()] == [5000] * 3
+
+
+def test_stages_keep_their_order_and_unused_ones_are_left_out():
+    times = StageTimes(["capture", "infer", "sink"])
+    times.add_all({"sink": 0.002, "capture": 0.001})
+    assert list(times.to_json()) == ["capture", "sink"]
+    assert times.to_json()["sink"] == {
+        "count": 1, "mean_ms": 2.0, "p50_ms": 2.0, "p90_ms": 2.0, "p99_ms": 2.0, "max_ms": 2.0,
+    }  # fmt: skip
+
+
+def test_the_table_is_aligned():
+    times = StageTimes(["capture", "infer"])
+    times.add("capture", 0.0012)
+    times.add("infer", 1.5)
+    lines = percentile_table(times.summaries()).splitlines()
+    assert lines[0].split() == ["stage", "p50", "ms", "p90", "ms", "p99", "ms", "mean", "ms", "max", "ms", "count"]
+    assert len({len(line) for line in lines}) == 1
+    assert "1500.00" in lines[2]
+
+
+def test_no_stages_make_no_table():
+    assert percentile_table([]) == ""
+
+
+def fake_root(tmp_path, **files):
+    places = {"model": "proc/device-tree/model", "cpuinfo": "proc/cpuinfo", "release": "etc/os-release"}
+    for name, text in files.items():
+        path = tmp_path / places[name]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("model", ["NVIDIA Jetson TX2 Developer Kit\0", "quill\0"])
+def test_a_tx2_is_recognised_by_its_device_tree(tmp_path, model):
+    root = fake_root(
+        tmp_path,
+        model=model,
+        cpuinfo="processor\t: 0\nmodel name\t: ARMv8 Processor rev 3 (v8l)\n",
+        release='NAME="Ubuntu"\nPRETTY_NAME="Ubuntu 18.04.6 LTS"\n',
+    )
+    found = machine(root)
+    assert found.is_tx2
+    assert found.board == model[:-1]
+    assert found.cpu == "ARMv8 Processor rev 3 (v8l)"
+    assert found.system.startswith("Ubuntu 18.04.6 LTS, Linux ")
+    assert str(found).startswith(model[:-1] + " (")
+
+
+def test_another_jetson_is_no_tx2(tmp_path):
+    assert not machine(fake_root(tmp_path, model="NVIDIA Jetson Xavier NX Developer Kit\0")).is_tx2
+
+
+def test_a_machine_without_any_of_the_files_is_still_described(tmp_path):
+    found = machine(str(tmp_path))
+    assert (found.board, found.is_tx2) == ("", False)
+    assert found.cpu and found.cores >= 1
+    assert found.system.startswith("unknown distribution, ")
+
+
+def test_the_machine_is_named_by_its_cpu_where_there_is_no_board():
+    assert str(Machine("", "Some CPU", 1, "Linux", "3.6")) == "Some CPU (1 core)"
+    assert Machine("", "Some CPU", 2, "Linux", "3.6").to_json()["cores"] == 2

@@ -1,0 +1,110 @@
+"""What a run says of itself, to machines and to people."""
+
+import json
+
+import pytest
+
+from ccc_jetson.runtime.metrics import Machine, StageSummary
+from ccc_jetson.runtime.pipeline import Measured
+from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model, Report
+from tests.doubles.tiny_model import tiny_contract
+
+PC = Machine("", "Some CPU", 2, "Debian", "3.11.2")
+TX2 = Machine("NVIDIA Jetson TX2 Developer Kit", "ARMv8", 6, "Ubuntu", "3.6.9")
+
+
+def stage(name, milliseconds):
+    return StageSummary(name, 100, milliseconds, milliseconds, 1.1 * milliseconds, 1.3 * milliseconds, 2 * milliseconds)
+
+
+def report(**changes):
+    stages = [
+        stage("capture", 3),
+        stage("preprocess", 2),
+        stage("infer", 58),
+        stage("postprocess", 0.2),
+        stage("sink", 9),
+    ]
+    record = Report(
+        started="2024-05-06T07:08:09Z",
+        machine=PC,
+        model=Model("model.onnx", "ab" * 32, "as asked", tiny_contract()),
+        fit="stretch",
+        source="drive.mp4, 960x540",
+        live=False,
+        outputs=("overlay video out.mp4",),
+        measured=Measured(100, 0, 100 / 7.95, stages, [stage("latency", 120)], "ONNX Runtime 1.10.0 on the CPU"),
+        class_shares=(("road", 0.4), ("sky", 0.25)),
+        ended=COMPLETE,
+    )
+    return record._replace(**changes)
+
+
+def test_the_json_has_everything_a_comparison_needs():
+    record = json.loads(report().to_json())
+    assert record["schema"] == 1
+    assert record["tool"].startswith("ccc-jetson ")
+    assert record["model"] == {
+        "path": "model.onnx",
+        "sha256": "ab" * 32,
+        "chosen": "as asked",
+        "architecture": "tiny",
+        "title": "Tiny",
+        "input": {"width": 64, "height": 32},
+        "checkpoint": "tiny.pth",
+    }
+    assert record["machine"] == {
+        "board": "", "cpu": "Some CPU", "cores": 2, "system": "Debian", "python": "3.11.2"
+    }  # fmt: skip
+    assert record["source"] == {"description": "drive.mp4, 960x540", "live": False}
+    assert (record["fit"], record["ended"], record["started"]) == ("stretch", "complete", "2024-05-06T07:08:09Z")
+    assert (record["frames"], record["dropped"], record["fps"]) == (100, 0, 7.95)
+    assert list(record["stages"]) == ["capture", "preprocess", "infer", "postprocess", "sink"]
+    assert record["stages"]["infer"]["p50_ms"] == 58
+    assert record["latency"]["p50_ms"] == 120
+    assert record["backend"] == "ONNX Runtime 1.10.0 on the CPU"
+    assert record["outputs"] == ["overlay video out.mp4"]
+    assert record["class_shares"] == {"road": 0.4, "sky": 0.25}
+    assert record["bottleneck"].startswith("infer: 58.0 ms")
+
+
+def test_both_published_figures_are_in_the_json_with_the_share_that_was_reached():
+    targets = json.loads(report().to_json())["targets"]
+    assert targets["measured_on_tx2"] is False
+    assert [(each["network"], each["fps_tx2"], each["share_reached"]) for each in targets["paper"]] == [
+        ("CCC1", 15.9, 0.5),
+        ("CCC2", 16.4, pytest.approx(7.95 / 16.4, abs=1e-4)),
+    ]
+
+
+def test_the_summary_says_how_fast_and_on_which_machine():
+    text = report().to_text()
+    print(text)
+    assert text.startswith("7.95 FPS end to end: 100 frames in 12.58 s, 0 dropped\n")
+    assert "bottleneck  infer: 58.0 ms a frame" in text
+    assert "classes     road 40.0 %, sky 25.0 %" in text
+    assert "output      overlay video out.mp4" in text
+    assert "targets     paper, on a TX2: CCC1 15.9 FPS, CCC2 16.4 FPS" in text
+    assert "measured    on Some CPU (2 cores), not on a TX2: 0.50 and 0.48 of these" in text
+
+
+def test_on_a_tx2_the_summary_does_not_say_otherwise():
+    text = report(machine=TX2).to_text()
+    assert "on NVIDIA Jetson TX2 Developer Kit (6 cores): 0.50 and 0.48 of these" in text
+    assert json.loads(report(machine=TX2).to_json())["targets"]["measured_on_tx2"] is True
+
+
+def test_the_latency_is_shown_where_it_matters():
+    assert "latency" not in report().to_text()
+    assert "latency     120.0 ms from captured to shown (p50), 156.0 ms (p99)" in report(live=True).to_text()
+
+
+def test_a_run_that_ended_early_says_so():
+    assert report(ended=ENDED_BY_USER).to_text().splitlines()[0].endswith("0 dropped; interrupted")
+    assert report(ended="camera lost").to_text().splitlines()[0].endswith("0 dropped; ended early")
+
+
+def test_a_run_without_frames_can_be_reported():
+    empty = report(measured=Measured(0, 0, 0.0, [], [], "backend"), class_shares=(), outputs=())
+    assert empty.to_text().startswith("0.00 FPS end to end: 0 frames")
+    assert json.loads(empty.to_json())["latency"] is None

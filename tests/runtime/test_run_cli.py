@@ -1,0 +1,445 @@
+"""ccc-run from its command line to its files and exit codes."""
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import ccc_jetson
+from ccc_jetson.errors import BackendError, SinkError, SourceError
+from ccc_jetson.images import read_labels
+from ccc_jetson.runtime.backends import open_backend
+from ccc_jetson.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from ccc_jetson.runtime.run_cli import build_parser, main
+from ccc_jetson.runtime.sinks.video import OverlayVideo
+from tests.doubles.stages import FakeSource, video_frames, write_video
+from tests.runtime.frames.test_pictures import write_picture
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model  # noqa: E402  (needs onnx)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with ``model.onnx`` and ``drive.mp4``."""
+    monkeypatch.chdir(tmp_path)
+    write_tiny_model(tmp_path / "model.onnx")
+    write_video(tmp_path / "drive.mp4", frames=12, size=(96, 64))
+    return tmp_path
+
+
+def run(capsys, *argv):
+    """(exit code, standard output, standard error)."""
+    code = main(list(argv))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_video_becomes_overlays_class_maps_and_a_report(folder, capsys):
+    code, out, err = run(
+        capsys, "--video", "drive.mp4", "--out", "overlay.mp4", "--class-maps", "masks", "--report", "run.json"
+    )
+    assert code == 0
+    assert "model: ./model.onnx (./model.engine is not there), Tiny, 64x32" in err
+    assert "frames: drive.mp4, 96x64, 25 FPS, 12 frames, fit: stretch" in err
+    assert re.match(r"\d+\.\d\d FPS end to end: 12 frames in .* s, 0 dropped\n", out)
+    for line in ("capture", "infer", "sink", "bottleneck", "targets", "output      overlay video overlay.mp4"):
+        assert "\n" + line in out
+    assert "not on a TX2" in out
+    assert len(video_frames("overlay.mp4")) == 12
+    assert sorted(os.listdir("masks")) == ["drive_{:06d}.png".format(index) for index in range(12)]
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["frames"], record["ended"], record["fit"]) == (12, "complete", "stretch")
+    assert set(os.listdir(".")) == {"model.onnx", "drive.mp4", "overlay.mp4", "masks", "run.json"}
+
+
+def test_class_maps_are_what_the_backend_says(folder, capsys):
+    path = write_picture(folder / "a.png", 77, size=(64, 32))
+    assert run(capsys, "--images", path, "--class-maps", "masks", "--headless")[0] == 0
+    from ccc_jetson.images import read_frame
+
+    with open_backend("model.onnx") as backend:
+        expected = backend.infer(read_frame(path)).class_map
+    assert (read_labels("masks/a.png") == expected).all()
+
+
+def test_pictures_become_pictures(folder, capsys):
+    (folder / "in").mkdir()
+    for name, size in (("a.png", (64, 32)), ("b.png", (100, 80))):  # of several sizes
+        write_picture(folder / "in" / name, size=size)
+    code, out, _ = run(capsys, "--images", "in", "--out", "out", "--legend", "--opacity", "0.7")
+    assert code == 0
+    assert sorted(os.listdir("out")) == ["a.png", "b.png"]
+    assert "2 frames" in out
+
+
+def test_without_outputs_and_display_it_measures_and_says_why(folder, capsys, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    code, out, err = run(capsys, "--video", "drive.mp4")
+    assert code == 0
+    assert "no window: there is no display; measuring only" in err
+    assert "12 frames" in out and "output " not in out
+
+
+def test_headless_says_nothing_of_windows(folder, capsys):
+    code, _, err = run(capsys, "--video", "drive.mp4", "--headless")
+    assert code == 0 and "window" not in err
+
+
+def test_a_window_is_opened_where_there_is_a_display(folder, capsys, monkeypatch):
+    from ccc_jetson.runtime.sinks import window
+    from tests.runtime.sinks.test_window import FakeCv2
+
+    fake = FakeCv2(keys=[-1, -1, ord("q")])
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(window, "import_cv2", lambda: fake)
+    code, out, _ = run(capsys, "--video", "drive.mp4")
+    assert code == 0
+    assert 3 <= len(fake.shown) <= 12
+    assert "output      window (q quits)" in out
+
+
+def test_json_on_standard_output_is_the_report_and_nothing_else(folder, capsys):
+    code, out, _ = run(capsys, "--video", "drive.mp4", "--headless", "--json", "--frames", "3", "--report", "run.json")
+    assert code == 0
+    assert json.loads(out)["frames"] == 3
+    assert json.loads(out) == json.loads((folder / "run.json").read_text())
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "letterbox"])
+def test_the_fit_can_be_chosen_and_is_reported(folder, capsys, fit):
+    _, out, err = run(capsys, "--video", "drive.mp4", "--headless", "--json", "--fit", fit)
+    assert json.loads(out)["fit"] == fit
+    assert "fit: " + fit in err
+
+
+def test_threads_are_passed_to_the_backend(folder, capsys):
+    _, out, _ = run(capsys, "--video", "drive.mp4", "--headless", "--json", "--threads", "1")
+    assert json.loads(out)["backend"].endswith("1 threads")
+
+
+def test_a_model_without_contract_runs_with_one(folder, capsys):
+    contract = tiny_contract()._replace(head=None)
+    (folder / "bare.onnx").write_bytes(tiny_graph(contract).SerializeToString())
+    code, _, err = run(capsys, "--video", "drive.mp4", "--headless", "--model", "bare.onnx")
+    assert code == 1
+    assert "holds no contract" in err and "--contract" in err
+    (folder / "contract.json").write_text(contract.to_json())
+    code, out, err = run(
+        capsys, "--video", "drive.mp4", "--headless", "--model", "bare.onnx", "--contract", "contract.json"
+    )
+    assert code == 0, err
+    assert "12 frames" in out
+    code, _, err = run(
+        capsys, "--video", "drive.mp4", "--headless", "--model", "none.onnx", "--contract", "contract.json"
+    )
+    assert code == 1 and "none.onnx: cannot be read" in err
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        ([], "none of --camera, --video, --images was given"),
+        (["--video", "none.mp4"], "none.mp4: cannot be read: No such file"),
+        (["--video", "model.onnx"], "is no video that OpenCV can open"),
+        (["--video", "drive.mp4", "--model", "none.onnx"], "none.onnx: cannot be read"),
+        (["--video", "drive.mp4", "--model", "drive.mp4"], "drive.mp4: "),
+        (["--video", "drive.mp4", "--model", "a.engine"], "TensorRT engines cannot be run by this version"),
+        (["--video", "drive.mp4", "--out", "drive.mp4"], "would be overwritten"),
+        (["--video", "drive.mp4", "--report", "model.onnx"], "would be overwritten"),
+        (["--video", "drive.mp4", "--out", "none/out.mp4"], "does not exist"),
+        (["--video", "drive.mp4", "--report", "none/run.json"], "does not exist"),
+        (["--images", "none"], "none: no such file or folder"),
+        (["--camera", "97"], "/dev/video97: no such camera"),
+    ],
+)
+def test_mistakes_are_told_with_their_cure_and_without_a_traceback(folder, capsys, argv, message):
+    before = sorted(os.listdir("."))
+    code, out, err = run(capsys, *argv)
+    assert code in (1, 2)
+    assert message in err
+    assert "Traceback" not in err and out == ""
+    assert "ccc-run: error: " in err
+    assert sorted(os.listdir(".")) == before
+
+
+def test_no_model_at_all(folder, capsys):
+    os.unlink("model.onnx")
+    code, _, err = run(capsys, "--video", "drive.mp4")
+    assert code == 1
+    assert "no model" in err and "ccc-export" in err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--video", "a", "--images", "b"],
+        ["--video", "a", "--frames", "0"],
+        ["--video", "a", "--frames", "x"],
+        ["--video", "a", "--opacity", "1.5"],
+        ["--video", "a", "--opacity", "x"],
+        ["--video", "a", "--threads", "-1"],
+        ["--video", "a", "--fit", "zoom"],
+        ["--camera", "0", "--camera-size", "1280"],
+        ["--camera", "0", "--camera-size", "0x720"],
+    ],
+)
+def test_arguments_out_of_range_are_refused(argv):
+    with pytest.raises(SystemExit) as caught:
+        build_parser().parse_args(argv)
+    assert caught.value.code == 2
+
+
+def test_the_parser_knows_its_defaults():
+    arguments = build_parser().parse_args(["--camera", "0", "--camera-size", "640x480"])
+    assert (arguments.fit, arguments.opacity, arguments.camera_size) == (None, 0.5, (640, 480))
+
+
+# Cameras
+
+
+def with_camera(monkeypatch, **arguments):
+    """Puts a stand-in behind ``--camera``; returns the list of those that were opened."""
+    from ccc_jetson.runtime.frames import camera
+
+    opened = []
+
+    def fake(device, size):
+        opened.append(FakeSource(live=True, **arguments))
+        return opened[-1]
+
+    monkeypatch.setattr(camera, "Camera", fake)
+    return opened
+
+
+def test_a_camera_is_cropped_by_default_and_closed_at_the_end(folder, capsys, monkeypatch):
+    opened = with_camera(monkeypatch, frames=1000, seconds=0.002)
+    code, out, err = run(capsys, "--camera", "0", "--frames", "20", "--out", "live.mp4", "--report", "run.json")
+    assert code == 0
+    assert "fit: crop" in err
+    assert "latency" in out
+    assert opened[0].closed
+    assert len(video_frames("live.mp4")) == 20
+    record = json.loads((folder / "run.json").read_text())
+    assert record["source"]["live"] and record["fit"] == "crop"
+
+
+def test_a_slow_network_drops_a_cameras_frames_and_counts_them(folder, capsys, monkeypatch):
+    with_camera(monkeypatch, frames=100, seconds=0.002)
+    infer = OnnxRuntimeBackend.infer
+
+    def slow(self, frame):
+        time.sleep(0.02)
+        return infer(self, frame)
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "infer", slow)
+    _, out, _ = run(capsys, "--camera", "0", "--headless", "--json")
+    record = json.loads(out)
+    assert record["dropped"] > 20
+    assert record["frames"] + record["dropped"] == 100
+
+
+def test_ctrl_c_is_how_a_cameras_run_ends_well(folder, capsys, monkeypatch):
+    opened = with_camera(monkeypatch, frames=10**6, seconds=0.002)
+    infer, calls = OnnxRuntimeBackend.infer, []
+
+    def interrupted_at_20(self, frame):
+        calls.append(1)
+        if len(calls) == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+        return infer(self, frame)
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "infer", interrupted_at_20)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, out, err = run(capsys, "--camera", "0", "--out", "live.mp4", "--json")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 0, err
+    record = json.loads(out)
+    assert record["ended"] == "interrupted"
+    assert record["frames"] == len(video_frames("live.mp4")) > 0
+    assert record["outputs"] == ["overlay video live.mp4"]
+    assert opened[0].closed
+
+
+def test_a_camera_lost_on_the_way_keeps_what_there_was(folder, capsys, monkeypatch):
+    opened = with_camera(monkeypatch, frames=1000, seconds=0.01, fails_at=20)
+    code, out, err = run(capsys, "--camera", "0", "--out", "live.mp4", "--report", "run.json")
+    assert code == 1
+    assert "ccc-run: error: camera lost" in err
+    record = json.loads((folder / "run.json").read_text())
+    assert record["ended"] == "camera lost"
+    assert record["frames"] == len(video_frames("live.mp4")) > 0
+    assert "ended early" in out
+    assert opened[0].closed
+
+
+# Failures on the way
+
+
+def test_a_video_cut_short_keeps_its_results_and_fails(folder, capsys):
+    write_video(folder / "cut.avi", frames=60, codec="MJPG")
+    data = (folder / "cut.avi").read_bytes()
+    (folder / "cut.avi").write_bytes(data[: len(data) // 2])
+    code, out, err = run(capsys, "--video", "cut.avi", "--out", "overlay.mp4")
+    assert code == 1
+    assert "the file is cut short" in err
+    assert len(video_frames("overlay.mp4")) > 20
+    assert "ended early" in out
+
+
+def test_a_backend_that_fails_at_the_start_leaves_nothing(folder, capsys, monkeypatch):
+    def failing(*arguments, **more):
+        raise BackendError("out of GPU memory", hint="close something")
+
+    monkeypatch.setattr("ccc_jetson.runtime.backends.open_backend", failing)
+    code, out, err = run(capsys, "--video", "drive.mp4", "--out", "overlay.mp4", "--report", "run.json")
+    assert (code, out) == (1, "")
+    assert "out of GPU memory" in err and "close something" in err
+    assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx"]
+
+
+def test_a_bug_is_not_hidden_and_leaves_no_half_video(folder, monkeypatch):
+    def broken(self, frame):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "infer", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["--video", "drive.mp4", "--out", "overlay.mp4"])
+    assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx"]
+
+
+def test_a_video_that_is_not_whole_is_an_error_although_the_run_went_well(folder, capsys, monkeypatch):
+    def not_whole(self):
+        self.abort()
+        raise SinkError("the video is not whole")
+
+    monkeypatch.setattr(OverlayVideo, "close", not_whole)
+    code, out, err = run(capsys, "--video", "drive.mp4", "--out", "overlay.mp4")
+    assert code == 1
+    assert "the video is not whole" in err and "12 frames" in out
+    assert "output " not in out
+
+
+def test_two_problems_are_both_told(folder, capsys, monkeypatch):
+    with_camera(monkeypatch, frames=100, fails_at=3, error=SourceError("camera lost"))
+
+    def not_whole(self):
+        self.abort()
+        raise SinkError("the video is not whole")
+
+    monkeypatch.setattr(OverlayVideo, "close", not_whole)
+    code, _, err = run(capsys, "--camera", "0", "--out", "overlay.mp4")
+    assert code == 1
+    assert "camera lost" in err and "the video is not whole" in err
+
+
+# In a process of its own
+
+
+def command(*argv):
+    """The command line as a process would be started by a shell, with a network that takes 50 ms and counts aloud."""
+    script = (
+        "import sys, time\n"
+        "from ccc_jetson.runtime.backends import onnxruntime\n"
+        "infer = onnxruntime.OnnxRuntimeBackend.infer\n"
+        "def slow(self, frame):\n"
+        "    time.sleep(0.05); print('inferred', file=sys.stderr, flush=True); return infer(self, frame)\n"
+        "onnxruntime.OnnxRuntimeBackend.infer = slow\n"
+        "from ccc_jetson.runtime.run_cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    return [sys.executable, "-c", script] + list(argv)
+
+
+def environment():
+    """The variables with which a process elsewhere finds the package that is tested here."""
+    return dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__))))
+
+
+def default_sigint():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # background jobs of some shells start with it switched off
+
+
+def started(folder, *argv, **options):
+    return subprocess.Popen(
+        command(*argv),
+        cwd=str(folder),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        preexec_fn=options.get("preexec_fn", default_sigint),
+    )
+
+
+def wait_for_frames(process, count):
+    seen = 0
+    while seen < count:
+        line = process.stderr.readline()
+        assert line, "it ended before its {}th frame".format(count)
+        seen += line.startswith("inferred")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_prints_its_summary_and_finishes_its_video(folder, number):
+    write_video(folder / "long.mp4", frames=400)
+    process = started(folder, "--video", "long.mp4", "--out", "overlay.mp4", "--report", "run.json")
+    wait_for_frames(process, 6)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    print(out, err)
+    assert process.returncode == 130
+    assert "; interrupted" in out and "Traceback" not in err
+    record = json.loads((folder / "run.json").read_text())
+    assert record["ended"] == "interrupted"
+    assert 4 <= record["frames"] == len(video_frames(folder / "overlay.mp4")) < 100
+    assert set(os.listdir(str(folder))) == {"model.onnx", "drive.mp4", "long.mp4", "overlay.mp4", "run.json"}
+
+
+def test_a_full_disk_ends_with_an_error_and_without_a_half_video(folder):
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+
+    process = started(folder, "--video", "drive.mp4", "--out", "overlay.mp4", preexec_fn=small_files)
+    out, err = process.communicate(timeout=30)
+    print(out, err)
+    assert process.returncode == 1
+    assert "so the video was deleted" in err and "Traceback" not in err
+    assert sorted(os.listdir(str(folder))) == ["drive.mp4", "model.onnx"]
+
+
+def test_a_full_disk_leaves_no_half_picture_and_no_half_report(folder):
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    process = started(
+        folder, "--video", "drive.mp4", "--out", "pictures", "--report", "run.json", preexec_fn=small_files
+    )
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "cannot be written: File too large" in err and "Traceback" not in err
+    assert os.listdir(str(folder / "pictures")) == []
+    assert not (folder / "run.json").exists()
+
+
+def test_help_starts_without_numpy_opencv_or_onnxruntime():
+    script = (
+        "import sys\n"
+        "from ccc_jetson.runtime.run_cli import main\n"
+        "try:\n    main(['--help'])\n"
+        "finally:\n    print(sorted({'numpy', 'cv2', 'onnxruntime'} & set(sys.modules)))\n"
+    )
+    out = subprocess.check_output([sys.executable, "-c", script], env=environment(), universal_newlines=True)
+    assert "ccc-run --camera /dev/video0" in out
+    assert out.splitlines()[-1] == "[]"
