@@ -51,8 +51,9 @@ step "lint, types, Python 3.6 grammar"
 bash tests/lint.sh
 
 step "wheel"
-rm -rf build/wheel
-python -m build --wheel --outdir build/wheel . >build/wheel.log 2>&1 || { mkdir -p build; cat build/wheel.log; exit 1; }
+rm -rf build
+mkdir build
+python -m build --wheel --outdir build/wheel . >build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
 wheel=$(ls "$root"/build/wheel/*.whl)
 echo "$(basename "$wheel")"
 
