@@ -1,9 +1,13 @@
 """Fixtures that every test folder shares. Runs on Python 3.6, so no torch here."""
 
 import os
+import signal
 import sys
 
 import pytest
+
+# A job in a shell's background ignores Ctrl-C, and so would every process that a test starts and interrupts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
