@@ -1,5 +1,6 @@
 """Checkpoint in, verified ONNX file with its contract out: the work behind ``ccc-export``."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,15 +11,34 @@ import torch
 from torch import Tensor
 
 from ccc_jetson import __version__
-from ccc_jetson.contract import Architecture, Class, Contract, Input, Output, Preprocessing, Source, contract_of, embed
+from ccc_jetson.contract import (
+    MAX_CLASSES,
+    Architecture,
+    Class,
+    Contract,
+    Input,
+    Output,
+    Preprocessing,
+    Source,
+    contract_of,
+    embed,
+)
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.checkpoint import load_checkpoint
 from ccc_jetson.export.classes import default_classes, numbered_classes, read_classes
 from ccc_jetson.export.complexity import Complexity, count
 from ccc_jetson.export.networks.registry import Recognised, describe, recognise
-from ccc_jetson.export.onnx_graph import CLASS_MAP, INPUT, LOGITS, Graph, build_graph, without_denormals
+from ccc_jetson.export.onnx_graph import (
+    CLASS_MAP,
+    INPUT,
+    LOGITS,
+    Graph,
+    assert_readable,
+    build_graph,
+    without_denormals,
+)
 from ccc_jetson.export.verify import Agreement, Verification, verify
-from ccc_jetson.files import write_bytes
+from ccc_jetson.files import check_output, write_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.golden import encode_golden
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
@@ -80,6 +100,7 @@ def export_onnx(
     started = time.monotonic()
     target = target_named(options.target)
     images = list_images(list(options.verify_images)) if options.verify_images else []
+    check_output(path, [checkpoint, *images, *([options.classes] if options.classes else [])])
     on_progress(f"loading {checkpoint}")
     loaded = load_checkpoint(checkpoint)
     state, denormals = _without_denormals(loaded.state)
@@ -113,7 +134,9 @@ def export_onnx(
         lambda frame: on_progress(_agreement_line(frame)),
     )
     data = _with_contract(model, contract, graph, verification)
-    contract = contract_of(parse_onnx(data, path), path)  # read back as a device reads it
+    written = parse_onnx(data, path)  # as a device reads it
+    contract = contract_of(written, path)
+    assert_readable(written, target)
     onnx.checker.check_model(onnx.load_from_string(data))
     write_bytes(path, data)
     return Exported(
@@ -124,8 +147,8 @@ def export_onnx(
         nodes_after=len(graph.model.graph.node),
         denormals=denormals + graph.denormals,
         verification=verification,
-        opset=target.opset,
-        ir_version=graph.model.ir_version,
+        opset=written.opset,
+        ir_version=written.ir_version,
         bytes=len(data),
         seconds=time.monotonic() - started,
         notes=notes,
@@ -160,6 +183,8 @@ def _nearest(size: int, multiple: int) -> int:
 
 
 def _classes(path: str | None, outputs: int) -> tuple[tuple[Class, ...], tuple[str, ...]]:
+    if outputs > MAX_CLASSES:
+        raise UsageError(f"the network has {outputs} outputs; class maps of 8 bits hold {MAX_CLASSES} classes")
     if path is not None:
         return read_classes(path, outputs), ()
     classes = default_classes(outputs)
@@ -177,8 +202,12 @@ def _preprocessing(default: Preprocessing, options: ExportOptions) -> Preprocess
         options.std or default.std,
         default.scale if options.scale is None else options.scale,
     )
-    if min(chosen.std) <= 0 or chosen.scale <= 0:
-        raise UsageError("--std and --scale must be positive", hint="the input is (pixel - mean) / std * scale")
+    numbers = (*chosen.mean, *chosen.std, chosen.scale)
+    if not all(map(math.isfinite, numbers)) or min(chosen.std) <= 0 or chosen.scale <= 0:
+        raise UsageError(
+            "--mean, --std and --scale must be finite, --std and --scale positive",
+            hint="the input is (pixel - mean) / std * scale",
+        )
     return chosen
 
 

@@ -1,44 +1,53 @@
 """Loading trained weights without executing anything that stands in the file.
 
-PyTorch's restricted unpickler (``weights_only=True``) rebuilds tensors and containers; beyond that only the classes in
-``HARMLESS`` are admitted, which training scripts like to store beside the weights. Everything else is refused by name.
+PyTorch's restricted unpickler (``weights_only=True``) rebuilds tensors and containers; beyond that only the names in
+``HARMLESS`` are admitted, and nothing is built of them. Everything else is refused by name.
 """
 
-import argparse
 import io
-import pathlib
 import pickle
 import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
-from typing import IO, Any, NamedTuple
+import zlib
+from collections.abc import Mapping
+from typing import IO, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ccc_jetson.errors import CheckpointError, FileProblem
 from ccc_jetson.files import sha256_of
 
+_DEEPEST = 4  # wrappers in wrappers
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel, torch.compile
 
-_SCALAR: Any = np.float64(0).__reduce__()[0]
-_RECONSTRUCT: Any = np.empty(0).__reduce__()[0]
-_NUMBER_TYPES = (np.bool_, np.int32, np.int64, np.uint8, np.float32, np.float64)
 
-# Plain data: constructing them runs no code of the file's choice. numpy's names differ between 1.x and 2.x.
-HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    argparse.Namespace,
-    pathlib.PosixPath,
-    np.dtype,
-    np.ndarray,
-    *(type(np.dtype(number)) for number in _NUMBER_TYPES),
-    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *((_RECONSTRUCT, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
-]
+class _Inert:
+    """Stands for a harmless class while unpickling: takes whatever the file gives it and does nothing.
+
+    The real ones would not do: numpy's own constructors, called with arguments of the file's choice, can be made to
+    read memory that is none of theirs.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+# Plain data that training scripts store beside the weights. numpy's names differ between 1.x and 2.x.
+HARMLESS = (
+    "argparse.Namespace",
+    "pathlib.PosixPath",
+    "pathlib._local.PosixPath",
+    "numpy.dtype",
+    "numpy.ndarray",
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+)
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "a JPEG picture"),
@@ -70,13 +79,19 @@ def load_checkpoint(path: str) -> Checkpoint:
             start = file.read(64)
     except OSError as error:
         raise FileProblem(f"{path}: cannot be read: {error.strerror}") from None
-    if path.endswith(".safetensors"):
+    if path.endswith(".safetensors") or start[8:9] == b"{":  # an 8-byte length, then JSON
         return Checkpoint(path, sha256_of(path), _plain_state(path, _load_safetensors(path)))
     _refuse_other_formats(path, start)
     return Checkpoint(path, sha256_of(path), _plain_state(path, _load_pickle(path)))
 
 
 def _refuse_other_formats(path: str, start: bytes) -> None:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                raise CheckpointError(
+                    f"{path}: is a TorchScript archive, which is a program", hint="save model.state_dict() instead"
+                )
     if not start:
         raise CheckpointError(f"{path}: is empty", hint="copy or download it again")
     for signature, what in _SIGNATURES:
@@ -96,7 +111,7 @@ def _load_safetensors(path: str) -> Mapping:
 
 def _load_pickle(path: str) -> object:
     try:
-        with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
+        with torch.serialization.safe_globals([(_Inert, name) for name in HARMLESS]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols: what cannot be read is refused below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -127,10 +142,11 @@ def _refused_names(path: str, message: str) -> list[str]:
     A name counts only if it stands there in full: a truncated file ends in the middle of one.
     """
     blamed = re.findall(r"GLOBAL ([\w.]+)", message) + re.findall(r"(?:class|type|module) (\w+(?:\.\w+)+)", message)
-    data = {entry[1] if isinstance(entry, tuple) else f"{entry.__module__}.{entry.__name__}" for entry in HARMLESS}
     names = dict.fromkeys(_names_in_pickles(path))
     return [
-        name for name in names if name in blamed or not (name in data or name.startswith(("torch.", "collections.")))
+        name
+        for name in names
+        if name in blamed or not (name in HARMLESS or name.startswith(("torch.", "collections.")))
     ]
 
 
@@ -160,8 +176,11 @@ def _names_in_pickles(path: str) -> list[str]:
 def _pickle_streams(path: str) -> list[IO[bytes]]:
     """The pickles of a checkpoint: ``data.pkl`` of the zip format, or those at the start of the old one."""
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return [io.BytesIO(archive.read(name)) for name in archive.namelist() if name.endswith("data.pkl")]
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return [io.BytesIO(archive.read(name)) for name in archive.namelist() if name.endswith("/data.pkl")]
+        except (zipfile.BadZipFile, OSError, zlib.error):
+            return []
     with open(path, "rb") as file:
         stream = io.BytesIO(file.read())
     return [stream] * 5  # magic number, protocol, system, object, storage keys: one after the other in one stream
@@ -169,11 +188,10 @@ def _pickle_streams(path: str) -> list[IO[bytes]]:
 
 def _plain_state(path: str, content: object) -> dict[str, Tensor]:
     """The state dict inside the usual wrappers, with the usual prefixes taken off."""
-    while isinstance(content, Mapping):
-        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
+    for _ in range(_DEEPEST):
+        if not isinstance(content, Mapping):
             break
-        content = inner
+        content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), content)
     if not isinstance(content, Mapping):
         raise CheckpointError(
             f"{path}: holds a {type(content).__name__}, expected a state dict",
@@ -186,7 +204,22 @@ def _plain_state(path: str, content: object) -> dict[str, Tensor]:
             f"{path}: holds no plain state dict; these entries are no tensors: {', '.join(others) or '(it is empty)'}",
             hint=f"the weights are looked for in the file itself and under the keys {', '.join(WRAPPERS)}",
         )
+    unfit = [key for key, tensor in state.items() if not _is_plain(tensor)]
+    if unfit:
+        raise CheckpointError(f"{path}: these weights are no dense, real numbers in memory: {', '.join(unfit)}")
+    state = {key: tensor.detach() for key, tensor in state.items()}
+    endless = [key for key, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
+    if endless:
+        raise CheckpointError(
+            f"{path}: these weights hold NaN or infinity: {', '.join(endless)}",
+            hint="the training went wrong; export an earlier checkpoint",
+        )
     for prefix in PREFIXES * 2:  # either may stand outside the other
         if all(key.startswith(prefix) for key in state):
             state = {key[len(prefix) :]: value for key, value in state.items()}
     return state
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    return dense and not (tensor.is_quantized or tensor.is_complex())

@@ -36,7 +36,7 @@ def read_classes(path: str, outputs: int) -> tuple[Class, ...]:
     if text.lstrip().startswith("["):
         try:
             entries = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}: is no JSON: {error}") from None
     else:
         entries = [line.strip() for line in text.splitlines() if line.strip()]

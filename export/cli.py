@@ -5,6 +5,7 @@ import sys
 from typing import Any, List, Optional, Tuple
 
 from ccc_jetson.command import Parser, count_from, run_command, size
+from ccc_jetson.contract import OUTPUT_KINDS
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.progress import say
 from ccc_jetson.targets import DEFAULT_TARGET, TARGETS
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=count_from(1), default=1, metavar="N", help="frames per run (default: 1)")
     parser.add_argument(
         "--output",
-        choices=("class_map", "logits"),
+        choices=OUTPUT_KINDS,
         default="class_map",
         help="what the network gives: int32 class numbers, or float32 logits (default: %(default)s)",
     )
@@ -72,7 +73,7 @@ def _export(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         raise DependencyMissing(
             "{} cannot be imported".format(error.name or error),
-            hint='pip install "ccc-jetson[export]" --extra-index-url https://download.pytorch.org/whl/cpu',
+            hint='in the checkout: pip install ".[export]" --extra-index-url https://download.pytorch.org/whl/cpu',
         )
     torch.set_flush_denormal(True)  # of activations: this process does nothing else
     width, height = arguments.size

@@ -19,6 +19,7 @@ from ccc_jetson import __version__
 from ccc_jetson.contract import Head
 from ccc_jetson.errors import CccError, DependencyMissing, VerificationError
 from ccc_jetson.head import HeadWeights
+from ccc_jetson.onnx_file import DATA_TYPES, OnnxFile
 from ccc_jetson.targets import Target
 
 INPUT, CLASS_MAP, LOGITS, FEATURES = "image", "class_map", "logits", "head_features"
@@ -56,9 +57,6 @@ def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: st
         shape: of the input, (N, 3, H, W); static.
         output: ``class_map`` or ``logits``.
         target: decides opset and IR version.
-
-    Raises:
-        VerificationError: the simplifier changed what the graph computes, or it got another opset or IR version.
     """
     exported = _torch_export(network, shape, output, target)
     nodes_before = len(exported.graph.node)
@@ -70,7 +68,6 @@ def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: st
     model.producer_name, model.producer_version = "ccc-jetson", __version__
     del model.metadata_props[:]
     onnx.checker.check_model(model, full_check=True)
-    _assert_versions(model, target)
     return Graph(model, head, head_weights, nodes_before, denormals)
 
 
@@ -98,10 +95,7 @@ def _torch_export(network: nn.Module, shape: tuple[int, int, int, int], output: 
 
 
 def _simplified(model: ModelProto) -> ModelProto:
-    simplified, same = onnxsim.simplify(model)
-    if not same:
-        raise VerificationError("onnxsim's result computes something else than the exported graph")
-    return simplified
+    return onnxsim.simplify(model)[0]  # whether it still computes the same is for verify.py to say
 
 
 def _flush_denormal_weights(model: ModelProto) -> int:
@@ -174,11 +168,20 @@ def _find_head(model: ModelProto) -> tuple[Head | None, HeadWeights | None]:
     return head, HeadWeights(weight, bias)
 
 
-def _assert_versions(model: ModelProto, target: Target) -> None:
-    opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
-    if opsets != {"ai.onnx": target.opset} or model.ir_version > target.ir_version:
+def assert_readable(found: OnnxFile, target: Target) -> None:
+    """Asks the written bytes, as a device's reader sees them: opset, IR version and tensor types that the target takes.
+
+    Raises:
+        VerificationError: something in them is newer than the target.
+    """
+    types = {tensor.dtype for tensor in (*found.inputs, *found.outputs, *found.initializers)}
+    for node in found.nodes:
+        if node.operator == "Cast" and isinstance(to := node.attributes["to"], int):
+            types.add(DATA_TYPES.get(to, f"type {to}"))
+    unknown = sorted(types - set(TENSORRT_8_TYPES))
+    if found.opsets != {"": target.opset} or found.ir_version > target.ir_version or unknown:
         raise VerificationError(
-            f"the exported graph has operator sets {opsets} and IR {model.ir_version}; {target.title} takes opset "
-            f"{target.opset} and IR up to {target.ir_version}",
+            f"the exported graph has operator sets {found.opsets}, IR {found.ir_version}, types {sorted(types)}; "
+            f"{target.title} takes opset {target.opset}, IR up to {target.ir_version}, types {TENSORRT_8_TYPES}",
             hint="install the versions in constraints/workstation.txt",
         )

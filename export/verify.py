@@ -16,9 +16,10 @@ from ccc_jetson.preprocess import Preprocessor
 MIN_AGREEMENT = 0.9999
 GOLDEN_FRAMES = 4
 _SCENE_SEEDS = (11, 23, 37, 41)
+_SMALLEST_SCENE, _LARGEST_SCENE = 64, 4096  # that can be drawn; others are resized as any picture is
 
 
-class TestFrame(NamedTuple):
+class ProbeFrame(NamedTuple):
     """A frame to verify on; ``real`` ones may serve as golden frames."""
 
     name: str
@@ -52,18 +53,19 @@ class Verification(NamedTuple):
         )
 
 
-def test_frames(width: int, height: int, images: Sequence[str]) -> Iterator[TestFrame]:
+def probe_frames(width: int, height: int, images: Sequence[str]) -> Iterator[ProbeFrame]:
     """Noise, black, and the given pictures; drawn street scenes for as many as lack to four golden frames."""
     rng = np.random.default_rng(0)
-    yield TestFrame("noise", rng.integers(0, 256, (height, width, 3), dtype=np.uint8), False)
-    yield TestFrame("black", np.zeros((height, width, 3), np.uint8), False)
+    yield ProbeFrame("noise", rng.integers(0, 256, (height, width, 3), dtype=np.uint8), False)
+    yield ProbeFrame("black", np.zeros((height, width, 3), np.uint8), False)
     for path in images:
-        yield TestFrame(path, read_frame(path), True)
+        yield ProbeFrame(path, read_frame(path), True)
     if len(images) < GOLDEN_FRAMES:
         from ccc_jetson.export.scenes import street_scene
 
+        drawn = [min(max(side, _SMALLEST_SCENE), _LARGEST_SCENE) for side in (width, height)]
         for seed in _SCENE_SEEDS[len(images) :]:
-            yield TestFrame(f"scene {seed}", street_scene(seed, width, height).frame, True)
+            yield ProbeFrame(f"scene {seed}", street_scene(seed, *drawn).frame, True)
 
 
 def verify(
@@ -89,14 +91,14 @@ def verify(
     agreements, golden = [], []
     chosen = _golden_choice(len(images))
     number_of_real = 0
-    for test in test_frames(contract.input.width, contract.input.height, images):
-        image = np.repeat(preprocess(test.frame), contract.input.batch, axis=0)
+    for probe in probe_frames(contract.input.width, contract.input.height, images):
+        image = np.repeat(preprocess(probe.frame), contract.input.batch, axis=0)
         with torch.no_grad():
             expected = network(torch.from_numpy(image)).numpy()
         logits, classes = run(image)
         error = float(np.abs(logits - expected).max())
         agreement = Agreement(
-            test.name,
+            probe.name,
             error,
             error / max(float(np.abs(expected).max()), 1e-30),
             float((classes == expected.argmax(axis=1)).mean()),
@@ -104,14 +106,14 @@ def verify(
         on_frame(agreement)
         if not np.isfinite(error) or agreement.argmax < MIN_AGREEMENT:
             raise VerificationError(
-                f"the exported graph differs from PyTorch on {test.name!r}: {agreement.argmax:.4%} of the pixels have "
+                f"the exported graph differs from PyTorch on {probe.name!r}: {agreement.argmax:.4%} of the pixels have "
                 f"the same class, {MIN_AGREEMENT:.2%} are required (largest error {error:.3g}); nothing was written",
                 hint="please report it; the versions that were tried are in constraints/workstation.txt",
             )
         agreements.append(agreement)
-        if test.real:
+        if probe.real:
             if number_of_real in chosen:
-                golden.append(golden_frame(test.name, preprocess.resized(test.frame), expected[0]))
+                golden.append(golden_frame(probe.name, preprocess.resized(probe.frame), expected[0]))
             number_of_real += 1
     return Verification(tuple(agreements), tuple(golden))
 

@@ -1,14 +1,15 @@
 """``ccc-eval``: mIoU of a model on labelled frames, through the same preprocessing and backend as live use."""
 
 import argparse
-import os
 import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, List, Optional, Sequence
 
+from ccc_jetson.choices import EVAL_SIZES, FITS
 from ccc_jetson.command import Parser, count_from, run_command
 from ccc_jetson.errors import UsageError
+from ccc_jetson.files import check_output
 from ccc_jetson.progress import Progress, say
 
 if TYPE_CHECKING:
@@ -44,13 +45,13 @@ def build_parser() -> argparse.ArgumentParser:
     how = parser.add_argument_group("evaluation")
     how.add_argument(
         "--eval-size",
-        choices=("network", "full"),
+        choices=EVAL_SIZES,
         default="network",
         help="compare at the network's size, or at the labels' own with resized logits (default: %(default)s)",
     )
     how.add_argument(
         "--fit",
-        choices=("stretch", "crop", "letterbox"),
+        choices=FITS,
         default="stretch",
         help="how frames of other proportions meet the network; crop misses what it cuts off (default: %(default)s)",
     )
@@ -148,16 +149,9 @@ def _check_paths(arguments: argparse.Namespace, model: str) -> None:
     """What is to be written at the end must be writable now, and destroy nothing."""
     read = [path for path in (model, arguments.contract, arguments.mapping) if path is not None]
     for option, path in (("--report", arguments.report), ("--resume", arguments.resume)):
-        if path is None:
-            continue
-        folder = os.path.dirname(os.path.abspath(path))
-        if os.path.isdir(path):
-            raise UsageError("{} {}: is a folder, a file is needed".format(option, path))
-        if not os.path.isdir(folder):
-            raise UsageError("{} {}: its folder does not exist".format(option, path), hint="mkdir -p " + folder)
-        if os.path.realpath(path) in map(os.path.realpath, read):
-            raise UsageError("{} {}: is another file of this command".format(option, path), hint="choose another name")
-        read.append(path)
+        if path is not None:
+            check_output(path, read, option)
+            read.append(path)
 
 
 def _dataset(arguments: argparse.Namespace) -> "Dataset":

@@ -98,7 +98,7 @@ class StateFile:
     def _record(self) -> Dict[str, Any]:
         try:
             record = json.loads(read_text(self.path))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._damaged(str(error))
         if not isinstance(record, dict) or record.get("format") != _FORMAT or set(record) != _FIELDS:
             raise self._damaged("expected format {} with {}".format(_FORMAT, ", ".join(sorted(_FIELDS))))

@@ -15,6 +15,7 @@ from typing import Any, Callable, Deque, Generator, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from ccc_jetson.choices import EVAL_SIZES
 from ccc_jetson.errors import BackendError, FileProblem, UsageError
 from ccc_jetson.images import read_frame, read_labels
 from ccc_jetson.opencv import import_cv2
@@ -24,7 +25,6 @@ from ccc_jetson.runtime.confusion import NO_CLASS, ConfusionMatrix
 from ccc_jetson.runtime.datasets import Dataset, Sample
 from ccc_jetson.runtime.metrics import StageTimes
 
-EVAL_SIZES = ("network", "full")
 LOGITS_STAGE = "logits"  # preprocessing and inference together, where the logits leave the backend
 STAGES = ("read", *COMPUTE_STAGES, LOGITS_STAGE, "score")
 _AHEAD = 3  # frames decoded while one is inferred

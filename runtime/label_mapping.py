@@ -166,7 +166,7 @@ def _mapping_file(path: str) -> LabelMapping:
     """Reads and validates a mapping file, as described at the top."""
     try:
         record = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _bad_mapping(path, "it is no JSON: {}".format(error))
     if not isinstance(record, dict):
         raise _bad_mapping(path, "it is no JSON object")

@@ -56,10 +56,6 @@ class StageTimes:
         """Of the stages that have durations, in their order."""
         return [self._histograms[name].summary(name) for name in self.stages if self._histograms[name].count]
 
-    def to_json(self) -> Dict[str, Dict[str, float]]:
-        """``{stage: {count, mean_ms, p50_ms, p90_ms, p99_ms, max_ms}}``."""
-        return {summary.name: summary.to_json() for summary in self.summaries()}
-
 
 class _Histogram:
     """Durations in logarithmic bins."""

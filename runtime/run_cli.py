@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 
+from ccc_jetson.choices import FITS
 from ccc_jetson.command import INTERRUPTED, Parser, count_from, run_command, size
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.errors import CccError, UsageError
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     model.add_argument("--contract", metavar="FILE.json", help="for a model that ccc-export has not written")
     model.add_argument(
         "--fit",
-        choices=("stretch", "crop", "letterbox"),
+        choices=FITS,
         help="how frames of other proportions meet the network's input; default: crop for cameras, else stretch",
     )
     model.add_argument("--threads", metavar="N", type=count_from(0), default=0, help="of the CPU; default: all cores")
@@ -124,7 +125,7 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
         outputs=tuple(sink.description for sink in finished) if measured.frames else (),
         measured=measured,
         class_shares=shares.shares,
-        ended=str(problem) if problem else ENDED_BY_USER if interrupts.received else COMPLETE,
+        ended=str(problem) if problem else ENDED_BY_USER if stop.is_set() else COMPLETE,
     )
     if measured.frames or problem is None:
         if arguments.report is not None:

@@ -67,7 +67,7 @@ official=""
 for checkpoint in "${CCC_TEST_DATA:-}/checkpoints/C3Net_setting2.pth" ../shared/checkpoints/C3Net_setting2.pth; do
   if [ -z "$official" ] && [ -e "$checkpoint" ]; then
     official=$root/build/official.onnx
-    ccc-export "$checkpoint" "$official" >/dev/null 2>&1
+    ccc-export "$checkpoint" "$official" >build/export.log 2>&1 || { cat build/export.log; exit 1; }
   fi
 done
 

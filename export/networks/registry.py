@@ -149,7 +149,8 @@ def compare(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Diff
 def describe(arguments: Mapping[str, Any]) -> str:
     """Arguments for people: ``p 2, q 8, dilations 2 3 7 13, ...``."""
     return ", ".join(
-        f"{key} {' '.join(map(str, value)) if isinstance(value, tuple | list) else value}" for key, value in arguments.items()
+        f"{key} {' '.join(map(str, value)) if isinstance(value, tuple | list) else value}"
+        for key, value in arguments.items()
     )
 
 

@@ -1,6 +1,8 @@
 """Overlays in a window."""
 
 import os
+import subprocess
+import sys
 from typing import Callable
 
 from ccc_jetson.opencv import import_cv2
@@ -11,6 +13,8 @@ from ccc_jetson.runtime.sinks import Sink
 
 _TITLE = "ccc-run"
 _QUIT_KEYS = (27, ord("q"))
+_PROBE = "import cv2; cv2.namedWindow('ccc-run'); cv2.waitKey(1); cv2.destroyAllWindows()"
+_PATIENCE_S = 15.0
 
 
 class Window(Sink):
@@ -52,4 +56,15 @@ def why_no_window() -> str:
     for line in information.splitlines():
         if line.strip().startswith("GUI:") and line.split(":", 1)[1].strip() == "NONE":
             return "this OpenCV is built without windows"
-    return ""
+    return "" if _window_opens() else "the display cannot be reached"
+
+
+def _window_opens() -> bool:
+    """Tries in a process of its own: with a display that is gone, Qt ends the process that asks."""
+    process = subprocess.Popen([sys.executable, "-c", _PROBE], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        return process.wait(_PATIENCE_S) == 0
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False

@@ -55,9 +55,12 @@ def run_command(
         print_error(parser.prog, CccError("out of memory", hint="close other programs, or use smaller frames"))
         return 1
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOSPC:
+            print_error(parser.prog, CccError("no space left on the disk", hint="free some space and run it again"))
+        elif error.filename is not None:
+            print_error(parser.prog, CccError("{}: {}".format(error.filename, error.strerror)))
+        else:
             raise
-        print_error(parser.prog, CccError("no space left on the disk", hint="free some space and run it again"))
         return 1
 
 

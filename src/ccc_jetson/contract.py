@@ -21,6 +21,8 @@ METADATA_KEY = "ccc_jetson.contract"
 OUTPUT_KINDS = ("class_map", "logits")
 COLOR_ORDERS = ("BGR", "RGB")
 HEAD_KINDS = ("transposed_conv_2x2",)
+MAX_CLASSES = 255  # class maps are uint8, and 255 means "not seen"
+_LARGEST = 1e30  # what float32 can hold with room to compute
 
 
 class Architecture(NamedTuple):
@@ -138,7 +140,7 @@ class Contract(NamedTuple):
         """
         try:
             record = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
-        except (ValueError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ContractError("{}: the contract is damaged: {}".format(origin, error), hint=_EXPORT_AGAIN)
         return _Reader(origin).contract(record)
 
@@ -184,9 +186,9 @@ def check_against(contract: Contract, onnx_file: OnnxFile, path: str) -> None:
     given = contract.input
     wanted_input = (given.batch, 3, given.height, given.width)
     found = {tensor.name: tensor for tensor in onnx_file.inputs}
-    if given.name not in found or found[given.name].shape != wanted_input:
+    if found.get(given.name, ())[1:] != ("float32", wanted_input):
         raise ContractError(
-            "{}: the contract expects an input {!r} of shape {}, the graph has {}".format(
+            "{}: the contract expects a float32 input {!r} of shape {}, the graph has {}".format(
                 path, given.name, _shape(wanted_input), _listed(onnx_file.inputs)
             ),
             hint=_EXPORT_AGAIN,
@@ -195,10 +197,12 @@ def check_against(contract: Contract, onnx_file: OnnxFile, path: str) -> None:
     logits_shape = (given.batch, len(contract.classes), given.height, given.width)
     wanted = map_shape if contract.output.kind == "class_map" else logits_shape
     found = {tensor.name: tensor for tensor in onnx_file.outputs}
-    if contract.output.name not in found or found[contract.output.name].shape != wanted:
+    kinds = ("int32", "int64") if contract.output.kind == "class_map" else ("float32",)
+    output = found.get(contract.output.name)
+    if output is None or output.shape != wanted or output.dtype not in kinds:
         raise ContractError(
-            "{}: the contract expects an output {!r} of shape {}, the graph has {}".format(
-                path, contract.output.name, _shape(wanted), _listed(onnx_file.outputs)
+            "{}: the contract expects an output {!r} of type {} and shape {}, the graph has {}".format(
+                path, contract.output.name, " or ".join(kinds), _shape(wanted), _listed(onnx_file.outputs)
             ),
             hint=_EXPORT_AGAIN,
         )
@@ -251,7 +255,8 @@ def _shape(shape: Tuple[Any, ...]) -> str:
 
 
 def _listed(tensors: Tuple[Any, ...]) -> str:
-    return ", ".join("{!r} of shape {}".format(tensor.name, _shape(tensor.shape)) for tensor in tensors) or "none"
+    described = ("{} {!r} of shape {}".format(each.dtype, each.name, _shape(each.shape)) for each in tensors)
+    return ", ".join(described) or "none"
 
 
 class _Reader:
@@ -280,6 +285,8 @@ class _Reader:
             },
             tool=self.text(record["tool"], "tool"),
         )
+        if not 1 <= len(contract.classes) <= MAX_CLASSES:
+            self.fail("classes", "1 to {} of them".format(MAX_CLASSES), len(contract.classes))
         if contract.head is not None and contract.head.channels_out != len(contract.classes):
             self.fail(
                 "head.channels_out", "{} (one per class)".format(len(contract.classes)), contract.head.channels_out
@@ -398,7 +405,7 @@ class _Reader:
         return value
 
     def number(self, value: Any, field: str) -> float:
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < _LARGEST:
             self.fail(field, "a number", value)
         return float(value)
 

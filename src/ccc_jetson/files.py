@@ -4,9 +4,9 @@ import contextlib
 import errno
 import hashlib
 import os
-from typing import Iterator
+from typing import Iterable, Iterator
 
-from ccc_jetson.errors import FileProblem
+from ccc_jetson.errors import FileProblem, UsageError
 
 
 @contextlib.contextmanager
@@ -16,7 +16,9 @@ def replacing(path: str) -> Iterator[str]:
     The temporary name keeps the suffix (some writers choose the format by it) and the folder (so that the rename is
     atomic). A full disk and the like become a FileProblem.
     """
-    path = os.path.abspath(path)
+    path = os.path.realpath(path)  # the target of a link is what is meant, and the link stays
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise FileProblem("{}: is no ordinary file, so it is not replaced".format(path), hint="choose another name")
     folder, name = os.path.split(path)
     stem, suffix = os.path.splitext(name)
     temporary = os.path.join(folder, ".{}.{}.part{}".format(stem, os.getpid(), suffix))
@@ -30,6 +32,28 @@ def replacing(path: str) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def check_output(path: str, inputs: Iterable[str], option: str = "") -> None:
+    """Refuses an output before the work begins: no such folder, not writable, a folder, or one of the inputs.
+
+    Raises:
+        UsageError: with what is wrong and what to do.
+    """
+    name, real = (option + " " + path).strip(), os.path.realpath(path)
+    folder = os.path.dirname(real)
+    if os.path.isdir(real):
+        raise UsageError("{}: is a folder, a file is needed".format(name))
+    if os.path.exists(real) and not os.path.isfile(real):
+        raise UsageError("{}: is no ordinary file".format(name), hint="choose another name")
+    if not os.path.isdir(folder):
+        raise UsageError("{}: its folder does not exist".format(name), hint="mkdir -p " + folder)
+    if not os.access(folder, os.W_OK):
+        raise UsageError("{}: its folder cannot be written to".format(name), hint="choose another folder")
+    if any(os.path.realpath(given) == real for given in inputs):
+        raise UsageError(
+            "{}: is another file of this command, which it would overwrite".format(name), hint="choose another name"
+        )
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ class GoldenFrame(NamedTuple):
 
 
 def golden_frame(name: str, frame: np.ndarray, logits: np.ndarray) -> GoldenFrame:
-    """From a frame of the network's size and its logits (classes, H, W)."""
+    """From a frame of the network's size, which is copied, and its logits (classes, H, W)."""
     if logits.shape[0] > 1:
         largest = np.partition(logits, -2, axis=0)[-2:]
         margin = (largest[1] - largest[0]).astype(np.float32)
@@ -53,7 +53,7 @@ def golden_frame(name: str, frame: np.ndarray, logits: np.ndarray) -> GoldenFram
     edges = np.percentile(margin, np.linspace(0, 100, MARGIN_BINS + 1))
     bins = np.searchsorted(edges[1:-1], margin, side="right").astype(np.uint8)
     class_map = logits.argmax(axis=0).astype(np.uint8)
-    return GoldenFrame(name, np.ascontiguousarray(frame), class_map, bins, tuple(float(edge) for edge in edges))
+    return GoldenFrame(name, np.array(frame, order="C"), class_map, bins, tuple(float(edge) for edge in edges))
 
 
 def encode_golden(frames: List[GoldenFrame]) -> bytes:

@@ -9,7 +9,6 @@ and unknown fields are skipped by their wire type. Weights are stepped over, not
 nodes, whatever the size of the weights.
 """
 
-import os
 from typing import Dict, List, NamedTuple, Tuple, Union
 
 from ccc_jetson.errors import FileProblem
@@ -73,7 +72,7 @@ def read_onnx(path: str) -> OnnxFile:
 
 def parse_onnx(data: bytes, path: str = "model") -> OnnxFile:
     """Reads an ONNX file's bytes; ``path`` is for messages only."""
-    hint = "copy the file again, or export it again: ccc-export CHECKPOINT {}".format(os.path.basename(path))
+    hint = "copy the file again, or export it again: ccc-export CHECKPOINT MODEL.onnx"
     try:
         model = _fields(memoryview(data))
         graphs = [value for number, value in model if number == 7]

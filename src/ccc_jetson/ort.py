@@ -13,7 +13,7 @@ def import_onnxruntime() -> ModuleType:
     except ImportError as error:
         raise DependencyMissing(
             "onnxruntime cannot be imported: {}".format(error),
-            hint='pip install "ccc-jetson[export]", or on Python 3.6: pip install onnxruntime==1.10.0',
+            hint="pip install onnxruntime (on Python 3.6: pip install onnxruntime==1.10.0)",
         )
     return onnxruntime
 

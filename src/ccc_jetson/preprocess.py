@@ -9,11 +9,10 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from ccc_jetson.choices import FITS
 from ccc_jetson.contract import Contract, Preprocessing
 from ccc_jetson.errors import UsageError
 from ccc_jetson.opencv import import_cv2
-
-FITS = ("stretch", "crop", "letterbox")
 
 
 class Region(NamedTuple):
@@ -71,7 +70,7 @@ class Preprocessor:
 
     Args:
         contract: of the network.
-        fit: one of ``FITS``.
+        fit: one of ``choices.FITS``.
     """
 
     def __init__(self, contract: Contract, fit: str = "stretch") -> None:

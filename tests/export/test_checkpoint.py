@@ -103,6 +103,64 @@ def test_a_whole_pickled_model_is_refused_with_the_way_to_save_weights(tmp_path)
     assert "model.state_dict()" in caught.value.hint
 
 
+def test_numpys_constructors_are_not_called_with_the_files_arguments(tmp_path):
+    class Forged:
+        """ndarray of object pointers that the file made up: to look at one is to read any memory."""
+
+        def __reduce__(self):
+            return np.ndarray, ((1,), "O8", b"AAAAAAAA")
+
+    path = str(tmp_path / "a.pth")
+    torch.save({"state_dict": STATE, "forged": Forged()}, path)
+    assert_is_state(load_checkpoint(path))
+
+
+def test_a_dictionary_inside_itself_ends(tmp_path):
+    content = {}
+    content["model"] = content
+    torch.save(content, str(tmp_path / "a.pth"))
+    with pytest.raises(CheckpointError, match="no tensors: model"):
+        load_checkpoint(str(tmp_path / "a.pth"))
+
+
+def test_parameters_are_taken_as_tensors(tmp_path):
+    path = str(tmp_path / "a.pth")
+    torch.save({"encoder.weight": torch.nn.Parameter(STATE["encoder.weight"]), "encoder.count": torch.tensor(4)}, path)
+    checkpoint = load_checkpoint(path)
+    assert_is_state(checkpoint)
+    assert not checkpoint.state["encoder.weight"].requires_grad
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.zeros(2, 2).to_sparse(), "no dense, real numbers in memory: w"),
+        (torch.zeros(2, dtype=torch.complex64), "no dense, real numbers in memory: w"),
+        (torch.zeros(2, device="meta"), "no dense, real numbers in memory: w"),
+        (torch.tensor([1.0, float("nan")]), "NaN or infinity: w"),
+    ],
+)
+def test_tensors_that_are_no_weights_are_named(tmp_path, tensor, message):
+    path = str(tmp_path / "a.pth")
+    torch.save({"w": tensor}, path)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
+
+
+def test_safetensors_under_another_name_are_recognised(tmp_path):
+    save_file(STATE, str(tmp_path / "a.safetensors"))
+    os.rename(tmp_path / "a.safetensors", tmp_path / "a.pth")
+    assert_is_state(load_checkpoint(str(tmp_path / "a.pth")))
+
+
+def test_a_torchscript_archive_is_called_a_program(tmp_path):
+    path = str(tmp_path / "a.pt")
+    torch.jit.script(torch.nn.Linear(2, 2)).save(path)
+    with pytest.raises(CheckpointError, match="TorchScript archive") as caught:
+        load_checkpoint(path)
+    assert "state_dict" in caught.value.hint
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.98])
 def test_a_truncated_checkpoint_is_called_so(tmp_path, zipped, share):

@@ -22,6 +22,7 @@ from ccc_jetson.golden import read_golden
 from ccc_jetson.head import head_class_map, read_head
 from ccc_jetson.onnx_file import parse_onnx, read_onnx, with_extra_outputs
 from ccc_jetson.ort import cpu_session
+from ccc_jetson.runtime.backends import open_backend
 from tests.export.conftest import small_state
 
 SMALL = ["--size", "128x64"]
@@ -122,8 +123,13 @@ def test_given_pictures_are_verified_on_and_become_golden(checkpoint, tmp_path, 
         blurred = cv2.GaussianBlur(rng.integers(0, 256, (90, 160, 3), dtype=np.uint8), (0, 0), 5)
         cv2.imwrite(str(tmp_path / f"{index}.png"), blurred)
     path = export(checkpoint, tmp_path, "--verify-images", str(tmp_path))
-    names = [frame.name for frame in read_golden(read_contract(path), read_onnx(path), path)]
-    assert [os.path.basename(name) for name in names] == ["0.png", "2.png", "3.png", "5.png"]
+    contract = read_contract(path)
+    frames = read_golden(contract, read_onnx(path), path)
+    assert [os.path.basename(frame.name) for frame in frames] == ["0.png", "2.png", "3.png", "5.png"]
+    with open_backend(path) as backend:
+        for frame in frames:  # each frame beside its own class map
+            assert (backend.infer(frame.frame).class_map == frame.class_map).mean() > 0.999
+    assert len({frame.frame.tobytes() for frame in frames}) == 4
     assert capsys.readouterr().err.count("verified on") == 8
 
 
@@ -205,8 +211,9 @@ def test_a_wrong_class_file_is_explained(checkpoint, tmp_path, capsys, text, mes
     [
         (["--size", "100x64"], "--size 96x64"),
         (["--size", "4x4"], "multiples of 8"),
-        (["--size", "128x64", "--std", "1", "0", "1"], "must be positive"),
-        (["--size", "128x64", "--scale", "-1"], "must be positive"),
+        (["--size", "128x64", "--mean", "nan", "0", "0"], "must be finite"),
+        (["--size", "128x64", "--std", "1", "0", "1"], "--scale positive"),
+        (["--size", "128x64", "--scale", "-1"], "--scale positive"),
         (["--verify-images", "nowhere"], "nowhere: no such file"),
     ],
 )
@@ -244,12 +251,6 @@ def test_a_graph_that_computes_something_else_is_not_written(checkpoint, tmp_pat
     assert code == 1
     assert "differs from PyTorch on 'noise'" in printed
     assert os.listdir(tmp_path) == ["weights.pth"]
-
-
-def test_the_simplifier_is_not_believed(checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr("ccc_jetson.export.onnx_graph.onnxsim.simplify", lambda model: (model, False))
-    with pytest.raises(VerificationError, match="onnxsim"):
-        export_onnx(checkpoint, str(tmp_path / "m.onnx"), ExportOptions(width=128, height=64))
 
 
 def test_another_opset_than_asked_for_is_refused(checkpoint, tmp_path, monkeypatch):
@@ -350,6 +351,25 @@ def test_a_network_with_another_end_has_no_head():
     graph = onnx_graph.build_graph(Plain(), (1, 3, 16, 16), "class_map", target_named("tx2"))
     assert graph.head is None and graph.head_weights is None
     assert "logits" in parse_onnx(graph.model.SerializeToString()).nodes[0].outputs
+
+
+def test_sizes_that_no_scene_can_be_drawn_at_are_exported_too(checkpoint, tmp_path):
+    path = str(tmp_path / "small.onnx")
+    export_onnx(checkpoint, path, ExportOptions(width=40, height=24))
+    assert read_golden(read_contract(path), read_onnx(path), path)[0].class_map.shape == (24, 40)
+
+
+def test_the_checkpoint_is_never_overwritten(checkpoint, capsys):
+    before = sha256_of(checkpoint)
+    _, printed = error_of(capsys, checkpoint, checkpoint, *SMALL)
+    assert "would overwrite" in printed
+    assert sha256_of(checkpoint) == before
+
+
+def test_more_classes_than_a_byte_holds_are_refused_at_once(tmp_path):
+    torch.save(small_state(classes=256), str(tmp_path / "weights.pth"))
+    with pytest.raises(UsageError, match="256 outputs"):
+        export_onnx(str(tmp_path / "weights.pth"), str(tmp_path / "m.onnx"), ExportOptions(width=128, height=64))
 
 
 def test_an_unknown_target_is_an_error(checkpoint, tmp_path):

@@ -1,10 +1,15 @@
 """Choosing a model and opening what runs it."""
 
+import ctypes
+import platform
+import threading
+
 import numpy as np
 import pytest
 
 from ccc_jetson.errors import BackendError, ContractError, FileProblem
 from ccc_jetson.runtime.backends import Backend, choose_model, open_backend
+from ccc_jetson.runtime.denormals import denormals_are_flushed
 from tests.doubles.tiny_model import HEIGHT, WIDTH, tiny_contract, tiny_graph, write_tiny_model
 
 FRAME = np.random.RandomState(0).randint(0, 256, (90, 120, 3)).astype(np.uint8)
@@ -75,3 +80,24 @@ def test_a_foreign_model_runs_with_a_contract_that_fits_it(tmp_path):
         assert backend.infer(FRAME).class_map.shape == (HEIGHT, WIDTH)
     with pytest.raises(ContractError, match="shape 1x3x16x32"):
         open_backend(str(path), contract=tiny_contract(width=32, height=16))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="only these processors are known")
+def test_the_thread_that_runs_the_session_computes_with_flushed_denormals(tmp_path):
+    """Also where another session of the process was first, which is all that ONNX Runtime's own option covers."""
+    path = write_tiny_model(tmp_path / "a.onnx")
+    open_backend(path).close()
+    flushed = []
+
+    def work():
+        default_mode = ctypes.c_void_p(-1)  # glibc's FE_DFL_ENV; a thread starts with the mode of its parent
+        ctypes.CDLL("libm.so.6").fesetenv(default_mode)
+        flushed.append(denormals_are_flushed())
+        with open_backend(path) as backend:
+            backend.infer(FRAME)
+            flushed.append(denormals_are_flushed())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert flushed == [False, True]

@@ -102,8 +102,10 @@ def test_a_window_is_opened_where_there_is_a_display(folder, capsys, monkeypatch
     fake = FakeCv2(keys=[-1, -1, ord("q")])
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(window, "import_cv2", lambda: fake)
-    code, out, _ = run(capsys, "--video", "drive.mp4")
+    monkeypatch.setattr(window, "_window_opens", lambda: True)
+    code, out, _ = run(capsys, "--video", "drive.mp4", "--report", "run.json")
     assert code == 0
+    assert json.loads((folder / "run.json").read_text())["ended"] == "interrupted"
     assert 3 <= len(fake.shown) <= 12
     assert "output      window (q quits)" in out
 

@@ -119,6 +119,9 @@ def test_a_contract_without_a_head_survives_the_way():
         ("verification", {"x": "y"}, "verification.x"),
         ("attachments", {"a": {"bytes": 1}}, "attachments.a lacks sha256"),
         ("tool", 1, "tool is 1"),
+        ("classes", [], "classes is 0, expected 1 to 255"),
+        ("preprocessing.scale", 10**400, "preprocessing.scale"),
+        ("preprocessing.mean", [1e300, 0, 0], r"preprocessing.mean\[0\]"),
     ],
 )
 def test_a_damaged_field_is_named(path, value, complaint):
@@ -128,7 +131,7 @@ def test_a_damaged_field_is_named(path, value, complaint):
     assert "ccc-export" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "1", b"\xff", "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", b"\xff", "null", "[" * 100000])
 def test_what_is_no_json_object_is_damaged(text):
     with pytest.raises(ContractError, match="damaged"):
         Contract.from_json(text)
@@ -161,14 +164,28 @@ def test_a_file_without_contract_says_who_made_it_and_what_to_do():
 
 def test_a_model_of_another_size_is_refused_with_both_sizes():
     model = parse_onnx(tiny_graph(tiny_contract(width=32, height=16)).SerializeToString())
-    with pytest.raises(ContractError, match="shape 1x3x32x64, the graph has 'image' of shape 1x3x16x32"):
+    with pytest.raises(ContractError, match="shape 1x3x32x64, the graph has float32 'image' of shape 1x3x16x32"):
         check_against(tiny_contract(), model, "m.onnx")
 
 
 def test_a_model_with_another_output_is_refused_with_both_shapes():
     model = parse_onnx(tiny_graph(tiny_contract("logits")).SerializeToString())
-    with pytest.raises(ContractError, match="'class_map' of shape 1x32x64, the graph has 'logits' of shape 1x19x32x64"):
+    with pytest.raises(
+        ContractError, match="'class_map' of type int32 or int64 and shape 1x32x64, the graph has float32 'logits'"
+    ):
         check_against(tiny_contract(), model, "m.onnx")
+
+
+def test_a_model_of_another_number_type_is_refused_before_it_runs():
+    model = parse_onnx(tiny_graph(tiny_contract()).SerializeToString())
+    half = model._replace(inputs=(model.inputs[0]._replace(dtype="float16"),))
+    with pytest.raises(ContractError, match="expects a float32 input"):
+        check_against(tiny_contract(), half, "m.onnx")
+
+
+def test_an_infinite_number_is_no_number():
+    with pytest.raises(ContractError, match="scale is inf"):
+        Contract.from_json(GOLDEN.replace("0.00392156862745098", "Infinity"))
 
 
 def test_a_damaged_attachment_is_noticed():

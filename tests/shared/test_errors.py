@@ -45,7 +45,12 @@ def test_out_of_memory_is_an_error_and_not_a_traceback(capsys):
     assert "out of memory" in capsys.readouterr().err
 
 
-def test_an_unknown_os_error_is_a_bug_and_stays_visible():
+def test_an_os_error_with_a_file_names_it(capsys):
+    assert run(raiser(PermissionError(errno.EACCES, "Permission denied", "/some/file"))) == 1
+    assert "error: /some/file: Permission denied" in capsys.readouterr().err
+
+
+def test_an_os_error_without_a_file_is_a_bug_and_stays_visible():
     with pytest.raises(OSError):
         run(raiser(OSError(errno.EIO, "Input/output error")))
 

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from ccc_jetson.errors import FileProblem
-from ccc_jetson.files import read_bytes, read_text, replacing, sha256_of, write_bytes, write_text
+from ccc_jetson.errors import FileProblem, UsageError
+from ccc_jetson.files import check_output, read_bytes, read_text, replacing, sha256_of, write_bytes, write_text
 
 
 def test_a_written_file_is_there_and_nothing_else(tmp_path):
@@ -54,6 +54,34 @@ def test_a_missing_folder_is_named_with_the_command_that_makes_it(tmp_path):
 def test_another_write_error_keeps_its_reason(tmp_path):
     with pytest.raises(FileProblem, match="Read-only"), replacing(str(tmp_path / "a")):
         raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_device_is_never_replaced():
+    with pytest.raises(FileProblem, match="no ordinary file"):
+        write_bytes(os.devnull, b"")
+    assert not os.path.isfile(os.devnull)
+
+
+def test_a_link_stays_and_its_target_is_replaced(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    os.symlink(str(tmp_path / "real"), str(tmp_path / "link"))
+    write_bytes(str(tmp_path / "link"), b"new")
+    assert os.path.islink(str(tmp_path / "link"))
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_an_output_is_checked_before_the_work_begins(tmp_path):
+    (tmp_path / "in").write_bytes(b"")
+    check_output(str(tmp_path / "new"), [str(tmp_path / "in")])
+    for path, message in (
+        (str(tmp_path), "is a folder"),
+        (str(tmp_path / "no" / "a"), "folder does not exist"),
+        (str(tmp_path / "in"), "would overwrite"),
+        (os.devnull, "no ordinary file"),
+    ):
+        with pytest.raises(UsageError, match=message) as caught:
+            check_output(path, [str(tmp_path / "in")], "--report")
+        assert str(caught.value).startswith("--report " + path)
 
 
 def test_reading_what_is_not_there_or_no_text_says_so(tmp_path):

@@ -82,4 +82,19 @@ def test_without_a_display_there_is_no_window(monkeypatch):
 def test_an_opencv_without_windows_is_recognised(monkeypatch, gui, reason):
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(window, "import_cv2", lambda: FakeCv2(gui=gui))
+    monkeypatch.setattr(window, "_window_opens", lambda: True)
     assert why_no_window() == reason
+
+
+def test_a_display_that_is_gone_is_noticed_before_it_ends_the_process(monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":99")
+    monkeypatch.setattr(window, "import_cv2", lambda: FakeCv2(gui="QT5"))
+    assert why_no_window() == "the display cannot be reached"
+
+
+def test_a_display_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(window, "import_cv2", lambda: FakeCv2(gui="QT5"))
+    monkeypatch.setattr(window, "_PROBE", "import time; time.sleep(60)")
+    monkeypatch.setattr(window, "_PATIENCE_S", 0.2)
+    assert why_no_window() == "the display cannot be reached"

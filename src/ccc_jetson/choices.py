@@ -1,0 +1,4 @@
+"""Words that a user may choose between on several command lines; here because ``--help`` imports no numpy."""
+
+FITS = ("stretch", "crop", "letterbox")  # how frames of other proportions meet the network's input
+EVAL_SIZES = ("network", "full")  # where predictions and labels are compared
