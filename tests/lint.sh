@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Style, types and the grammar and library of Python 3.6 for what runs on the device.
+# Style, types, the documents' site, and the grammar and library of Python 3.6 for what runs on the device.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,4 +8,5 @@ device_half=(src/ccc_jetson/*.py runtime engines calib/__init__.py export/__init
 ruff check .
 ruff format --check .
 mypy
+mkdocs build --quiet --strict --site-dir build/site
 vermin --quiet --no-tips --violations --target=3.6- "${device_half[@]}"
