@@ -60,7 +60,7 @@ def write_input(model: str, image: str, path: str) -> None:
     """The input that the contract of ``model`` makes of the picture, as .npy."""
     import numpy as np
 
-    from ccc_jetson.contract import read_contract
+    from ccc_jetson.carried import read_contract
     from ccc_jetson.images import read_frame
     from ccc_jetson.preprocess import Preprocessor
 

@@ -11,18 +11,8 @@ import torch
 from torch import Tensor
 
 from ccc_jetson import __version__
-from ccc_jetson.contract import (
-    MAX_CLASSES,
-    Architecture,
-    Class,
-    Contract,
-    Input,
-    Output,
-    Preprocessing,
-    Source,
-    contract_of,
-    embed,
-)
+from ccc_jetson.carried import contract_of, embed
+from ccc_jetson.contract import MAX_CLASSES, Architecture, Class, Contract, Input, Output, Preprocessing, Source
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.checkpoint import load_checkpoint
 from ccc_jetson.export.classes import default_classes, numbered_classes, read_classes

@@ -10,7 +10,8 @@ from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 
-from ccc_jetson.contract import Contract, read_contract
+from ccc_jetson.carried import read_contract
+from ccc_jetson.contract import Contract
 from ccc_jetson.errors import BackendError, FileProblem
 from ccc_jetson.preprocess import Fitting
 

@@ -8,7 +8,8 @@ from typing import Optional
 
 import numpy as np
 
-from ccc_jetson.contract import Contract, check_against, contract_of
+from ccc_jetson.carried import check_against, contract_of
+from ccc_jetson.contract import Contract
 from ccc_jetson.errors import BackendError
 from ccc_jetson.files import read_bytes
 from ccc_jetson.onnx_file import parse_onnx, with_extra_outputs

@@ -6,22 +6,18 @@ other module guesses any of it.
 Beside it in the same file travel two attachments (``head.py``, ``golden.py``); the contract holds their SHA-256.
 """
 
-import base64
-import binascii
-import hashlib
 import json
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ccc_jetson.errors import ContractError
 from ccc_jetson.files import read_text
-from ccc_jetson.onnx_file import OnnxFile, parse_onnx, read_onnx, with_metadata
 
 SCHEMA = 1
-METADATA_KEY = "ccc_jetson.contract"
 OUTPUT_KINDS = ("class_map", "logits")
 COLOR_ORDERS = ("BGR", "RGB")
 HEAD_KINDS = ("transposed_conv_2x2",)
 MAX_CLASSES = 255  # class maps are uint8, and 255 means "not seen"
+EXPORT_AGAIN = "export it again: ccc-export CHECKPOINT MODEL.onnx"
 _LARGEST = 1e30  # what float32 can hold with room to compute
 
 
@@ -141,102 +137,18 @@ class Contract(NamedTuple):
         try:
             record = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise ContractError("{}: the contract is damaged: {}".format(origin, error), hint=_EXPORT_AGAIN)
+            raise ContractError("{}: the contract is damaged: {}".format(origin, error), hint=EXPORT_AGAIN)
         return _Reader(origin).contract(record)
 
     @property
     def class_names(self) -> Tuple[str, ...]:
+        """Names in the order of the output's channels."""
         return tuple(each.name for each in self.classes)
-
-
-_EXPORT_AGAIN = "export it again: ccc-export CHECKPOINT MODEL.onnx"
-
-
-def read_contract(path: str) -> Contract:
-    """The contract in the ONNX file at ``path``."""
-    return contract_of(read_onnx(path), path)
-
-
-def contract_of(onnx_file: OnnxFile, path: str) -> Contract:
-    """The contract in an ONNX file that has been read; ``path`` is for messages.
-
-    Raises:
-        ContractError: there is none, it is damaged or newer, or it contradicts the graph.
-    """
-    if METADATA_KEY not in onnx_file.metadata:
-        raise ContractError(
-            "{}: holds no contract, so preprocessing and classes are unknown; it was exported by something "
-            "else{}".format(path, " ({})".format(onnx_file.producer) if onnx_file.producer else ""),
-            hint="pass --contract FILE.json, or export the checkpoint with ccc-export",
-        )
-    contract = Contract.from_json(onnx_file.metadata[METADATA_KEY], path)
-    check_against(contract, onnx_file, path)
-    for key in contract.attachments:
-        attachment(contract, onnx_file, key, path)
-    return contract
 
 
 def read_contract_json(path: str) -> Contract:
     """A contract from a JSON file (``--contract``), for models that something else exported."""
     return Contract.from_json(read_text(path), path)
-
-
-def check_against(contract: Contract, onnx_file: OnnxFile, path: str) -> None:
-    """Compares what the contract says of input and output with the graph's own."""
-    given = contract.input
-    wanted_input = (given.batch, 3, given.height, given.width)
-    found = {tensor.name: tensor for tensor in onnx_file.inputs}
-    if found.get(given.name, ())[1:] != ("float32", wanted_input):
-        raise ContractError(
-            "{}: the contract expects a float32 input {!r} of shape {}, the graph has {}".format(
-                path, given.name, _shape(wanted_input), _listed(onnx_file.inputs)
-            ),
-            hint=_EXPORT_AGAIN,
-        )
-    map_shape = (given.batch, given.height, given.width)
-    logits_shape = (given.batch, len(contract.classes), given.height, given.width)
-    wanted = map_shape if contract.output.kind == "class_map" else logits_shape
-    found = {tensor.name: tensor for tensor in onnx_file.outputs}
-    kinds = ("int32", "int64") if contract.output.kind == "class_map" else ("float32",)
-    output = found.get(contract.output.name)
-    if output is None or output.shape != wanted or output.dtype not in kinds:
-        raise ContractError(
-            "{}: the contract expects an output {!r} of type {} and shape {}, the graph has {}".format(
-                path, contract.output.name, " or ".join(kinds), _shape(wanted), _listed(onnx_file.outputs)
-            ),
-            hint=_EXPORT_AGAIN,
-        )
-
-
-def attachment(contract: Contract, onnx_file: OnnxFile, key: str, path: str) -> bytes:
-    """The bytes of an attachment, checked against the contract's SHA-256."""
-    expected = contract.attachments.get(key)
-    if expected is None:
-        raise ContractError("{}: its contract names no attachment {!r}".format(path, key), hint=_EXPORT_AGAIN)
-    try:
-        data = base64.b64decode(onnx_file.metadata.get(key, b""), validate=True)
-    except binascii.Error:
-        data = b""
-    if Attachment(len(data), hashlib.sha256(data).hexdigest()) != expected:
-        raise ContractError(
-            "{}: the attachment {!r} is missing or damaged".format(path, key),
-            hint="copy the file again, or " + _EXPORT_AGAIN,
-        )
-    return data
-
-
-def embed(model: bytes, contract: Contract, attachments: Dict[str, bytes]) -> bytes:
-    """An ONNX file's bytes with the contract and its attachments in the metadata; the file must have none yet.
-
-    The contract is completed with what it notes of the attachments.
-    """
-    present = sorted(({METADATA_KEY} | set(attachments)) & set(parse_onnx(model).metadata))
-    if present:
-        raise ContractError("the model already has metadata entries {}".format(", ".join(present)))
-    described = {key: Attachment(len(data), hashlib.sha256(data).hexdigest()) for key, data in attachments.items()}
-    entries = {key: base64.b64encode(data).decode("ascii") for key, data in sorted(attachments.items())}
-    entries[METADATA_KEY] = contract._replace(attachments=described).to_json()
-    return with_metadata(model, entries)
 
 
 def _plain(value: Any) -> Any:
@@ -248,15 +160,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
-
-
-def _shape(shape: Tuple[Any, ...]) -> str:
-    return "x".join(str(size) for size in shape)
-
-
-def _listed(tensors: Tuple[Any, ...]) -> str:
-    described = ("{} {!r} of shape {}".format(each.dtype, each.name, _shape(each.shape)) for each in tensors)
-    return ", ".join(described) or "none"
 
 
 class _Reader:
@@ -381,7 +284,7 @@ class _Reader:
             )
             raise ContractError(
                 "{}: the contract is damaged: {} {}".format(self.origin, field or "it", " and ".join(found)),
-                hint=_EXPORT_AGAIN,
+                hint=EXPORT_AGAIN,
             )
         return value
 
@@ -431,5 +334,5 @@ class _Reader:
     def fail(self, field: str, expected: str, found: Any) -> None:
         raise ContractError(
             "{}: the contract is damaged: {} is {!r}, expected {}".format(self.origin, field, found, expected),
-            hint=_EXPORT_AGAIN,
+            hint=EXPORT_AGAIN,
         )

@@ -16,7 +16,8 @@ from typing import Any, List, NamedTuple, Tuple
 
 import numpy as np
 
-from ccc_jetson.contract import Contract, attachment
+from ccc_jetson.carried import attachment
+from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError
 from ccc_jetson.onnx_file import OnnxFile
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ccc_jetson.contract import Contract, attachment
+from ccc_jetson.carried import attachment
+from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError
 from ccc_jetson.onnx_file import OnnxFile
 

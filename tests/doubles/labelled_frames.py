@@ -5,7 +5,8 @@ import os
 import cv2
 import numpy as np
 
-from ccc_jetson.contract import Class, embed
+from ccc_jetson.carried import embed
+from ccc_jetson.contract import Class
 from tests.doubles.tiny_model import tiny_contract, tiny_graph
 
 

@@ -7,19 +7,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ccc_jetson.carried import embed
 from ccc_jetson.cityscapes import TRAIN_LABELS
-from ccc_jetson.contract import (
-    Architecture,
-    Class,
-    Contract,
-    Head,
-    Input,
-    Output,
-    Preprocessing,
-    Published,
-    Source,
-    embed,
-)
+from ccc_jetson.contract import Architecture, Class, Contract, Head, Input, Output, Preprocessing, Published, Source
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.golden import encode_golden, golden_frame
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY

@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 
-from ccc_jetson.contract import read_contract
+from ccc_jetson.carried import read_contract
 from ccc_jetson.errors import UsageError, VerificationError
 from ccc_jetson.export import cli, onnx_graph, verify
 from ccc_jetson.export.api import ExportOptions, export_onnx

@@ -5,8 +5,8 @@ import json
 import onnx
 import pytest
 
+from ccc_jetson.carried import METADATA_KEY, attachment, check_against, contract_of, embed, read_contract
 from ccc_jetson.contract import (
-    METADATA_KEY,
     SCHEMA,
     Architecture,
     Class,
@@ -17,11 +17,6 @@ from ccc_jetson.contract import (
     Preprocessing,
     Published,
     Source,
-    attachment,
-    check_against,
-    contract_of,
-    embed,
-    read_contract,
     read_contract_json,
 )
 from ccc_jetson.errors import CccError, ContractError

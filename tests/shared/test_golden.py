@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from ccc_jetson.contract import contract_of
+from ccc_jetson.carried import contract_of
 from ccc_jetson.errors import ContractError
 from ccc_jetson.golden import GoldenFrame, decode_golden, encode_golden, golden_frame, read_golden
 from ccc_jetson.onnx_file import parse_onnx

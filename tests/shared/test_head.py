@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from ccc_jetson.contract import read_contract
+from ccc_jetson.carried import read_contract
 from ccc_jetson.errors import ContractError
 from ccc_jetson.head import METADATA_KEY, head_class_map, head_logits, read_head
 from ccc_jetson.onnx_file import read_onnx, with_extra_outputs
@@ -32,7 +32,7 @@ def test_weights_come_back_bit_for_bit(tmp_path):
 
 def test_a_contract_without_head_and_weights_of_another_size_are_named():
     contract = tiny_contract()
-    from ccc_jetson.contract import contract_of, embed
+    from ccc_jetson.carried import contract_of, embed
     from ccc_jetson.onnx_file import parse_onnx
     from tests.doubles.tiny_model import tiny_graph
 
