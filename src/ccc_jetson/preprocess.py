@@ -117,10 +117,8 @@ class Preprocessor:
             out = np.empty((1, 3) + resized.shape[:2], np.float32)
         cv2 = import_cv2()
         planes = cv2.split(resized, self._planes)
-        for channel, of_frame in enumerate(self._channels):
-            cv2.LUT(
-                planes[of_frame], self._table[channel], dst=out[0, channel]
-            )  # np.take takes four to ten times as long
+        for channel, of_frame in enumerate(self._channels):  # np.take takes four to ten times as long
+            cv2.LUT(planes[of_frame], self._table[channel], dst=out[0, channel])
         return out
 
 
