@@ -58,7 +58,7 @@ def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: st
         output: ``class_map`` or ``logits``.
         target: decides opset and IR version.
     """
-    exported = _torch_export(network, shape, output, target)
+    exported = torch_export(network, shape, output, target)
     nodes_before = len(exported.graph.node)
     model = _simplified(exported)
     denormals = _flush_denormal_weights(model)
@@ -71,7 +71,8 @@ def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: st
     return Graph(model, head, head_weights, nodes_before, denormals)
 
 
-def _torch_export(network: nn.Module, shape: tuple[int, int, int, int], output: str, target: Target) -> ModelProto:
+def torch_export(network: nn.Module, shape: tuple[int, int, int, int], output: str, target: Target) -> ModelProto:
+    """The graph as PyTorch's exporter gives it, before anything is done to it; arguments as for ``build_graph``."""
     wrapped = (_ClassMap(network) if output == CLASS_MAP else network).eval()
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
