@@ -34,6 +34,7 @@ from ccc_jetson.command import INTERRUPTED, Parser, run_command
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.export.networks.c3net import C3Net
 from ccc_jetson.export.networks.registry import CITYSCAPES_BGR
+from ccc_jetson.export.onnx_graph import without_denormals
 from ccc_jetson.export.scenes import street_scene
 from ccc_jetson.files import translated_os_errors, write_bytes, write_text
 from ccc_jetson.progress import Progress, say
@@ -52,7 +53,6 @@ NAMES = tuple(label.name for label in TRAIN_LABELS)
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 2e-4
 EMA_STEPS = 150
-SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
 
 
 class Phase(NamedTuple):
@@ -197,7 +197,7 @@ def write_weights(path: Path, network: nn.Module, about: dict) -> None:
     tensors = {}
     for name, value in network.state_dict().items():
         if value.dtype.is_floating_point:
-            value = torch.where(value.abs() < SMALLEST_NORMAL, torch.zeros_like(value), value)
+            value = torch.from_numpy(without_denormals(value.numpy())[0])
         tensors[name] = value.contiguous().clone()
     write_bytes(str(path), save(tensors, metadata={"network": "ccc2"}))
     write_text(str(path.with_suffix(".json")), json.dumps(about, indent=2) + "\n")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ccc_jetson import __version__
 from ccc_jetson.carried import contract_of, embed
+from ccc_jetson.cityscapes import IGNORE
 from ccc_jetson.contract import MAX_CLASSES, Architecture, Class, Contract, Input, Output, Preprocessing, Source
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.checkpoint import load_checkpoint
@@ -99,15 +100,16 @@ def export_onnx(
     _check_size(options, recognised)
     shape = (options.batch, 3, options.height, options.width)
     classes, notes = _classes(options.classes, recognised.arguments["classes"])
+    preprocessing = _preprocessing(recognised.network.preprocessing, options)
     on_progress(f"writing the graph (opset {target.opset}) and simplifying it")
     graph = build_graph(recognised.module, shape, options.output, target)
     contract = Contract(
         architecture=Architecture(recognised.network.name, recognised.title, _json_arguments(recognised.arguments)),
         input=Input(INPUT, options.width, options.height, options.batch),
-        preprocessing=_preprocessing(recognised.network.preprocessing, options),
+        preprocessing=preprocessing,
         output=Output(options.output, options.output, LOGITS),
         classes=classes,
-        ignore_index=255,
+        ignore_index=IGNORE,
         head=graph.head,
         source=Source(checkpoint.replace("\\", "/").rsplit("/", 1)[-1], loaded.sha256),
         published=recognised.published,

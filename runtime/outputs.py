@@ -5,6 +5,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import UsageError
+from ccc_jetson.files import check_output
 from ccc_jetson.runtime.frames import FrameSource
 from ccc_jetson.runtime.overlay import Overlay
 from ccc_jetson.runtime.sinks import Sink
@@ -37,25 +38,16 @@ class Outputs(NamedTuple):
             UsageError: a folder is missing, a path is of the wrong kind, or one thing would overwrite another.
         """
         named = self._named()
-        for option, path in named:
-            folder = os.path.dirname(os.path.abspath(path))
-            if not os.path.isdir(folder):
-                raise UsageError(
-                    "{} {}: the folder {} does not exist".format(option, path, folder), "mkdir -p " + folder
-                )
-            if not os.access(path if os.path.isdir(path) else folder, os.W_OK):
-                raise UsageError("{} {}: no permission to write there".format(option, path), "choose another folder")
         if self.out is not None and not self.is_video and self.out.lower().endswith(_OTHER_FILES):
             raise UsageError(
                 "--out {}: is neither an MP4 file nor a folder".format(self.out),
                 hint="--out FILE.mp4 for a video, --out FOLDER for a PNG file per frame",
             )
         for option, path in named:
-            is_file = option == "--report" or (option == "--out" and self.is_video)
-            if is_file and os.path.isdir(path):
-                raise UsageError("{} {}: is a folder, a file is needed".format(option, path))
-            if not is_file and os.path.isfile(path):
-                raise UsageError("{} {}: is a file, a folder is needed".format(option, path))
+            if option == "--report" or (option == "--out" and self.is_video):
+                check_output(path, (), option)
+            else:
+                _check_folder(path, option)
         self._check_collisions(named, files, picture_folders)
 
     def _named(self) -> List[Tuple[str, str]]:
@@ -100,3 +92,14 @@ class Outputs(NamedTuple):
                 sink.abort()
             raise
         return sinks
+
+
+def _check_folder(path: str, option: str) -> None:
+    """Refuses a folder for pictures that could not be made or written to."""
+    parent = os.path.dirname(os.path.abspath(path))
+    if os.path.isfile(path):
+        raise UsageError("{} {}: is a file, a folder is needed".format(option, path))
+    if not os.path.isdir(parent):
+        raise UsageError("{} {}: the folder {} does not exist".format(option, path, parent), "mkdir -p " + parent)
+    if not os.access(path if os.path.isdir(path) else parent, os.W_OK):
+        raise UsageError("{} {}: no permission to write there".format(option, path), "choose another folder")

@@ -99,7 +99,7 @@ def open_backend(
 
     Args:
         path: the model file.
-        fit: how frames of other proportions meet the input (``preprocess.FITS``).
+        fit: how frames of other proportions meet the input (``choices.FITS``).
         contract: instead of the file's own (``--contract``), for models that something else exported.
         threads: of the CPU backend; 0 takes all cores.
         want_logits: prepares for ``logits``; costs memory for them.

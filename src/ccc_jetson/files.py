@@ -49,7 +49,7 @@ def check_output(path: str, inputs: Iterable[str], option: str = "") -> None:
     if not os.path.isdir(folder):
         raise UsageError("{}: its folder does not exist".format(name), hint="mkdir -p " + folder)
     if not os.access(folder, os.W_OK):
-        raise UsageError("{}: its folder cannot be written to".format(name), hint="choose another folder")
+        raise UsageError("{}: no permission to write there".format(name), hint="choose another folder")
     if any(os.path.realpath(given) == real for given in inputs):
         raise UsageError(
             "{}: is another file of this command, which it would overwrite".format(name), hint="choose another name"

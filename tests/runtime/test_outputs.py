@@ -107,3 +107,8 @@ def test_a_video_has_its_sources_rate_and_a_cameras_is_measured(tmp_path, source
     (video,) = opened(tmp_path, "a.mp4", source=source)
     assert video._fps == fps
     video.abort()
+
+
+def test_a_report_never_takes_a_devices_place():
+    with pytest.raises(UsageError, match="no ordinary file"):
+        Outputs(None, None, os.devnull).check([], [])
