@@ -13,7 +13,7 @@ from ccc_jetson.files import check_output
 from ccc_jetson.progress import Progress, say
 
 if TYPE_CHECKING:
-    from ccc_jetson.runtime.datasets import Dataset
+    from ccc_jetson.datasets import Dataset
     from ccc_jetson.runtime.eval_state import StateFile
     from ccc_jetson.runtime.evaluation import Evaluation, Tally
     from ccc_jetson.runtime.report import Model
@@ -155,7 +155,7 @@ def _check_paths(arguments: argparse.Namespace, model: str) -> None:
 
 
 def _dataset(arguments: argparse.Namespace) -> "Dataset":
-    from ccc_jetson.runtime.datasets import cityscapes, paired_folders
+    from ccc_jetson.datasets import cityscapes, paired_folders
 
     if arguments.cityscapes is not None:
         dataset = cityscapes(arguments.cityscapes, arguments.split or "val")

@@ -4,11 +4,11 @@ import json
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
+from ccc_jetson.confusion import Scores
+from ccc_jetson.datasets import Dataset
+from ccc_jetson.label_mapping import some
 from ccc_jetson.runtime.backends import COMPUTE_STAGES
-from ccc_jetson.runtime.confusion import Scores
-from ccc_jetson.runtime.datasets import Dataset
 from ccc_jetson.runtime.evaluation import LOGITS_STAGE, Tally
-from ccc_jetson.runtime.label_mapping import some
 from ccc_jetson.runtime.metrics import Machine, StageSummary, percentile_table
 from ccc_jetson.runtime.report import SCHEMA, Model, targets_lines
 from ccc_jetson.targets import PAPER_TARGETS

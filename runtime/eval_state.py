@@ -8,10 +8,10 @@ import time
 from typing import Any, Dict
 
 from ccc_jetson import __version__
+from ccc_jetson.confusion import ConfusionMatrix
+from ccc_jetson.datasets import Dataset
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import read_text, write_text
-from ccc_jetson.runtime.confusion import ConfusionMatrix
-from ccc_jetson.runtime.datasets import Dataset
 from ccc_jetson.runtime.evaluation import Evaluation, Tally
 from ccc_jetson.runtime.report import Model
 

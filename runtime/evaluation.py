@@ -16,13 +16,13 @@ from typing import Any, Callable, Deque, Generator, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from ccc_jetson.choices import EVAL_SIZES
+from ccc_jetson.confusion import NO_CLASS, ConfusionMatrix
+from ccc_jetson.datasets import Dataset, Sample
 from ccc_jetson.errors import BackendError, FileProblem, UsageError
 from ccc_jetson.images import read_frame, read_labels
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.preprocess import Fitting, Region, class_map_for_frame, fitting
 from ccc_jetson.runtime.backends import COMPUTE_STAGES, Backend
-from ccc_jetson.runtime.confusion import NO_CLASS, ConfusionMatrix
-from ccc_jetson.runtime.datasets import Dataset, Sample
 from ccc_jetson.runtime.metrics import StageTimes
 
 LOGITS_STAGE = "logits"  # preprocessing and inference together, where the logits leave the backend

@@ -6,11 +6,11 @@ import os
 import numpy as np
 import torch
 
+from ccc_jetson.confusion import ConfusionMatrix
 from ccc_jetson.export.checkpoint import load_checkpoint
 from ccc_jetson.export.networks.registry import CITYSCAPES_BGR, recognise
 from ccc_jetson.export.scenes import street_scene
 from ccc_jetson.preprocess import normalisation_table
-from ccc_jetson.runtime.confusion import ConfusionMatrix
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WEIGHTS = os.path.join(ROOT, "demo", "weights", "ccc2_scenes.safetensors")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from ccc_jetson.cityscapes import LABELS, TRAIN_CLASSES, TRAIN_LABELS
+from ccc_jetson.confusion import ConfusionMatrix
+from ccc_jetson.datasets import cityscapes
 from ccc_jetson.images import read_frame, read_labels
+from ccc_jetson.label_mapping import named_mapping
 from ccc_jetson.preprocess import class_map_for_frame
 from ccc_jetson.runtime.backends import open_backend
-from ccc_jetson.runtime.confusion import ConfusionMatrix
-from ccc_jetson.runtime.datasets import cityscapes
 from ccc_jetson.runtime.eval_cli import main
-from ccc_jetson.runtime.label_mapping import named_mapping
 from tests.doubles.labelled_frames import blocks, write_cityscapes, write_image, write_model_with_void
 
 theirs = pytest.importorskip(

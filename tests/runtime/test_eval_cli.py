@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from ccc_jetson.datasets import CITYSCAPES_FRAMES
 from ccc_jetson.runtime import eval_cli
-from ccc_jetson.runtime.datasets import CITYSCAPES_FRAMES
 from ccc_jetson.runtime.eval_cli import build_parser, main
 from ccc_jetson.targets import PAPER_TARGETS
 from tests.doubles.labelled_frames import write_cityscapes, write_pairs

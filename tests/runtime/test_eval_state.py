@@ -6,10 +6,10 @@ import os
 import numpy as np
 import pytest
 
+from ccc_jetson.datasets import paired_folders
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import sha256_of
 from ccc_jetson.runtime.backends import open_backend
-from ccc_jetson.runtime.datasets import paired_folders
 from ccc_jetson.runtime.eval_state import StateFile, fingerprint
 from ccc_jetson.runtime.evaluation import Evaluation
 from ccc_jetson.runtime.report import Model

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from ccc_jetson.cityscapes import CAMVID_FROM_TRAIN_ID
+from ccc_jetson.confusion import NO_CLASS, ConfusionMatrix
+from ccc_jetson.datasets import cityscapes, paired_folders
 from ccc_jetson.errors import BackendError, FileProblem, UsageError
 from ccc_jetson.images import read_frame, read_labels
 from ccc_jetson.preprocess import class_map_for_frame
 from ccc_jetson.runtime.backends import open_backend
-from ccc_jetson.runtime.confusion import NO_CLASS, ConfusionMatrix
-from ccc_jetson.runtime.datasets import cityscapes, paired_folders
 from ccc_jetson.runtime.evaluation import Evaluation
 from tests.doubles.labelled_frames import write_cityscapes, write_image, write_model_with_void, write_pairs
 from tests.doubles.tiny_model import HEIGHT, WIDTH, write_tiny_model

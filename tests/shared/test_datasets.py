@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ccc_jetson.cityscapes import CAMVID_CLASSES, LABELS, TRAIN_LABELS
+from ccc_jetson.confusion import IGNORE, NO_CLASS
 from ccc_jetson.contract import Class
+from ccc_jetson.datasets import CITYSCAPES_FRAMES, cityscapes, paired_folders
 from ccc_jetson.errors import FileProblem, UsageError
-from ccc_jetson.runtime.confusion import IGNORE, NO_CLASS
-from ccc_jetson.runtime.datasets import CITYSCAPES_FRAMES, cityscapes, paired_folders
-from ccc_jetson.runtime.label_mapping import named_mapping
+from ccc_jetson.label_mapping import named_mapping
 from tests.doubles.labelled_frames import write_cityscapes, write_image, write_pairs
 from tests.doubles.tiny_model import tiny_contract
 

@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.images import list_images
-from ccc_jetson.runtime.label_mapping import LabelMapping, named_mapping, some
+from ccc_jetson.label_mapping import LabelMapping, named_mapping, some
 
 CITYSCAPES_FRAMES = {"train": 2975, "val": 500}
 _IMAGE_SUFFIX = "_leftImg8bit"

@@ -28,10 +28,10 @@ from ccc_jetson.cityscapes import (
     TRAIN_CLASSES,
     TRAIN_LABELS,
 )
+from ccc_jetson.confusion import IGNORE, MAX_CLASSES, NO_CLASS
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import read_text
-from ccc_jetson.runtime.confusion import IGNORE, MAX_CLASSES, NO_CLASS
 
 MAPPINGS = ("camvid", "trainids", "labelids")
 _UNKNOWN = 254  # above the highest class, and not IGNORE

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
+from ccc_jetson.confusion import IGNORE, NO_CLASS, ConfusionMatrix
 from ccc_jetson.errors import FileProblem
-from ccc_jetson.runtime.confusion import IGNORE, NO_CLASS, ConfusionMatrix
 
 
 def counted(labels, predictions, classes=3):
