@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ccc_jetson.errors import CheckpointError, FileProblem
+from ccc_jetson.file_kinds import SIGNATURES
 from ccc_jetson.files import sha256_of
 
 _DEEPEST = 4  # wrappers in wrappers
@@ -47,15 +48,6 @@ HARMLESS = (
     "numpy.dtype",
     "numpy.ndarray",
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
-)
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself (git lfs pull fetches it)"),
-    (b"<", "a web page or XML (when downloading from GitHub, take the raw file)"),
-    (b"\x1f\x8b", "a gzip archive (unpack it first)"),
-    (b"\x89HDF", "an HDF5 file"),
 )
 
 
@@ -94,7 +86,7 @@ def _refuse_other_formats(path: str, start: bytes) -> None:
                 )
     if not start:
         raise CheckpointError(f"{path}: is empty", hint="copy or download it again")
-    for signature, what in _SIGNATURES:
+    for signature, what in SIGNATURES:
         if start.startswith(signature):
             raise CheckpointError(f"{path}: is no PyTorch checkpoint but {what}")
 

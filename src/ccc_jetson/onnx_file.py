@@ -1,27 +1,39 @@
 """What is in an ONNX file, read without ``onnx`` or protobuf: numpy is not even needed.
 
 A device has neither package, yet the builder must know opset, operators and attributes, and everyone needs the contract
-in the metadata. An ONNX file is one protobuf message (onnx.proto3, ModelProto); the wire format is a sequence of fields
-
-    key = field_number << 3 | wire_type        wire types: 0 varint, 1 eight bytes, 2 length + bytes, 5 four bytes
-
-and unknown fields are skipped by their wire type. Weights are stepped over, not copied: reading costs one pass over the
-nodes, whatever the size of the weights.
+in the metadata. An ONNX file is one protobuf message (onnx.proto3, ModelProto). Weights are stepped over, not copied:
+reading costs one pass over the nodes, whatever the size of the weights (``onnx_arrays.py`` reads those).
 """
 
+import struct
 from typing import Dict, List, NamedTuple, Tuple, Union
 
 from ccc_jetson.errors import FileProblem
 from ccc_jetson.files import read_bytes
+from ccc_jetson.protobuf import (
+    Damaged,
+    Field,
+    encoded,
+    fields,
+    ints,
+    last_int,
+    last_text,
+    messages,
+    packed,
+    texts,
+)
 
 # TensorProto.DataType of onnx.proto3, named as numpy names them
 DATA_TYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
     10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
+    17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4",
+    23: "float4e2m1", 24: "float8e8m0",
 }  # fmt: skip
+_HINT = "copy the file again, or export it again: ccc-export CHECKPOINT MODEL.onnx"
 
-Dimension = Union[int, str]  # a name where the size is not fixed
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+Dimension = Union[int, str]  # a name where the size is not fixed, "?" where it has none
+_DEEPEST = 16  # graphs in nodes of graphs
 
 
 class Tensor(NamedTuple):
@@ -32,15 +44,36 @@ class Tensor(NamedTuple):
     shape: Tuple[Dimension, ...]
 
 
+# AttributeProto's integer, float, text, tensor (described only), and lists of the first three; graphs are elsewhere
+Attribute = Union[int, float, str, Tensor, Tuple[int, ...], Tuple[float, ...], Tuple[str, ...]]
+
+
 class Node(NamedTuple):
-    """A node of the graph; of its attributes those that are an integer or a list of integers."""
+    """A node of the graph; of its attributes all but graphs, which stand in ``OnnxFile.inner_nodes``."""
 
     name: str
     operator: str
     inputs: Tuple[str, ...]
     outputs: Tuple[str, ...]
-    attributes: Dict[str, Union[int, Tuple[int, ...]]]
+    attributes: Dict[str, Attribute]
     domain: str
+
+    def integer(self, name: str, default: int) -> int:
+        """An attribute that is an integer; ``default`` where there is no such attribute."""
+        value = self.attributes.get(name)
+        return value if isinstance(value, int) else default
+
+    def integers(self, name: str, default: Tuple[int, ...] = ()) -> Tuple[int, ...]:
+        """An attribute that is a list of integers."""
+        value = self.attributes.get(name)
+        if isinstance(value, tuple) and not isinstance(value, Tensor):
+            return tuple(item for item in value if isinstance(item, int))
+        return default
+
+    def text(self, name: str, default: str) -> str:
+        """An attribute that is a text."""
+        value = self.attributes.get(name)
+        return value if isinstance(value, str) else default
 
 
 class OnnxFile(NamedTuple):
@@ -55,10 +88,10 @@ class OnnxFile(NamedTuple):
     outputs: Tuple[Tensor, ...]
     initializers: Tuple[Tensor, ...]
     nodes: Tuple[Node, ...]
-
-
-class _Damaged(Exception):
-    """The bytes are no protobuf message."""
+    value_info: Tuple[Tensor, ...] = ()  # inner tensors whose shape the file states
+    external: Tuple[str, ...] = ()  # initializers whose data lie in another file
+    inner_nodes: Tuple[Node, ...] = ()  # of branches, loop bodies and local functions, at any depth
+    functions: Tuple[Tuple[str, str], ...] = ()  # local functions: (domain, operator)
 
 
 def read_onnx(path: str) -> OnnxFile:
@@ -72,31 +105,61 @@ def read_onnx(path: str) -> OnnxFile:
 
 def parse_onnx(data: bytes, path: str = "model") -> OnnxFile:
     """Reads an ONNX file's bytes; ``path`` is for messages only."""
-    hint = "copy the file again, or export it again: ccc-export CHECKPOINT MODEL.onnx"
     try:
-        model = _fields(memoryview(data))
-        graphs = [value for number, value in model if number == 7]
-        ir_version = _last_int(model, 1)
-        if not graphs or not ir_version:
-            raise _Damaged("it holds no graph")
-        graph = [field for part in graphs for field in _fields(_as_bytes(part))]
-        initializers = tuple(_initializer(_as_bytes(value)) for number, value in graph if number == 5)
-        weights = {tensor.name for tensor in initializers}
-        inputs = [_value_info(_as_bytes(value)) for number, value in graph if number == 11]
-        opsets = dict(_opset(_as_bytes(value)) for number, value in model if number == 8)
+        model = fields(memoryview(data))
+        graph = graph_fields(model)
+        ir_version = last_int(model, 1)
+        if not ir_version:
+            raise Damaged("it holds no graph")
+        initializers = [fields(each) for each in messages(graph, 5)]
+        weights = {last_text(tensor, 8) for tensor in initializers}
+        inputs = [tensor for tensor, _ in _value_infos(graph, 11) if tensor.name not in weights]
+        opsets = dict(_opset(each) for each in messages(model, 8))
+        nodes, inner = _nodes(messages(graph, 1), _DEEPEST)
+        functions = [fields(each) for each in messages(model, 25)]
+        for function in functions:
+            own, deeper = _nodes(messages(function, 7), _DEEPEST)
+            inner += own + deeper
         return OnnxFile(
             ir_version=ir_version,
             opset=opsets.get("", 0),
             opsets=opsets,
-            producer=" ".join(_text(value) for number, value in model if number in (2, 3)),
-            metadata=dict(_metadata(_as_bytes(value)) for number, value in model if number == 14),
-            inputs=tuple(tensor for tensor in inputs if tensor.name not in weights),
-            outputs=tuple(_value_info(_as_bytes(value)) for number, value in graph if number == 12),
-            initializers=initializers,
-            nodes=tuple(_node(_as_bytes(value)) for number, value in graph if number == 1),
+            producer=" ".join(texts(model, 2) + texts(model, 3)),
+            metadata=dict(_metadata(each) for each in messages(model, 14)),
+            inputs=tuple(inputs),
+            outputs=tuple(tensor for tensor, _ in _value_infos(graph, 12)),
+            initializers=tuple(described(tensor) for tensor in initializers),
+            nodes=tuple(nodes),
+            value_info=tuple(tensor for tensor, has_shape in _value_infos(graph, 13) if has_shape),
+            external=tuple(last_text(tensor, 8) for tensor in initializers if is_external(tensor)),
+            inner_nodes=tuple(inner),
+            functions=tuple((last_text(function, 10), last_text(function, 1)) for function in functions),
         )
-    except (_Damaged, UnicodeDecodeError) as error:
-        raise FileProblem("{}: not an ONNX file, or a damaged one: {}".format(path, error), hint=hint)
+    except (Damaged, UnicodeDecodeError) as error:
+        raise damaged_onnx(path, error)
+
+
+def damaged_onnx(path: str, error: Exception) -> FileProblem:
+    """The one complaint about bytes that are no ONNX file."""
+    return FileProblem("{}: not an ONNX file, or a damaged one: {}".format(path, error), hint=_HINT)
+
+
+def graph_fields(model: List[Field]) -> List[Field]:
+    """The fields of the graph in a ModelProto's fields; protobuf merges a message that occurs twice."""
+    graphs = messages(model, 7)
+    if not graphs:
+        raise Damaged("it holds no graph")
+    return [field for part in graphs for field in fields(part)]
+
+
+def described(tensor: List[Field]) -> Tensor:
+    """Name, type and shape in a TensorProto's fields."""
+    return Tensor(last_text(tensor, 8), _data_type(last_int(tensor, 2)), ints(tensor, 1))
+
+
+def is_external(tensor: List[Field]) -> bool:
+    """Whether a TensorProto's data lie in another file."""
+    return last_int(tensor, 14) == 1 or bool(messages(tensor, 13))
 
 
 def with_extra_outputs(data: bytes, names: List[str]) -> bytes:
@@ -105,171 +168,116 @@ def with_extra_outputs(data: bytes, names: List[str]) -> bytes:
     Protobuf merges a message that occurs twice, so a second ``graph`` field holding only the new outputs, appended to
     the file, adds them. The types are inferred by whoever loads the model; ONNX Runtime 1.10 and newer do.
     """
-    outputs = b"".join(_encoded(12, _encoded(1, name.encode("utf-8"))) for name in names)
-    return data + _encoded(7, outputs)
+    outputs = b"".join(encoded(12, encoded(1, name.encode("utf-8"))) for name in names)
+    return data + encoded(7, outputs)
 
 
 def with_metadata(data: bytes, entries: Dict[str, str]) -> bytes:
     """The same model with metadata entries appended; the keys must be new ones."""
     extra = b"".join(
-        _encoded(14, _encoded(1, key.encode("utf-8")) + _encoded(2, value.encode("utf-8")))
+        encoded(14, encoded(1, key.encode("utf-8")) + encoded(2, value.encode("utf-8")))
         for key, value in entries.items()
     )
     return data + extra
 
 
-def _encoded(number: int, payload: bytes) -> bytes:
-    return bytes([number << 3 | _BYTES]) + _encoded_varint(len(payload)) + payload
-
-
-def _encoded_varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _varint(data: memoryview, at: int) -> Tuple[int, int]:
-    """The unsigned number at ``at`` and the position behind it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(data):
-            raise _Damaged("it ends in the middle of a number")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, at
-    raise _Damaged("a number is longer than 64 bits")
-
-
-def _fields(data: memoryview) -> List[Tuple[int, Union[int, memoryview]]]:
-    """All fields of a message, in order: (number, int for varints, bytes for the rest)."""
-    fields: List[Tuple[int, Union[int, memoryview]]] = []
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        number, wire = key >> 3, key & 7
-        if number == 0:
-            raise _Damaged("field number 0")
-        if wire == _VARINT:
-            value, at = _varint(data, at)
-            fields.append((number, value))
-            continue
-        if wire == _BYTES:
-            size, at = _varint(data, at)
-        elif wire in (_FIXED32, _FIXED64):
-            size = 4 if wire == _FIXED32 else 8
-        else:
-            raise _Damaged("unknown wire type {} of field {}".format(wire, number))
-        if size > len(data) - at:
-            raise _Damaged("field {} needs {} bytes, {} are left".format(number, size, len(data) - at))
-        fields.append((number, data[at : at + size]))
-        at += size
-    return fields
-
-
-def _as_bytes(value: Union[int, memoryview]) -> memoryview:
-    if isinstance(value, int):
-        raise _Damaged("a number stands where bytes are expected")
-    return value
-
-
-def _text(value: Union[int, memoryview]) -> str:
-    return bytes(_as_bytes(value)).decode("utf-8")
-
-
-def _signed(value: Union[int, memoryview]) -> int:
-    if not isinstance(value, int):
-        raise _Damaged("bytes stand where a number is expected")
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _last_int(fields: List[Tuple[int, Union[int, memoryview]]], number: int) -> int:
-    values = [_signed(value) for n, value in fields if n == number]
-    return values[-1] if values else 0
-
-
-def _last_text(fields: List[Tuple[int, Union[int, memoryview]]], number: int) -> str:
-    values = [_text(value) for n, value in fields if n == number]
-    return values[-1] if values else ""
-
-
-def _ints(fields: List[Tuple[int, Union[int, memoryview]]], number: int) -> Tuple[int, ...]:
-    """A repeated int64, packed (one field of bytes) or not (a field a number)."""
-    numbers: List[int] = []
-    for n, value in fields:
-        if n != number:
-            continue
-        if isinstance(value, int):
-            numbers.append(_signed(value))
-            continue
-        at = 0
-        while at < len(value):
-            one, at = _varint(value, at)
-            numbers.append(_signed(one))
-    return tuple(numbers)
-
-
 def _opset(data: memoryview) -> Tuple[str, int]:
-    fields = _fields(data)
-    domain = _last_text(fields, 1)
-    return ("" if domain == "ai.onnx" else domain), _last_int(fields, 2)
+    found = fields(data)
+    domain = last_text(found, 1)
+    return ("" if domain == "ai.onnx" else domain), last_int(found, 2)
 
 
 def _metadata(data: memoryview) -> Tuple[str, bytes]:
-    fields = _fields(data)
-    values = [bytes(_as_bytes(value)) for number, value in fields if number == 2]
-    return _last_text(fields, 1), (values[-1] if values else b"")
+    found = fields(data)
+    values = messages(found, 2)
+    return last_text(found, 1), (bytes(values[-1]) if values else b"")
 
 
-def _node(data: memoryview) -> Node:
-    fields = _fields(data)
-    attributes: Dict[str, Union[int, Tuple[int, ...]]] = {}
-    for number, value in fields:
-        if number != 5:
-            continue
-        attribute = _fields(_as_bytes(value))
-        kind = _last_int(attribute, 20)
-        if kind == 2:
-            attributes[_last_text(attribute, 1)] = _last_int(attribute, 3)
-        elif kind == 7:
-            attributes[_last_text(attribute, 1)] = _ints(attribute, 8)
-    return Node(
-        name=_last_text(fields, 3),
-        operator=_last_text(fields, 4),
-        inputs=tuple(_text(value) for number, value in fields if number == 1),
-        outputs=tuple(_text(value) for number, value in fields if number == 2),
-        attributes=attributes,
-        domain=_last_text(fields, 7),
-    )
+def _nodes(found: List[memoryview], depth: int) -> Tuple[List[Node], List[Node]]:
+    """The nodes of a graph, and those of the graphs within them."""
+    if depth == 0:
+        raise Damaged("its graphs are nested more than {} deep".format(_DEEPEST))
+    nodes, inner = [], []  # type: List[Node], List[Node]
+    for each in found:
+        node = fields(each)
+        attributes: Dict[str, Attribute] = {}
+        for data in messages(node, 5):
+            attribute = fields(data)
+            for name, value in _attribute(attribute):
+                attributes[name] = value
+            for graph in messages(attribute, 6) + messages(attribute, 11):
+                own, deeper = _nodes(messages(fields(graph), 1), depth - 1)
+                inner += own + deeper
+        nodes.append(
+            Node(
+                name=last_text(node, 3),
+                operator=last_text(node, 4),
+                inputs=texts(node, 1),
+                outputs=texts(node, 2),
+                attributes=attributes,
+                domain=last_text(node, 7),
+            )
+        )
+    return nodes, inner
 
 
-def _initializer(data: memoryview) -> Tensor:
-    fields = _fields(data)
-    return Tensor(_last_text(fields, 8), _data_type(_last_int(fields, 2)), _ints(fields, 1))
+def _attribute(attribute: List[Field]) -> List[Tuple[str, Attribute]]:
+    """(name, value) of an AttributeProto, by its type; nothing for graphs and types that nobody here asks for."""
+    kind, values = last_int(attribute, 20), []  # type: int, List[Attribute]
+    if kind == 1:
+        values = list(_floats(packed(attribute, 2)))
+    elif kind == 2:
+        values = [last_int(attribute, 3)]
+    elif kind == 3:
+        values = [_any_text(each) for each in messages(attribute, 4)] or [""]
+    elif kind == 4:
+        values = [described(fields(each)) for each in messages(attribute, 5)]
+    elif kind == 6:
+        values = [_floats(packed(attribute, 7))]
+    elif kind == 7:
+        values = [ints(attribute, 8)]
+    elif kind == 8:
+        values = [tuple(_any_text(each) for each in messages(attribute, 9))]
+    return [(last_text(attribute, 1), value) for value in values[-1:]]
 
 
-def _value_info(data: memoryview) -> Tensor:
-    """ValueInfoProto {1 name, 2 TypeProto {1 tensor {1 elem_type, 2 TensorShapeProto {1 dim {1 value | 2 param}}}}}."""
-    fields = _fields(data)
-    code, shape = 0, []  # type: int, List[Dimension]
-    for type_field in (_as_bytes(value) for number, value in fields if number == 2):
-        for tensor_field in (_as_bytes(value) for number, value in _fields(type_field) if number == 1):
-            tensor = _fields(tensor_field)
-            code = _last_int(tensor, 1)
-            for shape_field in (_as_bytes(value) for number, value in tensor if number == 2):
-                shape = [_dimension(_as_bytes(value)) for number, value in _fields(shape_field) if number == 1]
-    return Tensor(_last_text(fields, 1), _data_type(code), tuple(shape))
+def _floats(data: bytes) -> Tuple[float, ...]:
+    if len(data) % 4:
+        raise Damaged("a list of floats of {} bytes".format(len(data)))
+    return struct.unpack("<{}f".format(len(data) // 4), data)
+
+
+def _any_text(data: memoryview) -> str:
+    """ONNX allows any bytes in an attribute's text."""
+    return bytes(data).decode("utf-8", "replace")
+
+
+def _value_infos(graph: List[Field], number: int) -> List[Tuple[Tensor, bool]]:
+    return [_value_info(each) for each in messages(graph, number)]
+
+
+def _value_info(data: memoryview) -> Tuple[Tensor, bool]:
+    """The tensor, and whether its shape is stated.
+
+    ValueInfoProto {1 name, 2 TypeProto {1 tensor {1 elem_type, 2 TensorShapeProto {1 dim {1 value | 2 param}}}}}
+    """
+    found = fields(data)
+    code, shape, has_shape = 0, [], False  # type: int, List[Dimension], bool
+    for type_field in messages(found, 2):
+        for tensor_field in messages(fields(type_field), 1):
+            tensor = fields(tensor_field)
+            code = last_int(tensor, 1)
+            for shape_field in messages(tensor, 2):
+                shape = [_dimension(dimension) for dimension in messages(fields(shape_field), 1)]
+                has_shape = True
+    return Tensor(last_text(found, 1), _data_type(code), tuple(shape)), has_shape
 
 
 def _dimension(data: memoryview) -> Dimension:
-    fields = _fields(data)
-    if any(number == 1 for number, _ in fields):
-        return _last_int(fields, 1)
-    return _last_text(fields, 2) or "?"
+    found = fields(data)
+    if any(number == 1 for number, _ in found):
+        return last_int(found, 1)
+    return last_text(found, 2) or "?"
 
 
 def _data_type(code: int) -> str:

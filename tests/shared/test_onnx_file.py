@@ -2,12 +2,14 @@
 
 import random
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 from ccc_jetson.errors import FileProblem
 from ccc_jetson.onnx_file import Node, Tensor, parse_onnx, read_onnx, with_extra_outputs, with_metadata
+from tests.doubles.graphs import graph_bytes
 from tests.doubles.tiny_model import tiny_contract, tiny_graph, tiny_model_bytes
 
 
@@ -43,9 +45,86 @@ def test_named_and_unknown_sizes_negative_attributes_and_other_domains():
     model = parse_onnx(helper.make_model(graph, opset_imports=opsets).SerializeToString())
     assert model.inputs == (Tensor("x", "float16", ("batch", 3, "?")),)
     assert model.outputs == (Tensor("y", "int64", ()),)
-    assert model.nodes[0].attributes == {"axis": -1}
+    assert model.nodes[0].attributes == {"axis": -1, "ratio": 0.5, "text": "t"}
     assert model.nodes[0].domain == "some.where"
     assert model.opsets == {"": 11, "some.where": 2}
+
+
+def test_attributes_of_every_kind_but_graphs():
+    value = numpy_helper.from_array(np.zeros((2, 3), np.float16), "v")
+    node = helper.make_node(
+        "Odd", ["x"], ["y"], "n", i=-3, f=0.5, s="t", t=value, ints=[1, -2], floats=[0.5, -1.0], strings=["a", "b"]
+    )
+    (found,) = parse_onnx(graph_bytes([node], {"x": [1]}, {})).nodes
+    assert found.attributes == {
+        "i": -3, "f": 0.5, "s": "t", "t": Tensor("v", "float16", (2, 3)), "ints": (1, -2), "floats": (0.5, -1.0),
+        "strings": ("a", "b"),
+    }  # fmt: skip
+    assert (found.integer("i", 0), found.integer("f", 7), found.integer("none", 7)) == (-3, 7, 7)
+    assert (found.integers("ints"), found.integers("t"), found.integers("none", (1,))) == ((1, -2), (), (1,))
+    assert (found.text("s", ""), found.text("i", "default")) == ("t", "default")
+
+
+def test_text_in_an_attribute_need_not_be_utf8():
+    node = helper.make_node("Odd", ["x"], ["y"], "n", s=b"\xff\x00a")
+    assert parse_onnx(graph_bytes([node], {"x": [1]}, {})).nodes[0].text("s", "") == "\ufffd\x00a"
+
+
+def test_stated_inner_shapes_are_read_and_those_without_sizes_are_not():
+    stated = [
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4]),
+        helper.make_tensor_value_info("number", TensorProto.INT64, []),
+        helper.make_tensor_value_info("open", TensorProto.FLOAT, None),
+    ]
+    data = graph_bytes([helper.make_node("Relu", ["x"], ["y"])], {"x": [1]}, {}, value_info=stated)
+    assert parse_onnx(data).value_info == (Tensor("y", "float32", ("N", 4)), Tensor("number", "int64", ()))
+
+
+def test_weights_in_another_file_are_named():
+    model = tiny_graph(tiny_contract())
+    (tensor,) = [tensor for tensor in model.graph.initializer if tensor.name == "w"]
+    external_data_helper.set_external_data(tensor, "weights.bin")
+    tensor.ClearField("raw_data")
+    found = parse_onnx(model.SerializeToString())
+    assert found.external == ("w",)
+    assert Tensor("w", "float32", (4, 3, 3, 3)) in found.initializers
+
+
+def branching(inner, depth=1):
+    """Nodes of an If whose branches hold ``inner``, ``depth`` levels deep."""
+    for level in range(depth):
+        branch = helper.make_graph(list(inner), "branch", [], [])
+        inner = [
+            helper.make_node("If", ["c"], ["y"], "if{}".format(level), then_branch=branch, else_branch=branch),
+        ]
+    return inner
+
+
+def test_nodes_of_branches_and_local_functions_are_named_apart():
+    erf = helper.make_node("Erf", ["x"], ["y"], "erf")
+    found = parse_onnx(graph_bytes(branching([erf], 2), {"c": (TensorProto.BOOL, [])}, {}))
+    assert [node.operator for node in found.nodes] == ["If"]
+    assert [node.operator for node in found.inner_nodes] == ["If", "Erf", "Erf", "If", "Erf", "Erf"]
+
+    opset = [helper.make_opsetid("", 13)]
+    function = helper.make_function(
+        "some.where", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])], opset
+    )
+    call = helper.make_node("Twice", ["x"], ["y"], domain="some.where")
+    found = parse_onnx(graph_bytes([call], {"x": [1]}, {}, functions=[function]))
+    assert found.functions == (("some.where", "Twice"),)
+    assert [node.operator for node in found.inner_nodes] == ["Add"]
+
+
+def test_graphs_in_graphs_without_end_are_refused():
+    nodes = branching([helper.make_node("Erf", ["x"], ["y"])], 1)
+    for _ in range(5):  # doubles each time otherwise, so only one branch goes on
+        nodes = [helper.make_node("Loop", ["c"], ["y"], body=helper.make_graph(nodes, "g", [], []))]
+    assert len(parse_onnx(graph_bytes(nodes, {"c": [1]}, {})).inner_nodes) == 7
+    for _ in range(20):
+        nodes = [helper.make_node("Loop", ["c"], ["y"], body=helper.make_graph(nodes, "g", [], []))]
+    with pytest.raises(FileProblem, match="nested more than 16 deep"):
+        parse_onnx(graph_bytes(nodes, {"c": [1]}, {}))
 
 
 def test_initializers_listed_as_inputs_are_no_inputs():

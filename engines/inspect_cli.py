@@ -1,0 +1,83 @@
+"""``ccc-inspect``: what is in a file, and what could each board do with it? Works anywhere, without a GPU."""
+
+import argparse
+import json
+import sys
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+from ccc_jetson import __version__
+from ccc_jetson.command import Parser, run_command
+from ccc_jetson.errors import CccError, DependencyMissing, FileProblem
+from ccc_jetson.file_kinds import CALIBRATION, CHECKPOINT, ENGINE, kind_of
+from ccc_jetson.progress import say
+
+SCHEMA = 1
+CHECKPOINTS_NEED = (3, 10)
+EXAMPLE = """\
+ccc-inspect model.onnx
+ccc-inspect C3Net_setting2.pth --json"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line; pure."""
+    parser = Parser(
+        "ccc-inspect",
+        "Say what a checkpoint or an ONNX file is: contract, layers, parameters, FLOPs, bytes moved, ranges of its\n"
+        "weights, and what keeps which TensorRT from taking it. Needs no GPU; nothing in the file is executed.\n"
+        "Checkpoints are read on the workstation (Python 3.10 or newer), ONNX files everywhere.",
+        EXAMPLE,
+    )
+    parser.add_argument("file", metavar="FILE", help=".onnx, or .pth, .pt, .safetensors; its content counts")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON instead of the page")
+    return parser
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_command(build_parser(), _work, argv)
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    kind = kind_of(arguments.file)
+    if kind in (ENGINE, CALIBRATION):
+        raise FileProblem(
+            "{}: is a {}; ccc-inspect reads checkpoints and ONNX files so far".format(arguments.file, kind),
+            hint="ccc-inspect the ONNX file it was made from",
+        )
+    record, text, problem = (_checkpoint if kind == CHECKPOINT else _onnx)(arguments.file)
+    if arguments.json:
+        head = {"schema": SCHEMA, "tool": "ccc-jetson " + __version__}
+        print(json.dumps(dict(head, **record), indent=1, sort_keys=True))
+    else:
+        print(text)
+    if problem is not None:
+        sys.stdout.flush()
+        raise problem
+    return 0
+
+
+def _onnx(path: str) -> Tuple[Dict[str, Any], str, Optional[CccError]]:
+    """For JSON, for people, and what is wrong with the file although it could be read."""
+    from ccc_jetson.engines.inspect_onnx import inspect_onnx  # here: numpy is no part of --help
+    from ccc_jetson.engines.inspect_text import onnx_page
+
+    report = inspect_onnx(path)
+    return report.to_json(), onnx_page(report), report.carried.problem
+
+
+def _checkpoint(path: str) -> Tuple[Dict[str, Any], str, Optional[CccError]]:
+    if sys.version_info < CHECKPOINTS_NEED:
+        raise FileProblem(
+            "{}: is a checkpoint, which is inspected on the workstation with Python {}.{} or newer; this is "
+            "Python {}.{}".format(path, *(CHECKPOINTS_NEED + sys.version_info[:2]))
+        )
+    say("starting PyTorch")
+    try:
+        from ccc_jetson.export.inspect_checkpoint import checkpoint_page, inspect_checkpoint
+    except ImportError as error:
+        raise DependencyMissing(
+            "{}: is a checkpoint, and {} cannot be imported".format(path, error.name or error),
+            hint='in the checkout: pip install ".[export]" --extra-index-url https://download.pytorch.org/whl/cpu',
+        )
+    report = inspect_checkpoint(path)
+    return report.to_json(), checkpoint_page(report), None

@@ -1,0 +1,284 @@
+"""The page that ``ccc-inspect`` prints: rows of a label and a text, then tables. Names from a file are cleaned."""
+
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+from ccc_jetson.contract import Contract
+from ccc_jetson.engines.compatibility import Problem
+from ccc_jetson.engines.inspect_onnx import OnnxReport, Verdict
+from ccc_jetson.graph_cost import GraphCost
+from ccc_jetson.onnx_file import Tensor
+from ccc_jetson.weight_ranges import WeightRanges
+
+_NODES_SHOWN = 4
+# The other fields of a contract are shown as they stand, under their own names
+_CONTRACT_FIELDS_SHOWN = (
+    "architecture", "attachments", "classes", "head", "ignore_index", "input", "output", "preprocessing", "published",
+    "source", "tool", "verification",
+)  # fmt: skip
+Row = Tuple[str, str]
+
+
+def onnx_page(report: OnnxReport) -> str:
+    """The page of an ONNX file."""
+    found, cost = report.file, report.cost
+    rows = [
+        (
+            "file",
+            "{}: ONNX, {:.2f} MB, opset {}, IR {}{}".format(
+                report.path,
+                report.size_bytes / 1e6,
+                found.opset,
+                found.ir_version,
+                ", written by " + found.producer.strip() if found.producer.strip() else "",
+            ),
+        ),
+        ("sha256", report.sha256),
+    ]
+    rows += [("input", _tensor(tensor)) for tensor in found.inputs]
+    rows += [("output", _tensor(tensor)) for tensor in found.outputs]
+    rows += _contract_rows(report)
+    rows += [
+        ("nodes", "{:,}".format(cost.nodes) + _inner(report)),
+        ("parameters", "{:,}".format(cost.parameters)),
+        ("FLOPs", _flops(cost)),
+        ("bytes moved", _bytes_moved(cost)),
+    ]
+    rows += weight_rows(report.weights)
+    rows += [("note", note) for note in report.notes]
+    parts = [page(rows), _operators(cost), _verdicts(report)]
+    parts += [text for text in (_problems(report), _remarks(report.verdicts)) if text]
+    return "\n\n".join(parts)
+
+
+def page(rows: Iterable[Row]) -> str:
+    """Labels in a column, each once; texts behind it."""
+    lines, last = [], ""
+    for label, text in rows:
+        lines.append("{:<12} {}".format("" if label == last else label, clean(text)))
+        last = label
+    return "\n".join(lines)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """Aligned columns: the first ``left`` to the left, the others to the right."""
+    cells = [[clean(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = []
+    for row in cells:
+        aligned = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ]
+        lines.append("  ".join(aligned).rstrip())
+    return "\n".join(lines)
+
+
+def clean(text: str) -> str:
+    """Names come from files of anyone: what steers a terminal is not printed."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def weight_rows(weights: WeightRanges) -> List[Row]:
+    """How large and how small the weights are, and what half precision makes of them."""
+    if weights.largest is None:
+        return [("weights", "no finite number among them" if weights.not_finite else "none in floating point")]
+    smallest = "all zero" if weights.smallest is None else "smallest {:.3g}".format(weights.smallest)
+    return [
+        (
+            "weights",
+            "{:,} in {:,} tensors; magnitudes: largest {:.6g}, {}; {:,} zeros, {:,} denormals{}".format(
+                weights.values,
+                weights.tensors,
+                weights.largest,
+                smallest,
+                weights.zeros,
+                weights.denormals,
+                ", {:,} NaN or infinite".format(weights.not_finite) if weights.not_finite else "",
+            ),
+        ),
+        (
+            "as FP16",
+            "{:,} above 65504, {:,} become zero, {:,} become subnormal".format(
+                weights.above_half, weights.zero_in_half, weights.subnormal_in_half
+            ),
+        ),
+    ]
+
+
+def _contract_rows(report: OnnxReport) -> List[Row]:
+    carried, contract = report.carried, report.carried.contract
+    if carried.problem is not None:
+        return [("contract", "damaged: {}".format(carried.problem))]
+    if contract is None:
+        return [
+            ("contract", "none: preprocessing and classes are unknown; pass --contract FILE.json to other commands")
+        ]
+    source, given, kept = contract.source, contract.preprocessing, contract.architecture
+    rows = [
+        ("contract", "{} ({}): {}; by {}".format(kept.title, kept.name, _value(kept.arguments), contract.tool)),
+        ("source", "{}, SHA-256 {}".format(source.file, source.sha256)),
+        (
+            "takes",
+            "{} (pixel - [{}]) / [{}] * {:.6g}".format(
+                given.color_order, _three(given.mean), _three(given.std), given.scale
+            ),
+        ),
+        ("gives", "{} of {} classes: {}".format(contract.output.kind, len(contract.classes), _class_names(contract))),
+    ]
+    if contract.head is not None:
+        head = contract.head
+        rows.append(
+            (
+                "head",
+                "{} behind {!r}, {} -> {} channels, weights {}".format(
+                    head.kind,
+                    head.features,
+                    head.channels_in,
+                    head.channels_out,
+                    "attached" if carried.has_head else "missing",
+                ),
+            )
+        )
+    rows.append(("golden", "{} frames{}".format(len(carried.golden), _colon(carried.golden))))
+    rows.append(("verified", _value(contract.verification) or "not noted"))
+    rows += [("published", "{} {:g} ({})".format(*figure)) for figure in contract.published]
+    others = sorted(set(contract._fields) - set(_CONTRACT_FIELDS_SHOWN))
+    return rows + [(name, _value(getattr(contract, name))) for name in others]
+
+
+def _operators(cost: GraphCost) -> str:
+    rows = []
+    for row in cost.by_operator:
+        share = "" if row.flops is None or not cost.flops else "{:.1%}".format(row.flops / cost.flops)
+        rows.append(
+            [
+                row.operator,
+                "{:,}".format(row.nodes),
+                _scaled(row.flops, 1e9, "{:.4f}"),
+                share,
+                _scaled(row.bytes_moved, 1e6, "{:.2f}"),
+            ]
+        )
+    return table(["operator", "nodes", "GFLOP", "share", "MB moved"], rows, 1)
+
+
+def _verdicts(report: OnnxReport) -> str:
+    rows = []
+    refusing = {board for board, _ in report.hardware}
+    for verdict in report.verdicts:
+        count = len(verdict.problems)
+        answer = "refuses it: {} reason{}".format(count, "s" * (count != 1)) if count else "nothing known against it"
+        boards = [board for board in verdict.boards if board in refusing]
+        if boards:
+            answer += "; the hardware of {} refuses it".format(", ".join(boards))
+        rows.append(
+            [
+                "{}.{}".format(*verdict.tensorrt),
+                "up to {}".format(verdict.highest_opset),
+                ", ".join(verdict.boards) or "-",
+                answer,
+            ]
+        )
+    return table(["TensorRT", "opset", "boards", "this file"], rows, 4)
+
+
+def _problems(report: OnnxReport) -> str:
+    """Each problem once, with the versions or boards that have it."""
+    found: Dict[Problem, List[str]] = {}
+    for verdict in report.verdicts:
+        for problem in verdict.problems:
+            found.setdefault(problem, []).append("{}.{}".format(*verdict.tensorrt))
+    lines = []
+    for problem, versions in found.items():
+        everywhere = len(versions) == len(report.verdicts)
+        lines += _problem_lines("every TensorRT" if everywhere else "TensorRT " + ", ".join(versions), problem)
+    boards: Dict[Problem, List[str]] = {}
+    for board, problem in report.hardware:
+        boards.setdefault(problem, []).append(board)
+    for problem, names in boards.items():
+        lines += _problem_lines(", ".join(names), problem)
+    return "\n".join(lines)
+
+
+def _problem_lines(who: str, problem: Problem) -> List[str]:
+    lines = ["{}: {} {}".format(who, clean(problem.operator), clean(problem.sentence))]
+    if problem.nodes:
+        more = len(problem.nodes) - _NODES_SHOWN
+        shown = "; ".join(clean(name) for name in problem.nodes[:_NODES_SHOWN])
+        lines.append("  in {}{}".format(shown, " and {:,} more".format(more) if more > 0 else ""))
+    return lines + ["  -> " + clean(problem.cure)]
+
+
+def _remarks(verdicts: Sequence[Verdict]) -> str:
+    found: Dict[str, List[str]] = {}
+    for verdict in verdicts:
+        for remark in verdict.remarks:
+            found.setdefault(remark, []).append("{}.{}".format(*verdict.tensorrt))
+    return "\n".join(
+        "note: {}{}".format(
+            clean(remark), "" if len(versions) == len(verdicts) else " (TensorRT {})".format(", ".join(versions))
+        )
+        for remark, versions in found.items()
+    )
+
+
+def _tensor(tensor: Tensor) -> str:
+    return "{}: {} {}".format(tensor.name, tensor.dtype, "x".join(str(size) for size in tensor.shape) or "a number")
+
+
+def _inner(report: OnnxReport) -> str:
+    if not report.inner_operators:
+        return ""
+    listed = ", ".join("{} {}".format(count, operator) for operator, count in report.inner_operators)
+    return "; within branches, loops and functions: " + listed
+
+
+def _flops(cost: GraphCost) -> str:
+    if cost.flops is None or cost.macs is None:
+        return "unknown as a whole: " + _unknown([row.operator for row in cost.by_operator if row.flops is None])
+    return "{:.4f} G by the paper's Table 5; {:.4f} G multiply-adds in convolutions".format(
+        cost.flops / 1e9, cost.macs / 1e9
+    )
+
+
+def _bytes_moved(cost: GraphCost) -> str:
+    if cost.bytes_moved is None:
+        return "unknown as a whole: " + _unknown([row.operator for row in cost.by_operator if row.bytes_moved is None])
+    intensity = ""
+    if cost.flops is not None and cost.bytes_moved:
+        intensity = "; {:.2f} FLOP per byte".format(cost.flops / cost.bytes_moved)
+    return "{:.4f} GB a run if nothing is fused{}".format(cost.bytes_moved / 1e9, intensity)
+
+
+def _unknown(operators: Sequence[str]) -> str:
+    return "shapes are open, or there is no rule, for {}".format(", ".join(operators))
+
+
+def _scaled(value: Optional[int], unit: float, form: str) -> str:
+    return "unknown" if value is None else form.format(value / unit)
+
+
+def _three(values: Tuple[float, float, float]) -> str:
+    return " ".join("{:.4g}".format(value) for value in values)
+
+
+def _value(value: object) -> str:
+    """Anything that a contract holds, on one line: ``key value, key value``, lists with spaces."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return ", ".join("{} {}".format(key, _value(item)) for key, item in sorted(value.items()))
+    if isinstance(value, (list, tuple)):
+        return " ".join(_value(item) for item in value) or "none"
+    if value is None:
+        return "none"
+    return "{:.6g}".format(value) if isinstance(value, float) else str(value)
+
+
+def _class_names(contract: Contract) -> str:
+    names = contract.class_names
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+
+
+def _colon(names: Sequence[str]) -> str:
+    return ": " + ", ".join(names) if names else ""
