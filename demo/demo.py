@@ -36,7 +36,7 @@ def main() -> int:
         scenes = out / "scenes"
         command(sys.executable, HERE / "scenes_to_disk.py", scenes)
     video = arguments.video or scenes / "clip.mp4"
-    command(tool("ccc-export"), arguments.checkpoint or WEIGHTS, model)
+    command(tool("ccc-export"), arguments.checkpoint or WEIGHTS, model, "--target", "cpu")
     command(tool("ccc-run"), "--model", model, "--video", video, "--out", overlay, "--report", run_report)
     if scored:
         labelled = ["--images", scenes / "images", "--labels", scenes / "labels", "--mapping", "trainids"]

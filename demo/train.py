@@ -31,14 +31,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from ccc_jetson.cityscapes import IGNORE, TRAIN_LABELS
 from ccc_jetson.command import INTERRUPTED, Parser, run_command
+from ccc_jetson.confusion import ConfusionMatrix
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.export.networks.c3net import C3Net
 from ccc_jetson.export.networks.registry import CITYSCAPES_BGR
-from ccc_jetson.export.onnx_graph import without_denormals
+from ccc_jetson.export.passes.weights import without_denormals
 from ccc_jetson.export.scenes import street_scene
 from ccc_jetson.files import translated_os_errors, write_bytes, write_text
 from ccc_jetson.progress import Progress, say
-from ccc_jetson.runtime.confusion import ConfusionMatrix
 from ccc_jetson.runtime.interrupts import FinishOnInterrupt
 
 FIRST_TRAINING_SEED = 1_000_000

@@ -7,40 +7,54 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import torch
-from torch import Tensor
 
 from ccc_jetson import __version__
 from ccc_jetson.carried import contract_of, embed
 from ccc_jetson.cityscapes import IGNORE
-from ccc_jetson.contract import MAX_CLASSES, Architecture, Class, Contract, Input, Output, Preprocessing, Source
+from ccc_jetson.contract import Architecture, Contract, Input, Output, Preprocessing, Source
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.checkpoint import load_checkpoint
-from ccc_jetson.export.classes import default_classes, numbered_classes, read_classes
+from ccc_jetson.export.classes import classes_for
 from ccc_jetson.export.complexity import Complexity, count
+from ccc_jetson.export.half_report import HalfJudge, layer_ranges
+from ccc_jetson.export.labelled import LabelledImages
 from ccc_jetson.export.networks.registry import Recognised, describe, recognise
 from ccc_jetson.export.onnx_graph import (
     CLASS_MAP,
     INPUT,
     LOGITS,
-    Graph,
     assert_readable,
     build_graph,
-    without_denormals,
+    find_head,
+    finished,
 )
-from ccc_jetson.export.verify import Agreement, Verification, verify
+from ccc_jetson.export.passes.order import Pass, chosen_passes
+from ccc_jetson.export.passes.run import Record, measured_cost, run_passes
+from ccc_jetson.export.passes.strongly_typed import as_fp16
+from ccc_jetson.export.passes.subject import Subject
+from ccc_jetson.export.passes.weights import without_denormals
+from ccc_jetson.export.verify import Agreement, Verified, probe_frames, real_frames, spread, verify, worst
 from ccc_jetson.files import check_output, write_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
-from ccc_jetson.golden import encode_golden
+from ccc_jetson.golden import GoldenFrame, encode_golden, golden_frame
+from ccc_jetson.graph_cost import GraphCost
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
-from ccc_jetson.images import list_images
-from ccc_jetson.onnx_file import parse_onnx, with_extra_outputs
+from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
+from ccc_jetson.layer_ranges import encode_layer_ranges
+from ccc_jetson.onnx_file import with_extra_outputs
 from ccc_jetson.ort import cpu_session
-from ccc_jetson.targets import target_named
+from ccc_jetson.preprocess import Preprocessor
+from ccc_jetson.targets import Target, target_named
+
+PASS_FRAMES = 6  # real frames that passes measure ranges on and ask which classes win
+RANGE_FRAMES = 2  # real frames whose ranges and FP16 errors travel with the file
+STRONGLY_TYPED = (10, 0)  # the TensorRT from which an FP16 graph is of use
 
 
 class ExportOptions(NamedTuple):
-    """What the user may choose; ``None`` takes the recognised network's own."""
+    """What the user may choose; ``None`` takes the recognised network's own, or the target's own passes."""
 
     target: str = "tx2"
     width: int = 1024
@@ -48,23 +62,27 @@ class ExportOptions(NamedTuple):
     batch: int = 1
     output: str = CLASS_MAP
     verify_images: Sequence[str] = ()
+    verify_labels: str | None = None
+    mapping: str | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     scale: float | None = None
     color_order: str | None = None
     classes: str | None = None
+    passes: Sequence[str] | None = None
+    fp16: bool = False
 
 
 class Exported(NamedTuple):
-    """What was written, for the table."""
+    """What was written, for the table. ``cost`` is the graph's before its passes, of which ``passes`` tell."""
 
     path: str
     contract: Contract
     complexity: Complexity
-    nodes_before: int
-    nodes_after: int
-    denormals: int
-    verification: Verification
+    cost: GraphCost
+    passes: tuple[Record, ...]
+    frames: tuple[Agreement, ...]
+    golden: int
     opset: int
     ir_version: int
     bytes: int
@@ -75,13 +93,18 @@ class Exported(NamedTuple):
     def description(self) -> str:
         return f"{self.contract.architecture.title}: {describe(self.contract.architecture.arguments)}"
 
+    @property
+    def worst(self) -> Agreement:
+        return worst(self.frames)
+
 
 def export_onnx(
     checkpoint: str, path: str, options: ExportOptions, on_progress: Callable[[str], None] = lambda text: None
 ) -> Exported:
     """Exports ``checkpoint`` to ``path``; the file appears only after it was verified.
 
-    Takes about 15 s at 1024x512 on two cores; grows with the input's pixels and the number of verified pictures.
+    Takes about half a minute at 1024x512 on two cores; grows with the input's pixels, the network's FLOPs and the
+    number of verified pictures.
 
     Raises:
         CheckpointError: it cannot be loaded or is no known network.
@@ -90,55 +113,68 @@ def export_onnx(
     """
     started = time.monotonic()
     target = target_named(options.target)
-    images = list_images(list(options.verify_images)) if options.verify_images else []
-    check_output(path, [checkpoint, *images, *([options.classes] if options.classes else [])])
+    passes = chosen_passes(target.runtime, options.passes)
+    _check_precision(options, target)
+    labelled = LabelledImages.of(options.verify_images, options.verify_labels, options.mapping)
+    check_output(path, [checkpoint, *labelled.files, *([options.classes] if options.classes else [])])
     on_progress(f"loading {checkpoint}")
     loaded = load_checkpoint(checkpoint)
-    state, denormals = _without_denormals(loaded.state)
-    recognised = recognise(state, checkpoint)
+    recognised = recognise(loaded.state, checkpoint)
     on_progress(f"recognised {recognised.title}: {describe(recognised.arguments)}")
     _check_size(options, recognised)
-    shape = (options.batch, 3, options.height, options.width)
-    classes, notes = _classes(options.classes, recognised.arguments["classes"])
+    classes, notes = classes_for(options.classes, recognised.arguments["classes"])
     preprocessing = _preprocessing(recognised.network.preprocessing, options)
-    on_progress(f"writing the graph (opset {target.opset}) and simplifying it")
-    graph = build_graph(recognised.module, shape, options.output, target)
     contract = Contract(
         architecture=Architecture(recognised.network.name, recognised.title, _json_arguments(recognised.arguments)),
+        target=target.name,
+        precision="fp16" if options.fp16 else "fp32",
+        passes=(),
         input=Input(INPUT, options.width, options.height, options.batch),
         preprocessing=preprocessing,
         output=Output(options.output, options.output, LOGITS),
         classes=classes,
         ignore_index=IGNORE,
-        head=graph.head,
+        head=None,
         source=Source(checkpoint.replace("\\", "/").rsplit("/", 1)[-1], loaded.sha256),
         published=recognised.published,
         verification={},
+        half=None,
         attachments={},
         tool=f"ccc-jetson {__version__}",
     )
-    model = graph.model.SerializeToString()
-    verification = verify(
-        recognised.module,
-        _runner(model, options.output),
-        contract,
-        images,
-        lambda frame: on_progress(_agreement_line(frame)),
+    shape = (options.batch, 3, options.height, options.width)
+    on_progress(f"writing the graph (opset {target.opset})")
+    exported = build_graph(recognised.module, shape, options.output, target)
+    _flush_denormals(recognised.module)
+    cost = measured_cost(exported)
+    subject, records = _passed(exported, contract, labelled.images, passes, on_progress)
+    head = find_head(subject.model)
+    graph = finished(as_fp16(subject.model) if options.fp16 else subject.model, target)
+    contract = contract._replace(
+        passes=tuple(each.name for each in records if each.did and not each.refused),
+        preprocessing=preprocessing._replace(scale=preprocessing.scale * subject.scale),
+        classes=tuple(classes[number] for number in subject.classes),
+        head=None if head is None else head[0],
     )
-    data = _with_contract(model, contract, graph, verification)
-    written = parse_onnx(data, path)  # as a device reads it
+    checked = _verified(recognised.module, preprocessing, contract, graph, subject, labelled, target, on_progress)
+    attachments = {GOLDEN_KEY: encode_golden(list(checked.golden))}
+    if head is not None:
+        attachments[HEAD_KEY] = head[1].to_bytes()
+    if checked.layers is not None:
+        attachments[RANGES_KEY] = checked.layers
+    data = embed(graph.SerializeToString(), checked.contract, attachments)
+    written = assert_readable(data, target)
     contract = contract_of(written, path)
-    assert_readable(written, target)
     onnx.checker.check_model(onnx.load_from_string(data))
     write_bytes(path, data)
     return Exported(
         path=path,
         contract=contract,
         complexity=count(recognised.module, shape),
-        nodes_before=graph.nodes_before,
-        nodes_after=len(graph.model.graph.node),
-        denormals=denormals + graph.denormals,
-        verification=verification,
+        cost=cost,
+        passes=records,
+        frames=checked.frames,
+        golden=len(checked.golden),
         opset=written.opset,
         ir_version=written.ir_version,
         bytes=len(data),
@@ -147,16 +183,20 @@ def export_onnx(
     )
 
 
-def _without_denormals(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], int]:
-    """Weights that slow a CPU down tens of times and change nothing: none above 1.2e-38 is touched."""
-    flushed, count_of_all = dict(state), 0
-    for key, tensor in state.items():
+def _flush_denormals(network: torch.nn.Module) -> None:
+    """PyTorch, too, computes tens of times more slowly with denormal weights; none above 1.2e-38 is touched."""
+    for tensor in network.state_dict().values():
         if tensor.dtype == torch.float32:
-            array, denormals = without_denormals(tensor.numpy())
-            if denormals:
-                flushed[key] = torch.from_numpy(array)
-                count_of_all += denormals
-    return flushed, count_of_all
+            tensor.copy_(torch.from_numpy(without_denormals(tensor.numpy())[0]))
+
+
+def _check_precision(options: ExportOptions, target: Target) -> None:
+    if options.fp16 and target.tensorrt < STRONGLY_TYPED:
+        raise UsageError(
+            f"--fp16 writes a strongly typed graph, which is of use from TensorRT 10 on; {target.title} has "
+            + (".".join(map(str, target.tensorrt)) if any(target.tensorrt) else "none"),
+            hint="export without --fp16; ccc-build-engine --fp16 makes the FP16 engine on the device",
+        )
 
 
 def _check_size(options: ExportOptions, recognised: Recognised) -> None:
@@ -172,19 +212,6 @@ def _check_size(options: ExportOptions, recognised: Recognised) -> None:
 
 def _nearest(size: int, multiple: int) -> int:
     return max(multiple, round(size / multiple) * multiple)
-
-
-def _classes(path: str | None, outputs: int) -> tuple[tuple[Class, ...], tuple[str, ...]]:
-    if outputs > MAX_CLASSES:
-        raise UsageError(f"the network has {outputs} outputs; class maps of 8 bits hold {MAX_CLASSES} classes")
-    if path is not None:
-        return read_classes(path, outputs), ()
-    classes = default_classes(outputs)
-    if classes is not None:
-        return classes, ()
-    return numbered_classes(outputs), (
-        f"the names of the {outputs} classes are unknown; give them with --classes FILE (one name a line)",
-    )
 
 
 def _preprocessing(default: Preprocessing, options: ExportOptions) -> Preprocessing:
@@ -207,6 +234,82 @@ def _json_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
 
 
+def _passed(
+    model: ir.Model,
+    contract: Contract,
+    images: Sequence[str],
+    passes: Sequence[Pass],
+    on_progress: Callable[[str], None],
+) -> tuple[Subject, tuple[Record, ...]]:
+    """The graph after its passes, which look at a few of the real frames."""
+    preprocess, given = Preprocessor(contract), contract.preprocessing
+    chosen = [images[index] for index in spread(len(images), PASS_FRAMES)]
+    frames = [
+        np.repeat(preprocess(frame), contract.input.batch, axis=0)
+        for _, frame in real_frames(contract.input.width, contract.input.height, chosen)
+    ]
+    largest = max(max(mean, 255 - mean) / std for mean, std in zip(given.mean, given.std, strict=True)) * given.scale
+    optional = [index for index, each in enumerate(contract.classes) if each.train_id == IGNORE]
+    subject = Subject(model, LOGITS, frames, largest, optional)
+    return run_passes(subject, passes, lambda record: on_progress(_pass_line(record)))
+
+
+def _pass_line(record: Record) -> str:
+    return f"{record.name}: {f'not applied: {record.refused}' if record.refused else record.did or 'nothing to do'}"
+
+
+class _Checked(NamedTuple):
+    """What verification found, and the attachments that come of it."""
+
+    frames: tuple[Agreement, ...]
+    golden: tuple[GoldenFrame, ...]
+    contract: Contract
+    layers: bytes | None
+
+
+def _verified(
+    network: torch.nn.Module,
+    preprocessing: Preprocessing,
+    contract: Contract,
+    graph: onnx.ModelProto,
+    subject: Subject,
+    labelled: LabelledImages,
+    target: Target,
+    on_progress: Callable[[str], None],
+) -> _Checked:
+    """Runs the file beside PyTorch on all frames, and simulated FP16 beside both where the target has FP16."""
+    run = _runner(graph.SerializeToString(), contract.output.kind)
+    judge = HalfJudge(subject.model, LOGITS, labelled.evaluated) if target.fp16 and contract.input.batch == 1 else None
+    resized = Preprocessor(contract).resized
+    frames: list[Agreement] = []
+    golden: list[GoldenFrame] = []
+    seen: list[np.ndarray] = []
+    probes = probe_frames(contract.input.width, contract.input.height, labelled.images)
+    for result in verify(network, run, preprocessing, contract, subject.classes, probes):
+        on_progress(_agreement_line(result))
+        frames.append(result.agreement)
+        if result.probe.golden:
+            golden.append(golden_frame(result.probe.name, resized(result.probe.frame), result.expected[0]))
+        if judge is not None and result.probe.real:
+            judge.add(result.image, result.expected, labelled.labels(result.probe.name, contract))
+            seen = [*seen, result.image][:RANGE_FRAMES]
+    total = worst(frames)
+    contract = contract._replace(
+        verification={
+            "frames": float(len(frames)),
+            "argmax_agreement": total.argmax,
+            "max_absolute_error": total.absolute,
+            "max_relative_error": total.relative,
+        }
+    )
+    if judge is None:
+        return _Checked(tuple(frames), tuple(golden), contract, None)
+    on_progress("measuring what FP16 does to each layer")
+    layers = layer_ranges(subject.model, seen)
+    half = judge.verdict(max(each.largest for each in layers))
+    return _Checked(tuple(frames), tuple(golden), contract._replace(half=half), encode_layer_ranges(layers))
+
+
 def _runner(model: bytes, output: str) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """The exported bytes on ONNX Runtime: input -> logits, classes."""
     inner = output == CLASS_MAP
@@ -220,21 +323,6 @@ def _runner(model: bytes, output: str) -> Callable[[np.ndarray], tuple[np.ndarra
     return run
 
 
-def _agreement_line(frame: Agreement) -> str:
-    return f"verified on {frame.name}: {frame.argmax:.4%} same class, largest error {frame.absolute:.2g}"
-
-
-def _with_contract(model: bytes, contract: Contract, graph: Graph, verification: Verification) -> bytes:
-    worst = verification.worst
-    contract = contract._replace(
-        verification={
-            "frames": float(len(verification.frames)),
-            "argmax_agreement": worst.argmax,
-            "max_absolute_error": worst.absolute,
-            "max_relative_error": worst.relative,
-        }
-    )
-    attachments = {GOLDEN_KEY: encode_golden(list(verification.golden))}
-    if graph.head_weights is not None:
-        attachments[HEAD_KEY] = graph.head_weights.to_bytes()
-    return embed(model, contract, attachments)
+def _agreement_line(result: Verified) -> str:
+    found = result.agreement
+    return f"verified on {found.name}: {found.argmax:.4%} same class, largest error {found.absolute:.2g}"

@@ -5,11 +5,25 @@ import json
 from typing import Any
 
 from ccc_jetson.cityscapes import IGNORE, TRAIN_CLASSES, TRAIN_LABELS
-from ccc_jetson.contract import Class
+from ccc_jetson.contract import MAX_CLASSES, Class
 from ccc_jetson.errors import UsageError
 from ccc_jetson.files import read_text
 
 VOID = Class("void", (0, 0, 0), IGNORE, 0)
+
+
+def classes_for(path: str | None, outputs: int) -> tuple[tuple[Class, ...], tuple[str, ...]]:
+    """The classes of a network's outputs, from a file where one is given, and what the user should know of them."""
+    if outputs > MAX_CLASSES:
+        raise UsageError(f"the network has {outputs} outputs; class maps of 8 bits hold {MAX_CLASSES} classes")
+    if path is not None:
+        return read_classes(path, outputs), ()
+    classes = default_classes(outputs)
+    if classes is not None:
+        return classes, ()
+    return numbered_classes(outputs), (
+        f"the names of the {outputs} classes are unknown; give them with --classes FILE (one name a line)",
+    )
 
 
 def default_classes(outputs: int) -> tuple[Class, ...] | None:

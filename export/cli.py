@@ -22,13 +22,14 @@ def build_parser() -> argparse.ArgumentParser:
         "ccc-export C3Net_setting2.pth model.onnx\n"
         "ccc-export weights.pth model.onnx --classes names.txt --verify-images photos/",
     )
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=".pth, .pt or .safetensors with a state dict")
-    parser.add_argument("onnx", metavar="MODEL.onnx", help="file to write")
+    parser.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help=".pth, .pt or .safetensors")
+    parser.add_argument("onnx", nargs="?", metavar="MODEL.onnx", help="file to write")
     parser.add_argument(
         "--target",
         default=DEFAULT_TARGET,
         choices=[target.name for target in TARGETS],
-        help="board it is for; decides opset and IR version (default: %(default)s)",
+        help="what it is for: decides the graph passes, opset and IR version; cpu is ONNX Runtime on a PC "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--size", type=size, default=(1024, 512), metavar="WxH", help="network input (default: 1024x512)"
@@ -41,7 +42,24 @@ def build_parser() -> argparse.ArgumentParser:
         help="what the network gives: int32 class numbers, or float32 logits (default: %(default)s)",
     )
     parser.add_argument(
+        "--fp16",
+        action="store_true",
+        help="weights and activations in FP16, for TensorRT 10 and newer (strongly typed)",
+    )
+    group = parser.add_argument_group("verification")
+    group.add_argument(
         "--verify-images", nargs="+", default=[], metavar="PATH", help="pictures or folders to verify on as well"
+    )
+    group.add_argument("--verify-labels", metavar="DIR", help="label maps of the pictures: mIoU of FP32 and FP16")
+    group.add_argument(
+        "--mapping", metavar="NAME", help="what label maps mean: camvid, trainids, labelids, or a JSON file"
+    )
+    group = parser.add_argument_group("graph passes")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("--passes", nargs="+", metavar="NAME", help="only these, in their own order")
+    which.add_argument("--no-passes", action="store_true", help="none: the graph as PyTorch has it")
+    group.add_argument(
+        "--explain", action="store_true", help="say of every pass why, how exact, and for what; then stop"
     )
     group = parser.add_argument_group("preprocessing, where the recognised network's default is wrong")
     for name in ("mean", "std"):
@@ -65,16 +83,22 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    if not arguments.explain and arguments.onnx is None:
+        raise UsageError("CHECKPOINT and MODEL.onnx are missing", hint="ccc-export C3Net_setting2.pth model.onnx")
     say("starting PyTorch")
     try:
         import torch
 
         from ccc_jetson.export.api import ExportOptions, export_onnx
+        from ccc_jetson.export.passes.order import explained
     except ImportError as error:
         raise DependencyMissing(
             "{} cannot be imported".format(error.name or error),
             hint='in the checkout: pip install ".[export]" --extra-index-url https://download.pytorch.org/whl/cpu',
         )
+    if arguments.explain:
+        print("\n\n".join(explained()))
+        return 0
     torch.set_flush_denormal(True)  # of activations: this process does nothing else
     width, height = arguments.size
     options = ExportOptions(
@@ -84,15 +108,21 @@ def _export(arguments: argparse.Namespace) -> int:
         batch=arguments.batch,
         output=arguments.output,
         verify_images=arguments.verify_images,
+        verify_labels=arguments.verify_labels,
+        mapping=arguments.mapping,
         mean=_three(arguments.mean),
         std=_three(arguments.std),
         scale=arguments.scale,
         color_order=arguments.color_order,
         classes=arguments.classes,
+        passes=() if arguments.no_passes else arguments.passes,
+        fp16=arguments.fp16,
     )
     exported = export_onnx(arguments.checkpoint, arguments.onnx, options, on_progress=say)
     for note in exported.notes:
         say("note: " + note)
+    for line in pass_table(exported):
+        print(line)
     for label, text in table(exported):
         print("{:<11} {}".format(label, text))
     return 0
@@ -100,7 +130,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def table(exported: Any) -> List[Tuple[str, str]]:
     """The rows of the table that ends an export (``exported`` is an ``api.Exported``)."""
-    contract, worst = exported.contract, exported.verification.worst
+    contract, worst = exported.contract, exported.worst
     verified = "on {} frames: same class for {:.4%} of the pixels in the worst, largest error {:.2g} ({:.1g} relative)"
     return [
         ("network", exported.description),
@@ -111,12 +141,8 @@ def table(exported: Any) -> List[Tuple[str, str]]:
                 exported.complexity.flops / 1e9, exported.complexity.macs / 1e9
             ),
         ),
-        ("nodes", "{} exported, {} written".format(exported.nodes_before, exported.nodes_after)),
-        ("denormals", "{} weights set to zero".format(exported.denormals)),
-        (
-            "verified",
-            verified.format(len(exported.verification.frames), worst.argmax, worst.absolute, worst.relative),
-        ),
+        ("verified", verified.format(len(exported.frames), worst.argmax, worst.absolute, worst.relative)),
+        *_half_rows(contract.half),
         ("input", "{0.batch}x3x{0.height}x{0.width} float32, {1}".format(contract.input, _formula(contract))),
         ("output", "{} of {} classes".format(contract.output.kind, len(contract.classes))),
         (
@@ -126,11 +152,45 @@ def table(exported: Any) -> List[Tuple[str, str]]:
                 exported.bytes / 1e6,
                 exported.opset,
                 exported.ir_version,
-                len(exported.verification.golden),
+                exported.golden,
             ),
         ),
         ("time", "{:.1f} s".format(exported.seconds)),
     ]
+
+
+def pass_table(exported: Any) -> List[str]:
+    """What every pass did, and what the graph costs after it; bytes as if no layer were fused with another."""
+    rows = [("as exported", exported.cost, "")]
+    for record in exported.passes:
+        rows.append((record.name, record.cost, "not applied: " + record.refused if record.refused else record.did))
+    lines = ["{:<28}{:>6}{:>9}{:>10}{:>16}".format("pass", "nodes", "GFLOP", "MB moved", "largest weight")]
+    for name, cost, did in rows:
+        numbers = "{:>6}{:>9}{:>10}{:>16.6g}".format(
+            cost.nodes, _scaled(cost.flops, 1e9, 4), _scaled(cost.bytes_moved, 1e6, 0), cost.largest_weight or 0.0
+        )
+        lines.append("{:<28}{}  {}".format(name, numbers, did or "-").rstrip(" -"))
+    return [*lines, ""]
+
+
+def _scaled(value: Optional[int], unit: float, digits: int) -> str:
+    return "unknown" if value is None else "{:.{}f}".format(value / unit, digits)
+
+
+def _half_rows(half: Any) -> List[Tuple[str, str]]:
+    """FP16's rows of the table; none where it was not simulated."""
+    if half is None:
+        return []
+    text = (
+        "simulated on {} real frames: same class for {:.3%} (worst frame {:.3%}), over the 90% with the largest margin "
+        "{:.3%} (worst {:.3%})"
+    ).format(half.frames, half.agreement, half.agreement_worst, half.decided, half.decided_worst)
+    rows = [("FP16", text)]
+    if half.miou_fp32 is not None:
+        rows.append(("", "mIoU {:.4f} in FP32, {:.4f} in FP16".format(half.miou_fp32, half.miou_fp16)))
+    sizes = "largest weight {:.6g}, activation {:.6g}, of 65,504; ".format(half.largest_weight, half.largest_activation)
+    verdict = "safe" if half.safe else "NOT SAFE: build with --fp32, or keep layers in FP32"
+    return [*rows, ("", sizes + verdict)]
 
 
 def _formula(contract: Any) -> str:

@@ -6,37 +6,27 @@ The TorchScript-based exporter is used on purpose: the newer one, asked for opse
 
 import io
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import onnxsim
 import torch
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto
+from onnx_ir.passes import common
 from torch import Tensor, nn
 
 from ccc_jetson import __version__
 from ccc_jetson.contract import Head
+from ccc_jetson.engines.compatibility import hardware_problems, problems
 from ccc_jetson.errors import CccError, DependencyMissing, VerificationError
+from ccc_jetson.export.passes.graph import convolution, integers
 from ccc_jetson.head import HeadWeights
-from ccc_jetson.onnx_file import DATA_TYPES, OnnxFile
+from ccc_jetson.onnx_arrays import constant_arrays
+from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 from ccc_jetson.targets import Target
 
 INPUT, CLASS_MAP, LOGITS, FEATURES = "image", "class_map", "logits", "head_features"
-
-# What the ONNX importer of TensorRT 8.0 and 8.2 knows (docs/operators.md of its 8.2 branch): no UINT8, no FLOAT64
-TENSORRT_8_TYPES = ("float32", "float16", "int32", "int64", "int8", "bool")
-
-
-class Graph(NamedTuple):
-    """An exported network before contract and verification are added to it."""
-
-    model: ModelProto
-    head: Head | None
-    head_weights: HeadWeights | None
-    nodes_before: int
-    denormals: int
-
 
 class _ClassMap(nn.Module):
     """Class numbers instead of logits: int32, because TensorRT 8.2 parses neither a UINT8 cast nor a UINT8 output."""
@@ -49,30 +39,61 @@ class _ClassMap(nn.Module):
         return self.network(image).argmax(dim=1).to(torch.int32)
 
 
-def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: str, target: Target) -> Graph:
-    """Exports, simplifies, tidies and checks.
+def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: str, target: Target) -> ir.Model:
+    """Exports without changing anything that a pass is there for, and simplifies: constants, identities, shapes.
 
     Args:
         network: gives logits for images.
         shape: of the input, (N, 3, H, W); static.
         output: ``class_map`` or ``logits``.
-        target: decides opset and IR version.
+        target: decides the opset.
+
+    Returns:
+        the graph, with the shapes of all tensors; the one that decides the class is called ``LOGITS``.
     """
-    exported = torch_export(network, shape, output, target)
-    nodes_before = len(exported.graph.node)
-    model = _simplified(exported)
-    denormals = _flush_denormal_weights(model)
-    _name_inner_tensors(model, output)
-    head, head_weights = _find_head(model)
-    model.ir_version = target.ir_version
-    model.producer_name, model.producer_version = "ccc-jetson", __version__
-    del model.metadata_props[:]
-    onnx.checker.check_model(model, full_check=True)
-    return Graph(model, head, head_weights, nodes_before, denormals)
+    model = onnxsim.simplify(torch_export(network, shape, output, target, fold=False), skip_fuse_bn=True)[0]
+    _name_logits(model, output)
+    del model.graph.value_info[:]
+    return ir.from_proto(onnx.shape_inference.infer_shapes(model, strict_mode=True))
 
 
-def torch_export(network: nn.Module, shape: tuple[int, int, int, int], output: str, target: Target) -> ModelProto:
-    """The graph as PyTorch's exporter gives it, before anything is done to it; arguments as for ``build_graph``."""
+def finished(model: ir.Model, target: Target) -> ModelProto:
+    """The graph as it is written, checked as ONNX does."""
+    common.ClearMetadataAndDocStringPass()(model)
+    proto = ir.to_proto(model)
+    proto.ir_version = target.ir_version
+    proto.producer_name, proto.producer_version = "ccc-jetson", __version__
+    del proto.metadata_props[:]
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def find_head(model: ir.Model) -> tuple[Head, HeadWeights] | None:
+    """The 2x2 stride-2 transposed convolution that ends the network, with its weights; none where it ends otherwise.
+
+    Its input gets the name that the contract relies on.
+    """
+    producer = next(node for node in model.graph if any(value.name == LOGITS for value in node.outputs))
+    part = convolution(producer)
+    plain = {"kernel_shape": (2, 2), "strides": (2, 2), "dilations": (1, 1), "pads": (0,) * 4, "output_padding": (0, 0)}
+    if part is None or not part.transposed or part.groups != 1 or part.padded:
+        return None
+    if part.weight.shape[3:] != (2, 2) or any(integers(producer, name, plain[name]) != plain[name] for name in plain):
+        return None
+    features = producer.inputs[0]
+    assert features is not None
+    features.name = FEATURES
+    weights = HeadWeights(part.stored().astype(np.float32), part.bias.astype(np.float32))
+    return Head("transposed_conv_2x2", FEATURES, part.inputs, part.outputs), weights
+
+
+def torch_export(
+    network: nn.Module, shape: tuple[int, int, int, int], output: str, target: Target, fold: bool = True
+) -> ModelProto:
+    """The graph as PyTorch's exporter gives it; arguments as for ``build_graph``.
+
+    ``fold`` lets the exporter fold normalisations into convolutions, which it does by itself.
+    """
     wrapped = (_ClassMap(network) if output == CLASS_MAP else network).eval()
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
@@ -86,6 +107,7 @@ def torch_export(network: nn.Module, shape: tuple[int, int, int, int], output: s
                 opset_version=target.opset,
                 input_names=[INPUT],
                 output_names=[output],
+                training=torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE,
             )
         except TypeError as error:
             raise DependencyMissing(
@@ -93,33 +115,6 @@ def torch_export(network: nn.Module, shape: tuple[int, int, int, int], output: s
                 hint="pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu",
             ) from None
     return onnx.load_from_string(buffer.getvalue())
-
-
-def _simplified(model: ModelProto) -> ModelProto:
-    return onnxsim.simplify(model)[0]  # whether it still computes the same is for verify.py to say
-
-
-def _flush_denormal_weights(model: ModelProto) -> int:
-    """Replaces denormal numbers in the weights by zero; returns how many there were."""
-    flushed = 0
-    for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
-            continue
-        array, denormals = without_denormals(numpy_helper.to_array(tensor))
-        if denormals:
-            flushed += denormals
-            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
-    return flushed
-
-
-def without_denormals(array: np.ndarray) -> tuple[np.ndarray, int]:
-    """A float32 array with its denormal numbers as zero, and how many they were.
-
-    Looks at the bits: where the processor is told to treat denormals as zero, comparing finds none.
-    """
-    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
-    denormal = ((bits & 0x7F800000) == 0) & ((bits & 0x007FFFFF) != 0)
-    return np.where(denormal, np.uint32(0), bits).view(np.float32), int(denormal.sum())
 
 
 def _producer(model: ModelProto, tensor: str) -> NodeProto:
@@ -137,52 +132,34 @@ def _rename(model: ModelProto, old: str, new: str) -> None:
                     names[index] = new
 
 
-def _name_inner_tensors(model: ModelProto, output: str) -> None:
-    """Gives the logits and what the head reads names that the contract can rely on; drops inner shape notes."""
+def _name_logits(model: ModelProto, output: str) -> None:
+    """Gives the tensor that decides the class its name."""
     if output == CLASS_MAP:
         argmax = _producer(model, _producer(model, CLASS_MAP).input[0])
         if argmax.op_type != "ArgMax":
             raise CccError(f"internal: the class map comes from {argmax.op_type}, expected ArgMax")
         _rename(model, argmax.input[0], LOGITS)
-    head = _producer(model, LOGITS)
-    if head.op_type == "ConvTranspose":
-        _rename(model, head.input[0], FEATURES)
-    del model.graph.value_info[:]
 
 
-def _find_head(model: ModelProto) -> tuple[Head | None, HeadWeights | None]:
-    """The 2x2 stride-2 transposed convolution that ends the network, with its weights; none where it ends otherwise."""
-    node = _producer(model, LOGITS)
-    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    plain = {"group": 1, "dilations": [1, 1], "pads": [0, 0, 0, 0], "output_padding": [0, 0], "auto_pad": b"NOTSET"}
-    wanted = {**plain, "kernel_shape": [2, 2], "strides": [2, 2]}
-    if node.op_type != "ConvTranspose" or any(
-        attributes.get(name, plain.get(name)) != value for name, value in wanted.items()
-    ):
-        return None, None
-    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
-    weight = numpy_helper.to_array(arrays[node.input[1]]).astype(np.float32)
-    bias = np.zeros(weight.shape[1], np.float32)
-    if len(node.input) > 2:
-        bias = numpy_helper.to_array(arrays[node.input[2]]).astype(np.float32)
-    head = Head("transposed_conv_2x2", FEATURES, weight.shape[0], weight.shape[1])
-    return head, HeadWeights(weight, bias)
-
-
-def assert_readable(found: OnnxFile, target: Target) -> None:
-    """Asks the written bytes, as a device's reader sees them: opset, IR version and tensor types that the target takes.
+def assert_readable(data: bytes, target: Target) -> OnnxFile:
+    """Asks the written bytes, as a device's reader sees them, whether the target can take them; returns what was read.
 
     Raises:
-        VerificationError: something in them is newer than the target.
+        VerificationError: opset, IR version, an operator, a type or an attribute is not for this target.
     """
-    types = {tensor.dtype for tensor in (*found.inputs, *found.outputs, *found.initializers)}
-    for node in found.nodes:
-        if node.operator == "Cast" and isinstance(to := node.attributes["to"], int):
-            types.add(DATA_TYPES.get(to, f"type {to}"))
-    unknown = sorted(types - set(TENSORRT_8_TYPES))
-    if found.opsets != {"": target.opset} or found.ir_version > target.ir_version or unknown:
+    found = parse_onnx(data)
+    if found.opsets != {"": target.opset} or found.ir_version > target.ir_version:
         raise VerificationError(
-            f"the exported graph has operator sets {found.opsets}, IR {found.ir_version}, types {sorted(types)}; "
-            f"{target.title} takes opset {target.opset}, IR up to {target.ir_version}, types {TENSORRT_8_TYPES}",
+            f"the exported graph has operator sets {found.opsets} and IR {found.ir_version}; {target.title} takes "
+            f"opset {target.opset} and IR up to {target.ir_version}",
             hint="install the versions in constraints/workstation.txt",
         )
+    known = [*problems(found, target.tensorrt, constant_arrays(data)), *hardware_problems(found, target)]
+    if known:
+        first = known[0]
+        raise VerificationError(
+            f"{target.title} cannot take the exported graph: {first.operator} ({', '.join(first.nodes[:3])}) "
+            f"{first.sentence}" + (f"; and {len(known) - 1} more" if len(known) > 1 else ""),
+            hint=first.cure,
+        )
+    return found

@@ -1,15 +1,15 @@
 """Does the written file compute what PyTorch computes? Asked on every export, on real frames and on hostile ones."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from ccc_jetson.contract import Contract
+from ccc_jetson.contract import Contract, Preprocessing
 from ccc_jetson.errors import VerificationError
-from ccc_jetson.golden import GoldenFrame, golden_frame
+from ccc_jetson.export.half_report import MIN_DECIDED, decided
 from ccc_jetson.images import read_frame
 from ccc_jetson.preprocess import Preprocessor
 
@@ -20,11 +20,12 @@ _SMALLEST_SCENE, _LARGEST_SCENE = 64, 4096  # that can be drawn; others are resi
 
 
 class ProbeFrame(NamedTuple):
-    """A frame to verify on; ``real`` ones may serve as golden frames."""
+    """A frame to verify on: ``real`` or not, and whether it becomes a golden frame."""
 
     name: str
     frame: np.ndarray
-    real: bool
+    real: bool = True
+    golden: bool = False
 
 
 class Agreement(NamedTuple):
@@ -36,90 +37,96 @@ class Agreement(NamedTuple):
     argmax: float
 
 
-class Verification(NamedTuple):
-    """All frames, and the golden ones among them."""
+class Verified(NamedTuple):
+    """A frame that passed: the file's input (N, 3, H, W) and PyTorch's logits (N, classes, H, W) with it."""
 
-    frames: tuple[Agreement, ...]
-    golden: tuple[GoldenFrame, ...]
+    probe: ProbeFrame
+    agreement: Agreement
+    image: np.ndarray
+    expected: np.ndarray
 
-    @property
-    def worst(self) -> Agreement:
-        """The largest errors and the smallest agreement, each over all frames."""
-        return Agreement(
-            min(self.frames, key=lambda frame: frame.argmax).name,
-            max(frame.absolute for frame in self.frames),
-            max(frame.relative for frame in self.frames),
-            min(frame.argmax for frame in self.frames),
-        )
+
+def worst(frames: Sequence[Agreement]) -> Agreement:
+    """The largest errors and the smallest agreement, each over all frames."""
+    return Agreement(
+        min(frames, key=lambda frame: frame.argmax).name,
+        max(frame.absolute for frame in frames),
+        max(frame.relative for frame in frames),
+        min(frame.argmax for frame in frames),
+    )
 
 
 def probe_frames(width: int, height: int, images: Sequence[str]) -> Iterator[ProbeFrame]:
-    """Noise, black, and the given pictures; drawn street scenes for as many as lack to four golden frames."""
+    """Noise, black, and the real frames."""
     rng = np.random.default_rng(0)
-    yield ProbeFrame("noise", rng.integers(0, 256, (height, width, 3), dtype=np.uint8), False)
-    yield ProbeFrame("black", np.zeros((height, width, 3), np.uint8), False)
+    yield ProbeFrame("noise", rng.integers(0, 256, (height, width, 3), dtype=np.uint8), real=False)
+    yield ProbeFrame("black", np.zeros((height, width, 3), np.uint8), real=False)
+    chosen = spread(max(len(images), GOLDEN_FRAMES), GOLDEN_FRAMES)
+    for index, (name, frame) in enumerate(real_frames(width, height, images)):
+        yield ProbeFrame(name, frame, golden=index in chosen)
+
+
+def real_frames(width: int, height: int, images: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """The given pictures, and drawn street scenes for as many as lack to four golden frames: name, frame."""
     for path in images:
-        yield ProbeFrame(path, read_frame(path), True)
+        yield path, read_frame(path)
     if len(images) < GOLDEN_FRAMES:
         from ccc_jetson.export.scenes import street_scene
 
         drawn = [min(max(side, _SMALLEST_SCENE), _LARGEST_SCENE) for side in (width, height)]
         for seed in _SCENE_SEEDS[len(images) :]:
-            yield ProbeFrame(f"scene {seed}", street_scene(seed, *drawn).frame, True)
+            yield f"scene {seed}", street_scene(seed, *drawn).frame
+
+
+def spread(total: int, wanted: int) -> tuple[int, ...]:
+    """``wanted`` of ``total`` numbers from 0, evenly spread; all where there are no more."""
+    if total <= wanted:
+        return tuple(range(total))
+    return tuple(round(index * (total - 1) / (wanted - 1)) for index in range(wanted))
 
 
 def verify(
     network: nn.Module,
     run: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    preprocessing: Preprocessing,
     contract: Contract,
-    images: Sequence[str],
-    on_frame: Callable[[Agreement], None],
-) -> Verification:
+    kept: Sequence[int],
+    probes: Iterable[ProbeFrame],
+) -> Iterator[Verified]:
     """Compares PyTorch with the exported file, frame by frame.
 
     Args:
         network: the PyTorch network, in evaluation mode.
         run: the exported file: input (N, 3, H, W) float32 -> logits (N, classes, H, W) and classes (N, H, W).
-        contract: says how frames become inputs.
-        images: pictures to verify on besides the built-in ones.
-        on_frame: called after each frame.
+        preprocessing: how frames become inputs of the network.
+        contract: says how frames become inputs of the file, and its precision.
+        kept: the network's classes that the file still has, in order.
+        probes: what to verify on.
 
     Raises:
-        VerificationError: fewer than 99.99 % of a frame's pixels get the class that PyTorch gives them.
+        VerificationError: too few of a frame's pixels get the class that PyTorch gives them: 99.99 % are asked of FP32;
+            of FP16 99.5 % of the 90 % with the largest margin, and of real frames only.
     """
-    preprocess = Preprocessor(contract)
-    agreements, golden = [], []
-    chosen = _golden_choice(len(images))
-    number_of_real = 0
-    for probe in probe_frames(contract.input.width, contract.input.height, images):
+    preprocess, original = Preprocessor(contract), Preprocessor(contract._replace(preprocessing=preprocessing))
+    half = contract.precision == "fp16"
+    for probe in probes:
         image = np.repeat(preprocess(probe.frame), contract.input.batch, axis=0)
+        given = np.repeat(original(probe.frame), contract.input.batch, axis=0)
         with torch.no_grad():
-            expected = network(torch.from_numpy(image)).numpy()
+            expected = network(torch.from_numpy(given)).numpy()[:, list(kept)]
         logits, classes = run(image)
         error = float(np.abs(logits - expected).max())
-        agreement = Agreement(
-            probe.name,
-            error,
-            error / max(float(np.abs(expected).max()), 1e-30),
-            float((classes == expected.argmax(axis=1)).mean()),
-        )
-        on_frame(agreement)
-        if not np.isfinite(error) or agreement.argmax < MIN_AGREEMENT:
+        same = classes == expected.argmax(axis=1)
+        agreement = Agreement(probe.name, error, error / max(float(np.abs(expected).max()), 1e-30), float(same.mean()))
+        judged = float(same[np.stack([decided(each) for each in expected])].mean()) if half else agreement.argmax
+        required = MIN_DECIDED if half else MIN_AGREEMENT
+        if not np.isfinite(error) or (judged < required and (probe.real or not half)):
             raise VerificationError(
-                f"the exported graph differs from PyTorch on {probe.name!r}: {agreement.argmax:.4%} of the pixels have "
-                f"the same class, {MIN_AGREEMENT:.2%} are required (largest error {error:.3g}); nothing was written",
-                hint="please report it; the versions that were tried are in constraints/workstation.txt",
+                f"the exported graph differs from PyTorch on {probe.name!r}: {judged:.4%} of the "
+                f"{'decided ' if half else ''}pixels have the same class, {required:.2%} are required "
+                f"(largest error {error:.3g}); nothing was written",
+                hint="export it without --fp16"
+                if half
+                else "please report it; the versions that were tried are in constraints/workstation.txt",
             )
-        agreements.append(agreement)
-        if probe.real:
-            if number_of_real in chosen:
-                golden.append(golden_frame(probe.name, preprocess.resized(probe.frame), expected[0]))
-            number_of_real += 1
-    return Verification(tuple(agreements), tuple(golden))
-
-
-def _golden_choice(images: int) -> set[int]:
-    """Which of the real frames become golden: four spread evenly over the given pictures, or all there are."""
-    if images <= GOLDEN_FRAMES:
-        return set(range(GOLDEN_FRAMES))
-    return {round(index * (images - 1) / (GOLDEN_FRAMES - 1)) for index in range(GOLDEN_FRAMES)}
+        yield Verified(probe, agreement, image, expected)

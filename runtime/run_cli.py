@@ -13,6 +13,7 @@ from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.errors import CccError, UsageError
 from ccc_jetson.files import sha256_of, write_text
 from ccc_jetson.progress import Progress, say
+from ccc_jetson.targets import CPU_TARGET
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.frames import FrameSource
@@ -84,6 +85,10 @@ def _work(arguments: argparse.Namespace) -> int:
     say("model: {} ({}), {}, {}x{}".format(
         choice.path, choice.reason, contract.architecture.title, contract.input.width, contract.input.height
     ))  # fmt: skip
+    if contract.target != CPU_TARGET and choice.path.endswith(".onnx"):
+        say("note: exported for {}; ccc-export --target {} writes a file that is faster here".format(
+            contract.target, CPU_TARGET
+        ))  # fmt: skip
     with _open_source(arguments) as source:
         say("frames: {}, fit: {}".format(source.description, fit))
         return _segment(arguments, source, model, fit, outputs)

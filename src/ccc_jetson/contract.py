@@ -12,9 +12,10 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 from ccc_jetson.errors import ContractError
 from ccc_jetson.files import read_text
 
-SCHEMA = 1
+SCHEMA = 2
 OUTPUT_KINDS = ("class_map", "logits")
 COLOR_ORDERS = ("BGR", "RGB")
+PRECISIONS = ("fp32", "fp16")
 HEAD_KINDS = ("transposed_conv_2x2",)
 MAX_CLASSES = 255  # class maps are uint8, and 255 means "not seen"
 EXPORT_AGAIN = "export it again: ccc-export CHECKPOINT MODEL.onnx"
@@ -98,6 +99,26 @@ class Published(NamedTuple):
     where: str
 
 
+class HalfPrecision(NamedTuple):
+    """What FP16 would do to the network, simulated at export on ``frames`` real frames (see ``export/half_report.py``).
+
+    ``agreement`` is the share of pixels that get FP32's class, ``decided`` the same over the 90 % of each frame's
+    pixels with the largest FP32 margin: mean over the frames, and worst frame. ``miou`` of FP32 and FP16 where labels
+    were given. ``safe`` says whether export found it good enough.
+    """
+
+    frames: int
+    agreement: float
+    agreement_worst: float
+    decided: float
+    decided_worst: float
+    miou_fp32: Optional[float]
+    miou_fp16: Optional[float]
+    largest_weight: float
+    largest_activation: float
+    safe: bool
+
+
 class Attachment(NamedTuple):
     """Another metadata entry of the same file: its length in bytes and SHA-256."""
 
@@ -106,9 +127,16 @@ class Attachment(NamedTuple):
 
 
 class Contract(NamedTuple):
-    """All that calibration, build, run and evaluation need to know of a network."""
+    """All that calibration, build, run and evaluation need to know of a network.
+
+    ``target`` names the machine it was exported for (``targets.py``), ``passes`` the graph passes that were applied,
+    ``precision`` the type of its weights and activations.
+    """
 
     architecture: Architecture
+    target: str
+    precision: str
+    passes: Tuple[str, ...]
     input: Input
     preprocessing: Preprocessing
     output: Output
@@ -118,6 +146,7 @@ class Contract(NamedTuple):
     source: Source
     published: Tuple[Published, ...]
     verification: Dict[str, float]
+    half: Optional[HalfPrecision]
     attachments: Dict[str, Attachment]
     tool: str
 
@@ -170,9 +199,12 @@ class _Reader:
 
     def contract(self, record: Any) -> Contract:
         record = dict(self.object(record, "", Contract._fields + ("schema",), versioned=True))
-        head = record["head"]
+        head, half = record["head"], record["half"]
         contract = Contract(
             architecture=self.architecture(record["architecture"]),
+            target=self.text(record["target"], "target"),
+            precision=self.one_of(record["precision"], "precision", PRECISIONS),
+            passes=tuple(self.each(record["passes"], "passes", self.text)),
             input=self.input(record["input"]),
             preprocessing=self.preprocessing(record["preprocessing"]),
             output=self.output(record["output"]),
@@ -182,6 +214,7 @@ class _Reader:
             source=Source(*self.texts(record["source"], "source", Source._fields)),
             published=tuple(self.each(record["published"], "published", self.published)),
             verification=self.numbers(record["verification"], "verification"),
+            half=None if half is None else self.half(half),
             attachments={
                 key: self.attachment(value, "attachments." + key)
                 for key, value in self.mapping(record["attachments"], "attachments").items()
@@ -258,6 +291,21 @@ class _Reader:
             self.text(value["where"], field + ".where"),
         )
 
+    def half(self, value: Any) -> HalfPrecision:
+        value = self.object(value, "half", HalfPrecision._fields)
+        numbers = {
+            name: None if value[name] is None and name.startswith("miou") else self.number(value[name], "half." + name)
+            for name in HalfPrecision._fields
+            if name not in ("frames", "safe")
+        }
+        if not isinstance(value["safe"], bool):
+            self.fail("half.safe", "true or false", value["safe"])
+        return HalfPrecision(
+            frames=self.integer(value["frames"], "half.frames", 1, 1 << 31),
+            safe=value["safe"],
+            **numbers,  # type: ignore[arg-type]  # only miou may be None
+        )
+
     def attachment(self, value: Any, field: str) -> Attachment:
         value = self.object(value, field, Attachment._fields)
         return Attachment(
@@ -275,6 +323,11 @@ class _Reader:
                 raise ContractError(
                     "{}: its contract has schema {}, this version reads up to {}".format(self.origin, schema, SCHEMA),
                     hint="update ccc-jetson on this machine, or export the model with the version it has",
+                )
+            if schema < SCHEMA:
+                raise ContractError(
+                    "{}: its contract has schema {}, this version reads schema {}".format(self.origin, schema, SCHEMA),
+                    hint=EXPORT_AGAIN,
                 )
         missing = sorted(set(keys) - set(value))
         unknown = sorted(set(value) - set(keys))

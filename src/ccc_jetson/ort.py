@@ -18,8 +18,10 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime
 
 
-def cpu_session(model: bytes, origin: str, threads: int = 0) -> Any:
+def cpu_session(model: bytes, origin: str, threads: int = 0, as_written: bool = False) -> Any:
     """An ``onnxruntime.InferenceSession``; ``threads`` 0 takes all cores, ``origin`` names the model in messages.
+
+    ``as_written`` runs every node as it stands: the runtime may otherwise drop a Cast to a narrower type and back.
 
     ONNX Runtime treats denormals as zero in its own threads and, for a process's first session only, in the calling
     one: see ``runtime/denormals.py`` for the others.
@@ -32,6 +34,8 @@ def cpu_session(model: bytes, origin: str, threads: int = 0) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if as_written:
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     try:
         return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

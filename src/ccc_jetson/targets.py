@@ -1,4 +1,4 @@
-"""The boards that a network can be exported, built and run for, and the figures the paper sets as the target.
+"""The machines that a network can be exported, built and run for, and the figures the paper sets as the target.
 
 Sources: NVIDIA's JetPack release notes and module data sheets; a peak is computed from cores x clock where NVIDIA gives
 none. TensorRT's opset ceiling is onnx-tensorrt's ``docs/operators.md`` of the branch that the JetPack ships.
@@ -8,9 +8,14 @@ from typing import NamedTuple, Tuple
 
 from ccc_jetson.errors import UsageError
 
+TENSORRT, ONNX_RUNTIME = "tensorrt", "onnxruntime"
+
 
 class Target(NamedTuple):
-    """A board: what its software accepts and what its hardware has. Peaks in TFLOP/s, bandwidth in GB/s."""
+    """A machine: what its software accepts and what its hardware has. Peaks in TFLOP/s, bandwidth in GB/s.
+
+    ``runtime`` is what runs the network there; it decides which graph passes help.
+    """
 
     name: str
     title: str
@@ -26,6 +31,7 @@ class Target(NamedTuple):
     fp32_tflops: float
     fp16_tflops: float
     bandwidth_gbps: float
+    runtime: str = TENSORRT
 
 
 # ONNX Runtime 1.10, the last for Python 3.6, reads IR versions up to 8; opset 13 was released with IR 7
@@ -37,8 +43,9 @@ TARGETS = (
     Target("xavier-nx", "Jetson Xavier NX", (7, 2), "5.1.x", (3, 8), (8, 5), 13, 7, True, True, 2, 0.84, 1.69, 59.7),
     Target("orin", "Jetson AGX Orin", (8, 7), "6.x", (3, 10), (10, 3), 13, 7, True, True, 2, 5.3, 10.6, 204.8),
     Target("x86", "PC with an NVIDIA GPU", (0, 0), "", (3, 10), (10, 3), 13, 7, True, True, 0, 0.0, 0.0, 0.0),
+    Target("cpu", "a CPU", (0, 0), "", (3, 6), (0, 0), 13, 7, False, False, 0, 0.0, 0.0, 0.0, ONNX_RUNTIME),
 )
-DEFAULT_TARGET = "tx2"
+DEFAULT_TARGET, CPU_TARGET = "tx2", "cpu"
 
 
 class PaperFigures(NamedTuple):
@@ -53,7 +60,7 @@ PAPER_TARGETS = (PaperFigures("CCC1", 15.9, 60.98), PaperFigures("CCC2", 16.4, 6
 
 
 def target_named(name: str) -> Target:
-    """The board called ``name``."""
+    """The machine called ``name``."""
     for target in TARGETS:
         if target.name == name:
             return target

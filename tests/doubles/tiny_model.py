@@ -22,6 +22,9 @@ def tiny_contract(kind="class_map", width=WIDTH, height=HEIGHT, classes=19, batc
     """The contract of the tiny model, before its attachments are noted."""
     return Contract(
         architecture=Architecture("tiny", "Tiny", {"features": FEATURES}),
+        target="tx2",
+        precision="fp32",
+        passes=("fold-batchnorm",),
         input=Input("image", width, height, batch),
         preprocessing=Preprocessing(color_order, (70.0, 80.0, 75.0), (45.0, 46.0, 44.0), 1.0),
         output=Output("class_map" if kind == "class_map" else "logits", kind, "logits"),
@@ -33,6 +36,7 @@ def tiny_contract(kind="class_map", width=WIDTH, height=HEIGHT, classes=19, batc
         source=Source("tiny.pth", "0" * 64),
         published=(Published("mIoU %", 61.96, "Cityscapes test"),),
         verification={"argmax_agreement": 1.0},
+        half=None,
         attachments={},
         tool="tests",
     )

@@ -9,28 +9,36 @@ import sys
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 import torch
 
 from ccc_jetson.carried import read_contract
 from ccc_jetson.errors import UsageError, VerificationError
-from ccc_jetson.export import cli, onnx_graph, verify
+from ccc_jetson.export import cli, onnx_graph
 from ccc_jetson.export.api import ExportOptions, export_onnx
-from ccc_jetson.export.onnx_graph import TENSORRT_8_TYPES, without_denormals
+from ccc_jetson.export.passes.order import PASSES
+from ccc_jetson.export.passes.weights import without_denormals
+from ccc_jetson.export.verify import spread
 from ccc_jetson.files import sha256_of
 from ccc_jetson.golden import read_golden
 from ccc_jetson.head import head_class_map, read_head
+from ccc_jetson.layer_ranges import read_layer_ranges
 from ccc_jetson.onnx_file import parse_onnx, read_onnx, with_extra_outputs
 from ccc_jetson.ort import cpu_session
 from ccc_jetson.runtime.backends import open_backend
+from ccc_jetson.targets import target_named
 from tests.export.conftest import small_state
 
 SMALL = ["--size", "128x64"]
 
 
-def export(checkpoint, tmp_path, *more):
+PLAIN = [*SMALL, "--no-passes"]
+
+
+def export(checkpoint, tmp_path, *more, small=PLAIN):
     path = str(tmp_path / "model.onnx")
-    assert cli.main([checkpoint, path, *SMALL, *more]) == 0
+    assert cli.main([checkpoint, path, *small, *more]) == 0
     return path
 
 
@@ -39,7 +47,7 @@ def exported(tmp_path_factory):
     """One exported file for all tests that only look at it."""
     folder = tmp_path_factory.mktemp("exported")
     torch.save(small_state(), str(folder / "weights.pth"))
-    return export(str(folder / "weights.pth"), folder)
+    return export(str(folder / "weights.pth"), folder, small=SMALL)
 
 
 def error_of(capsys, *arguments):
@@ -72,7 +80,7 @@ def test_no_tensor_in_the_graph_has_a_type_that_tensorrt_8_2_lacks(exported):
         if attribute.name in ("to", "value")
     ]
     names = {onnx.helper.tensor_dtype_to_np_dtype(code).name for code in typed}
-    assert names <= set(TENSORRT_8_TYPES)
+    assert names <= {"float32", "float16", "int32", "int64", "int8", "bool"}
     assert len(graph.value_info) > 100
 
 
@@ -82,21 +90,136 @@ def test_the_contract_says_what_the_file_is(exported):
     assert contract.architecture.arguments["dilations"] == [2, 3, 4, 5]
     assert (contract.input.width, contract.input.height) == (128, 64)
     assert contract.preprocessing.mean == (72.3923111, 82.9089355, 73.1584015)
-    assert contract.preprocessing.scale == 1 / 255
+    assert contract.preprocessing.scale == 64 / 255  # scale-input's power of two
     assert contract.class_names[:3] == ("road", "sidewalk", "building")
-    assert contract.classes[19] == ("void", (0, 0, 0), 255, 0)
+    assert (contract.target, contract.precision) == ("tx2", "fp32")
+    assert contract.passes[0] == "fold-batchnorm" and {"scale-input", "equalise"} <= set(contract.passes)
     assert contract.source.file == "weights.pth"
     assert contract.verification["argmax_agreement"] >= 0.9999
     assert contract.verification["frames"] == 6
-    assert set(contract.attachments) == {"ccc_jetson.golden", "ccc_jetson.head"}
+    assert set(contract.attachments) == {"ccc_jetson.golden", "ccc_jetson.head", "ccc_jetson.layer_ranges"}
+
+
+def test_the_contract_says_what_half_precision_would_do(exported):
+    contract = read_contract(exported)
+    half = contract.half
+    assert half.frames == 4
+    assert half.safe and half.decided_worst >= 0.995
+    assert half.agreement_worst <= half.agreement <= 1
+    assert 0 < half.largest_activation < 65504 and 0 < half.largest_weight < 65504
+    assert (half.miou_fp32, half.miou_fp16) == (None, None)
+    layers = read_layer_ranges(contract, read_onnx(exported), exported)
+    assert "logits" in {each.tensor for each in layers} and "head_features" in {each.tensor for each in layers}
+    assert max(each.largest for each in layers) == pytest.approx(half.largest_activation, rel=1e-5)
+    assert all(each.half_error < 0.05 for each in layers)
+
+
+def test_without_passes_the_file_is_the_network_as_pytorch_has_it(checkpoint, tmp_path):
+    path = export(checkpoint, tmp_path)
+    contract = read_contract(path)
+    assert contract.passes == ()
+    assert contract.preprocessing.scale == 1 / 255
+    assert contract.classes[19] == ("void", (0, 0, 0), 255, 0)
+    assert sum(node.operator == "BatchNormalization" for node in read_onnx(path).nodes) > 30
+
+
+def test_chosen_passes_alone_run_in_their_own_order(checkpoint, tmp_path):
+    path = export(checkpoint, tmp_path, "--passes", "scale-input", "fold-batchnorm", small=SMALL)
+    assert read_contract(path).passes == ("fold-batchnorm", "scale-input")
+
+
+def test_an_unknown_pass_is_refused_with_the_names_of_all(checkpoint, tmp_path, capsys):
+    code, printed = error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), "--passes", "fold-bn")
+    assert code == 2
+    assert "'fold-bn'" in printed and "fold-batchnorm, prune-dead-channels" in printed
+
+
+def test_passes_explain_themselves(capsys):
+    assert cli.main(["--explain"]) == 0
+    printed = capsys.readouterr().out
+    for each in PASSES:
+        assert f"{each.name} (for " in printed and each.reason in printed and each.exactness in printed
+
+
+def test_a_pc_gets_other_passes_and_no_fp16(checkpoint, tmp_path, capsys):
+    contract = read_contract(export(checkpoint, tmp_path, "--target", "cpu", small=SMALL))
+    assert contract.target == "cpu"
+    assert "prelu-as-convolutions" in contract.passes and "equalise" not in contract.passes
+    assert contract.half is None
+    assert "\nFP16" not in capsys.readouterr().out
+
+
+def test_a_strongly_typed_file_computes_in_fp16_and_is_verified(checkpoint, tmp_path):
+    path = export(checkpoint, tmp_path, "--target", "orin", "--fp16", small=SMALL)
+    found, contract = read_onnx(path), read_contract(path)
+    assert contract.precision == "fp16"
+    assert {tensor.dtype for tensor in found.initializers} <= {"float16", "int64"}
+    assert [(tensor.name, tensor.dtype) for tensor in found.inputs + found.outputs] == [
+        ("image", "float32"),
+        ("class_map", "int32"),
+    ]
+    inferred = onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True).graph.value_info
+    halves = [info for info in inferred if info.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16]
+    assert len(halves) > 0.9 * len(inferred)
+    with open_backend(path) as backend:
+        assert backend.infer(np.full((90, 160, 3), 90, np.uint8)).class_map.shape == (64, 128)
+
+
+def test_a_strongly_typed_file_can_give_logits(checkpoint, tmp_path):
+    path = export(checkpoint, tmp_path, "--target", "orin", "--fp16", "--output", "logits")
+    assert [(tensor.name, tensor.dtype) for tensor in read_onnx(path).outputs] == [("logits", "float32")]
+
+
+def test_strong_typing_is_refused_where_fp16_is_a_flag(checkpoint, tmp_path, capsys):
+    code, printed = error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), "--fp16")
+    assert code == 2
+    assert "Jetson TX2 has 8.2" in printed and "ccc-build-engine --fp16" in printed
+    assert "CPU has none" in error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), "--fp16", "--target", "cpu")[1]
+
+
+def test_labels_give_the_miou_of_both_precisions(checkpoint, tmp_path, capsys):
+    import cv2
+
+    from ccc_jetson.export.scenes import street_scene
+
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for seed in range(2):
+        scene = street_scene(seed, 128, 64)
+        cv2.imwrite(str(tmp_path / "images" / f"{seed}.png"), scene.frame)
+        cv2.imwrite(str(tmp_path / "labels" / f"{seed}.png"), scene.labels)
+    given = ["--verify-images", str(tmp_path / "images"), "--verify-labels", str(tmp_path / "labels")]
+    path = export(checkpoint, tmp_path, *given, "--mapping", "trainids")
+    half = read_contract(path).half
+    assert half.frames == 4
+    assert 0 <= half.miou_fp16 < 0.2 and half.miou_fp32 == pytest.approx(half.miou_fp16, abs=0.01)
+    assert f"mIoU {half.miou_fp32:.4f} in FP32" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mapping", "camvid"], "there are none"),
+        (["--verify-labels", "."], "needs one folder of pictures"),
+        (["--verify-images", ".", "--verify-labels", "."], "the meaning of the labels"),
+    ],
+)
+def test_labels_without_pictures_or_meaning_are_refused(checkpoint, tmp_path, capsys, arguments, message):
+    code, printed = error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), *arguments)
+    assert code == 2 and message in printed
+
+
+def test_a_command_without_files_says_how_it_is_used(capsys):
+    code, printed = error_of(capsys, "weights.pth")
+    assert code == 2 and "MODEL.onnx are missing" in printed
 
 
 def test_the_head_that_travels_gives_the_graphs_class_map(exported):
     contract, found = read_contract(exported), read_onnx(exported)
-    assert contract.head == ("transposed_conv_2x2", "head_features", 20, 20)
+    assert contract.head == ("transposed_conv_2x2", "head_features", 20, len(contract.classes))
     with open(exported, "rb") as file:
         session = cpu_session(with_extra_outputs(file.read(), ["head_features"]), exported)
-    image = np.random.default_rng(0).normal(0, 0.01, (1, 3, 64, 128)).astype(np.float32)
+    image = np.random.default_rng(0).normal(0, 0.5, (1, 3, 64, 128)).astype(np.float32)
     class_map, features = session.run(["class_map", "head_features"], {"image": image})
     assert (head_class_map(features[0], read_head(contract, found, exported)) == class_map[0]).mean() > 0.999
 
@@ -153,12 +276,14 @@ def test_preprocessing_can_be_overridden(checkpoint, tmp_path):
 
 
 def test_the_table_says_what_was_exported(checkpoint, tmp_path, capsys):
-    export(checkpoint, tmp_path)
-    rows = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    export(checkpoint, tmp_path, "--passes", "fold-batchnorm", small=SMALL)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line and not line.startswith(" ")]
+    rows = dict(line.split(None, 1) for line in lines)
     assert rows["network"].startswith("C3Net:")
     assert re.match(r"[\d,]+$", rows["parameters"])
     assert "Table 5" in rows["FLOPs"]
-    assert re.match(r"\d+ exported, \d+ written", rows["nodes"])
+    assert re.match(r"\d+ +[\d.]+ +\d+ +[\d.e+]+ +\d+ of \d+ folded", rows["fold-batchnorm"])
+    assert "simulated on 4 real frames" in rows["FP16"]
     assert "on 6 frames" in rows["verified"]
     assert "opset 13, IR 7, 4 golden frames" in rows["file"]
 
@@ -237,38 +362,41 @@ def test_values_that_cannot_be_are_usage_errors(checkpoint, capsys, option, valu
 
 def test_a_graph_that_computes_something_else_is_not_written(checkpoint, tmp_path, monkeypatch, capsys):
     def build_wrong(network, shape, output, target):
-        graph = real(network, shape, output, target)
-        for tensor in graph.model.graph.initializer:
-            array = onnx.numpy_helper.to_array(tensor)
+        model = real(network, shape, output, target)
+        for value in model.graph.initializers.values():
+            array = value.const_value.numpy()
             if array.ndim == 4 and array.shape[0] == 20:
-                tensor.CopyFrom(onnx.numpy_helper.from_array(array[::-1].copy(), tensor.name))
-        return graph
+                value.const_value = ir.tensor(array[::-1].copy())
+        return model
 
     real = onnx_graph.build_graph
     monkeypatch.setattr("ccc_jetson.export.api.build_graph", build_wrong)
     model = tmp_path / "model.onnx"
-    code, printed = error_of(capsys, checkpoint, str(model), *SMALL)
+    code, printed = error_of(capsys, checkpoint, str(model), *PLAIN)
     assert code == 1
     assert "differs from PyTorch on 'noise'" in printed
     assert os.listdir(tmp_path) == ["weights.pth"]
 
 
 def test_another_opset_than_asked_for_is_refused(checkpoint, tmp_path, monkeypatch):
-    def simplify(model):
+    def simplify(model, **options):
         model.opset_import[0].version = 14
         return model, True
 
     monkeypatch.setattr("ccc_jetson.export.onnx_graph.onnxsim.simplify", simplify)
     with pytest.raises(VerificationError, match="takes opset 13"):
-        export_onnx(checkpoint, str(tmp_path / "m.onnx"), ExportOptions(width=128, height=64))
+        export_onnx(checkpoint, str(tmp_path / "m.onnx"), ExportOptions(width=128, height=64, passes=()))
 
 
-def test_denormal_weights_become_zero_and_are_counted():
-    # as bits, because a processor that flushes denormals would not even store them: 1.0, 1e-40, -1e-40, smallest normal
-    array = np.array([0x3F800000, 0x000116C2, 0x800116C2, 0x00800000], np.uint32).view(np.float32)
-    flushed, denormals = without_denormals(array)
-    assert denormals == 2
-    assert flushed.view(np.uint32).tolist() == [0x3F800000, 0, 0, 0x00800000]
+def test_what_the_target_cannot_take_is_refused_before_anything_is_written(tmp_path):
+    nodes = [onnx.helper.make_node("Unique", ["x"], ["y"], "odd")]
+    given, result = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [3]) for name in "xy")
+    opset = [onnx.helper.make_opsetid("", 13)]
+    graph = onnx.helper.make_graph(nodes, "g", [given], [result])
+    data = onnx.helper.make_model(graph, ir_version=7, opset_imports=opset).SerializeToString()
+    with pytest.raises(VerificationError, match=r"Jetson TX2 cannot take the exported graph: Unique \(odd"):
+        onnx_graph.assert_readable(data, target_named("tx2"))
+    assert onnx_graph.assert_readable(data, target_named("cpu")).opset == 13
 
 
 def test_denormals_in_a_checkpoint_do_not_reach_the_file(tmp_path):
@@ -277,8 +405,9 @@ def test_denormals_in_a_checkpoint_do_not_reach_the_file(tmp_path):
     state["encoder.level1.conv.weight"] = torch.full(weight.shape, 0x1BE4, dtype=torch.int32).view(torch.float32)
     torch.save(state, str(tmp_path / "weights.pth"))
     path = str(tmp_path / "m.onnx")
-    exported = export_onnx(str(tmp_path / "weights.pth"), path, ExportOptions(width=128, height=64))
-    assert exported.denormals >= state["encoder.level1.conv.weight"].numel()
+    options = ExportOptions(width=128, height=64, passes=("flush-denormals",))
+    exported = export_onnx(str(tmp_path / "weights.pth"), path, options)
+    assert exported.passes[0].did == f"{weight.numel()} weights set to zero"
     for tensor in onnx.load(path).graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             assert without_denormals(onnx.numpy_helper.to_array(tensor))[1] == 0
@@ -287,7 +416,8 @@ def test_denormals_in_a_checkpoint_do_not_reach_the_file(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_export_leaves_no_file(checkpoint, tmp_path, number):
     command = [sys.executable, "-c", "import sys; from ccc_jetson.export.cli import main; sys.exit(main())"]
-    process = subprocess.Popen([*command, checkpoint, str(tmp_path / "m.onnx")], stderr=subprocess.PIPE, text=True)
+    arguments = [checkpoint, str(tmp_path / "m.onnx"), *PLAIN]
+    process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if "verified on noise" in line:
             process.send_signal(number)
@@ -328,8 +458,8 @@ def test_an_old_python_is_told_in_one_line_where_export_runs(monkeypatch, capsys
 
 
 def test_golden_frames_are_spread_over_many_pictures():
-    assert verify._golden_choice(9) == {0, 3, 5, 8}
-    assert verify._golden_choice(3) == {0, 1, 2, 3}
+    assert spread(9, 4) == (0, 3, 5, 8)
+    assert spread(4, 4) == (0, 1, 2, 3)
 
 
 def test_a_file_that_cannot_be_written_is_an_error(checkpoint, tmp_path, capsys):
@@ -338,8 +468,6 @@ def test_a_file_that_cannot_be_written_is_an_error(checkpoint, tmp_path, capsys)
 
 
 def test_a_network_with_another_end_has_no_head():
-    from ccc_jetson.targets import target_named
-
     class Plain(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -348,9 +476,10 @@ def test_a_network_with_another_end_has_no_head():
         def forward(self, image):
             return self.conv(image)
 
-    graph = onnx_graph.build_graph(Plain(), (1, 3, 16, 16), "class_map", target_named("tx2"))
-    assert graph.head is None and graph.head_weights is None
-    assert "logits" in parse_onnx(graph.model.SerializeToString()).nodes[0].outputs
+    tx2 = target_named("tx2")
+    graph = onnx_graph.build_graph(Plain(), (1, 3, 16, 16), "class_map", tx2)
+    assert onnx_graph.find_head(graph) is None
+    assert "logits" in parse_onnx(ir.to_proto(graph).SerializeToString()).nodes[0].outputs
 
 
 def test_sizes_that_no_scene_can_be_drawn_at_are_exported_too(checkpoint, tmp_path):

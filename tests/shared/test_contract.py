@@ -11,6 +11,7 @@ from ccc_jetson.contract import (
     Architecture,
     Class,
     Contract,
+    HalfPrecision,
     Head,
     Input,
     Output,
@@ -25,6 +26,9 @@ from tests.doubles.tiny_model import tiny_contract, tiny_graph, tiny_model_bytes
 
 CONTRACT = Contract(
     architecture=Architecture("c3net", "CCC2", {"classes": 2, "dilations": [2, 3, 7, 13], "p": 2, "q": 8}),
+    target="tx2",
+    precision="fp32",
+    passes=("fold-batchnorm", "equalise"),
     input=Input("image", 1024, 512, 1),
     preprocessing=Preprocessing("BGR", (72.5, 83.0, 73.25), (45.5, 46.0, 45.0), 1 / 255),
     output=Output("class_map", "class_map", "logits"),
@@ -34,6 +38,7 @@ CONTRACT = Contract(
     source=Source("a.pth", "ab"),
     published=(Published("mIoU %", 61.96, "Cityscapes, paper"),),
     verification={"argmax_agreement": 1.0},
+    half=HalfPrecision(6, 0.996, 0.99, 0.99999, 0.9999, 0.4, None, 4.75, 20.5, True),
     attachments={},
     tool="ccc-jetson 0.1.0",
 )
@@ -42,15 +47,18 @@ GOLDEN = (
     '"attachments":{},'
     '"classes":[{"color":[128,64,128],"label_id":7,"name":"road","train_id":0},'
     '{"color":[0,0,0],"label_id":0,"name":"void","train_id":255}],'
+    '"half":{"agreement":0.996,"agreement_worst":0.99,"decided":0.99999,"decided_worst":0.9999,"frames":6,'
+    '"largest_activation":20.5,"largest_weight":4.75,"miou_fp16":null,"miou_fp32":0.4,"safe":true},'
     '"head":{"channels_in":20,"channels_out":2,"features":"head_features","kind":"transposed_conv_2x2"},'
     '"ignore_index":255,'
     '"input":{"batch":1,"height":512,"name":"image","width":1024},'
     '"output":{"kind":"class_map","logits":"logits","name":"class_map"},'
+    '"passes":["fold-batchnorm","equalise"],"precision":"fp32",'
     '"preprocessing":{"color_order":"BGR","mean":[72.5,83.0,73.25],"scale":0.00392156862745098,"std":[45.5,46.0,45.0]},'
     '"published":[{"figure":"mIoU %","value":61.96,"where":"Cityscapes, paper"}],'
-    '"schema":1,'
+    '"schema":2,'
     '"source":{"file":"a.pth","sha256":"ab"},'
-    '"tool":"ccc-jetson 0.1.0",'
+    '"target":"tx2","tool":"ccc-jetson 0.1.0",'
     '"verification":{"argmax_agreement":1.0}}'
 )
 
@@ -97,6 +105,11 @@ def test_a_contract_without_a_head_survives_the_way():
         ("input.width", 3.5, "input.width is 3.5"),
         ("input.depth", 3, "has unknown depth"),
         ("more", 1, "has unknown more"),
+        ("precision", "int8", "precision is 'int8'"),
+        ("passes", "all", "passes is 'all'"),
+        ("half.safe", 1, "half.safe is 1"),
+        ("half.agreement", None, "half.agreement is None"),
+        ("half.frames", 0, "half.frames is 0"),
         ("preprocessing.std", [1, 0, 1], "preprocessing.std"),
         ("preprocessing.std", [1, 1], "three values"),
         ("preprocessing.mean", [1, 1, "x"], r"preprocessing.mean\[2\] is 'x'"),
@@ -130,6 +143,12 @@ def test_a_damaged_field_is_named(path, value, complaint):
 def test_what_is_no_json_object_is_damaged(text):
     with pytest.raises(ContractError, match="damaged"):
         Contract.from_json(text)
+
+
+def test_an_older_schema_says_export_again():
+    with pytest.raises(ContractError, match="schema 1, this version reads schema {}".format(SCHEMA)) as caught:
+        Contract.from_json(json.dumps({"schema": 1, "everything": "else"}))
+    assert "ccc-export" in caught.value.hint
 
 
 def test_a_newer_schema_says_update_even_when_its_fields_are_unknown():
