@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections import Counter
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -19,6 +20,8 @@ from ccc_jetson.graph_cost import GraphCost, graph_cost, parameter_tensors
 from ccc_jetson.graph_shapes import infer_shapes
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.head import read_head
+from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
+from ccc_jetson.layer_ranges import LayerRange, read_layer_ranges
 from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.onnx_file import OnnxFile, Tensor, parse_onnx
 from ccc_jetson.targets import TARGETS
@@ -34,6 +37,7 @@ class Carried(NamedTuple):
     contract: Optional[Contract]
     golden: Tuple[str, ...]  # names of the golden frames
     has_head: bool
+    layers: Tuple[LayerRange, ...]
     problem: Optional[ContractError]
 
 
@@ -79,6 +83,7 @@ class OnnxReport(NamedTuple):
             "contract_problem": None if self.carried.problem is None else str(self.carried.problem),
             "golden_frames": list(self.carried.golden),
             "head_weights": self.carried.has_head,
+            "layers": [_layer_json(layer) for layer in self.carried.layers],
             "nodes": self.cost.nodes,
             "parameters": self.cost.parameters,
             "flops": self.cost.flops,
@@ -132,16 +137,17 @@ def inspect_onnx(path: str) -> OnnxReport:
 
 def _carried(onnx_file: OnnxFile, path: str) -> Carried:
     if METADATA_KEY not in onnx_file.metadata:
-        return Carried(None, (), False, None)
+        return Carried(None, (), False, (), None)
     try:
         contract = contract_of(onnx_file, path)
         golden = read_golden(contract, onnx_file, path) if GOLDEN_KEY in contract.attachments else []
         has_head = HEAD_KEY in contract.attachments
         if has_head:
             read_head(contract, onnx_file, path)
+        layers = read_layer_ranges(contract, onnx_file, path) if RANGES_KEY in contract.attachments else ()
     except ContractError as error:
-        return Carried(None, (), False, error)
-    return Carried(contract, tuple(frame.name for frame in golden), has_head, None)
+        return Carried(None, (), False, (), error)
+    return Carried(contract, tuple(frame.name for frame in golden), has_head, layers, None)
 
 
 def _notes(onnx_file: OnnxFile) -> List[str]:
@@ -169,6 +175,11 @@ def _overflows(weights: Dict[str, np.ndarray]) -> List[str]:
         return []
     shown = ", ".join(beyond[:_NAMES_SHOWN]) + (", ..." if len(beyond) > _NAMES_SHOWN else "")
     return ["weights beyond FP16's 65504 overflow in an engine of --fp16: {}".format(shown)]
+
+
+def _layer_json(layer: LayerRange) -> Dict[str, Any]:
+    error = layer.half_error if math.isfinite(layer.half_error) else None
+    return {"tensor": layer.tensor, "largest": layer.largest, "half_error": error}
 
 
 def _tensor_json(tensor: Tensor) -> Dict[str, Any]:

@@ -6,14 +6,16 @@ from ccc_jetson.contract import Contract
 from ccc_jetson.engines.compatibility import Problem
 from ccc_jetson.engines.inspect_onnx import OnnxReport, Verdict
 from ccc_jetson.graph_cost import GraphCost
+from ccc_jetson.layer_ranges import LayerRange
 from ccc_jetson.onnx_file import Tensor
 from ccc_jetson.weight_ranges import WeightRanges
 
 _NODES_SHOWN = 4
+_LAYERS_SHOWN = 3
 # The other fields of a contract are shown as they stand, under their own names
 _CONTRACT_FIELDS_SHOWN = (
-    "architecture", "attachments", "classes", "head", "ignore_index", "input", "output", "preprocessing", "published",
-    "source", "tool", "verification",
+    "architecture", "attachments", "classes", "half", "head", "ignore_index", "input", "output", "passes", "precision",
+    "preprocessing", "published", "source", "target", "tool", "verification",
 )  # fmt: skip
 Row = Tuple[str, str]
 
@@ -117,6 +119,8 @@ def _contract_rows(report: OnnxReport) -> List[Row]:
     rows = [
         ("contract", "{} ({}): {}; by {}".format(kept.title, kept.name, _value(kept.arguments), contract.tool)),
         ("source", "{}, SHA-256 {}".format(source.file, source.sha256)),
+        ("for", "{}, in {}".format(contract.target, contract.precision)),
+        ("passes", ", ".join(contract.passes) or "none"),
         (
             "takes",
             "{} (pixel - [{}]) / [{}] * {:.6g}".format(
@@ -141,9 +145,27 @@ def _contract_rows(report: OnnxReport) -> List[Row]:
         )
     rows.append(("golden", "{} frames{}".format(len(carried.golden), _colon(carried.golden))))
     rows.append(("verified", _value(contract.verification) or "not noted"))
+    rows += [("FP16", sentence) for sentence in (contract.half.sentences() if contract.half is not None else ())]
+    rows += _layer_rows(carried.layers)
     rows += [("published", "{} {:g} ({})".format(*figure)) for figure in contract.published]
     others = sorted(set(contract._fields) - set(_CONTRACT_FIELDS_SHOWN))
     return rows + [(name, _value(getattr(contract, name))) for name in others]
+
+
+def _layer_rows(layers: Sequence[LayerRange]) -> List[Row]:
+    """Of all activations those that FP16 treats worst, and the largest."""
+    if not layers:
+        return []
+    worst = sorted(layers, key=lambda layer: -layer.half_error)[:_LAYERS_SHOWN]
+    shown = ", ".join("{:.2g} in {}".format(layer.half_error, layer.tensor) for layer in worst)
+    largest = max(layers, key=lambda layer: layer.largest)
+    return [
+        (
+            "layers",
+            "{} activations measured; largest {:.6g} in {}".format(len(layers), largest.largest, largest.tensor),
+        ),
+        ("layers", "largest relative errors in FP16: " + shown),
+    ]
 
 
 def _operators(cost: GraphCost) -> str:

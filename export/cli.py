@@ -131,6 +131,7 @@ def _export(arguments: argparse.Namespace) -> int:
 def table(exported: Any) -> List[Tuple[str, str]]:
     """The rows of the table that ends an export (``exported`` is an ``api.Exported``)."""
     contract, worst = exported.contract, exported.worst
+    half = contract.half.sentences() if contract.half is not None else ()
     verified = "on {} frames: same class for {:.4%} of the pixels in the worst, largest error {:.2g} ({:.1g} relative)"
     return [
         ("network", exported.description),
@@ -142,7 +143,7 @@ def table(exported: Any) -> List[Tuple[str, str]]:
             ),
         ),
         ("verified", verified.format(len(exported.frames), worst.argmax, worst.absolute, worst.relative)),
-        *_half_rows(contract.half),
+        *[("" if index else "FP16", text) for index, text in enumerate(half)],
         ("input", "{0.batch}x3x{0.height}x{0.width} float32, {1}".format(contract.input, _formula(contract))),
         ("output", "{} of {} classes".format(contract.output.kind, len(contract.classes))),
         (
@@ -175,22 +176,6 @@ def pass_table(exported: Any) -> List[str]:
 
 def _scaled(value: Optional[int], unit: float, digits: int) -> str:
     return "unknown" if value is None else "{:.{}f}".format(value / unit, digits)
-
-
-def _half_rows(half: Any) -> List[Tuple[str, str]]:
-    """FP16's rows of the table; none where it was not simulated."""
-    if half is None:
-        return []
-    text = (
-        "simulated on {} real frames: same class for {:.3%} (worst frame {:.3%}), over the 90% with the largest margin "
-        "{:.3%} (worst {:.3%})"
-    ).format(half.frames, half.agreement, half.agreement_worst, half.decided, half.decided_worst)
-    rows = [("FP16", text)]
-    if half.miou_fp32 is not None:
-        rows.append(("", "mIoU {:.4f} in FP32, {:.4f} in FP16".format(half.miou_fp32, half.miou_fp16)))
-    sizes = "largest weight {:.6g}, activation {:.6g}, of 65,504; ".format(half.largest_weight, half.largest_activation)
-    verdict = "safe" if half.safe else "NOT SAFE: build with --fp32, or keep layers in FP32"
-    return [*rows, ("", sizes + verdict)]
 
 
 def _formula(contract: Any) -> str:

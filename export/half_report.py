@@ -8,9 +8,9 @@ import onnx_ir as ir
 from onnx import TensorProto, helper
 
 from ccc_jetson.confusion import ConfusionMatrix
-from ccc_jetson.contract import HalfPrecision
 from ccc_jetson.export.passes.graph import activations, constant
 from ccc_jetson.export.passes.half import half_precision, half_runner
+from ccc_jetson.half_verdict import HalfPrecision
 from ccc_jetson.layer_ranges import LayerRange
 from ccc_jetson.ort import cpu_session
 

@@ -28,6 +28,7 @@ from ccc_jetson.targets import Target
 
 INPUT, CLASS_MAP, LOGITS, FEATURES = "image", "class_map", "logits", "head_features"
 
+
 class _ClassMap(nn.Module):
     """Class numbers instead of logits: int32, because TensorRT 8.2 parses neither a UINT8 cast nor a UINT8 output."""
 

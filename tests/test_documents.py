@@ -8,7 +8,15 @@ import pytest
 from ccc_jetson.contract import Contract
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/index.md", "docs/contract.md", "docs/inspect.md", "docs/passes.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/index.md",
+    "docs/contract.md",
+    "docs/inspect.md",
+    "docs/passes.md",
+)
 
 if not os.path.exists(os.path.join(ROOT, "README.md")):
     pytest.skip("the documents are not part of the wheel", allow_module_level=True)

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ccc_jetson.errors import ContractError
 from ccc_jetson.files import read_text
+from ccc_jetson.half_verdict import HalfPrecision
 
 SCHEMA = 2
 OUTPUT_KINDS = ("class_map", "logits")
@@ -97,26 +98,6 @@ class Published(NamedTuple):
     figure: str
     value: float
     where: str
-
-
-class HalfPrecision(NamedTuple):
-    """What FP16 would do to the network, simulated at export on ``frames`` real frames (see ``export/half_report.py``).
-
-    ``agreement`` is the share of pixels that get FP32's class, ``decided`` the same over the 90 % of each frame's
-    pixels with the largest FP32 margin: mean over the frames, and worst frame. ``miou`` of FP32 and FP16 where labels
-    were given. ``safe`` says whether export found it good enough.
-    """
-
-    frames: int
-    agreement: float
-    agreement_worst: float
-    decided: float
-    decided_worst: float
-    miou_fp32: Optional[float]
-    miou_fp16: Optional[float]
-    largest_weight: float
-    largest_activation: float
-    safe: bool
 
 
 class Attachment(NamedTuple):

@@ -11,7 +11,6 @@ from ccc_jetson.contract import (
     Architecture,
     Class,
     Contract,
-    HalfPrecision,
     Head,
     Input,
     Output,
@@ -21,6 +20,7 @@ from ccc_jetson.contract import (
     read_contract_json,
 )
 from ccc_jetson.errors import CccError, ContractError
+from ccc_jetson.half_verdict import HalfPrecision
 from ccc_jetson.onnx_file import parse_onnx, with_metadata
 from tests.doubles.tiny_model import tiny_contract, tiny_graph, tiny_model_bytes, write_tiny_model
 
@@ -93,6 +93,15 @@ def test_class_names_are_in_channel_order():
 def test_a_contract_without_a_head_survives_the_way():
     contract = CONTRACT._replace(head=None)
     assert Contract.from_json(contract.to_json()) == contract
+
+
+def test_the_verdict_on_half_precision_is_told_in_sentences():
+    told = CONTRACT.half.sentences()
+    assert told[0].startswith("simulated on 6 real frames: same class for 99.600% (worst frame 99.000%)")
+    assert told[-1] == "largest weight 4.75, activation 20.5, of 65,504; safe"
+    unsafe = CONTRACT.half._replace(safe=False, miou_fp16=0.25).sentences()
+    assert unsafe[1] == "mIoU 0.4000 in FP32, 0.2500 in FP16"
+    assert "NOT SAFE" in unsafe[2] and "--fp32" in unsafe[2]
 
 
 @pytest.mark.parametrize(
