@@ -48,8 +48,9 @@ from ccc_jetson.ort import cpu_session
 from ccc_jetson.preprocess import Preprocessor
 from ccc_jetson.targets import Target, target_named
 
-PASS_FRAMES = 6  # real frames that passes measure ranges on and ask which classes win
+PASS_FRAMES = 48  # real frames at most that passes look at: all of them to see which classes win
 RANGE_FRAMES = 2  # real frames whose ranges and FP16 errors travel with the file
+_LARGEST_INPUT = 1e30  # float32, with room to compute
 STRONGLY_TYPED = (10, 0)  # the TensorRT from which an FP16 graph is of use
 
 
@@ -156,6 +157,8 @@ def export_onnx(
         classes=tuple(classes[number] for number in subject.classes),
         head=None if head is None else head[0],
     )
+    if target.fp16 and options.batch > 1:
+        notes = (*notes, "FP16 was not simulated: that takes an export with --batch 1")
     checked = _verified(recognised.module, preprocessing, contract, graph, subject, labelled, target, on_progress)
     attachments = {GOLDEN_KEY: encode_golden(list(checked.golden))}
     if head is not None:
@@ -222,12 +225,21 @@ def _preprocessing(default: Preprocessing, options: ExportOptions) -> Preprocess
         default.scale if options.scale is None else options.scale,
     )
     numbers = (*chosen.mean, *chosen.std, chosen.scale)
-    if not all(map(math.isfinite, numbers)) or min(chosen.std) <= 0 or chosen.scale <= 0:
+    possible = all(map(math.isfinite, numbers)) and min(chosen.std) > 0 and chosen.scale > 0
+    if not possible or not 0 < _largest_input(chosen) < _LARGEST_INPUT:
         raise UsageError(
-            "--mean, --std and --scale must be finite, --std and --scale positive",
+            "--mean, --std and --scale must be finite, --std and --scale positive, the input no larger than 1e30",
             hint="the input is (pixel - mean) / std * scale",
         )
     return chosen
+
+
+def _largest_input(given: Preprocessing) -> float:
+    """What no input exceeds in magnitude."""
+    return (
+        max(max(abs(mean), abs(255 - mean)) / std for mean, std in zip(given.mean, given.std, strict=True))
+        * given.scale
+    )
 
 
 def _json_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -242,15 +254,14 @@ def _passed(
     on_progress: Callable[[str], None],
 ) -> tuple[Subject, tuple[Record, ...]]:
     """The graph after its passes, which look at a few of the real frames."""
-    preprocess, given = Preprocessor(contract), contract.preprocessing
+    preprocess = Preprocessor(contract)
     chosen = [images[index] for index in spread(len(images), PASS_FRAMES)]
     frames = [
         np.repeat(preprocess(frame), contract.input.batch, axis=0)
         for _, frame in real_frames(contract.input.width, contract.input.height, chosen)
     ]
-    largest = max(max(mean, 255 - mean) / std for mean, std in zip(given.mean, given.std, strict=True)) * given.scale
     optional = [index for index, each in enumerate(contract.classes) if each.train_id == IGNORE]
-    subject = Subject(model, LOGITS, frames, largest, optional)
+    subject = Subject(model, LOGITS, frames, _largest_input(contract.preprocessing), optional)
     return run_passes(subject, passes, lambda record: on_progress(_pass_line(record)))
 
 

@@ -84,7 +84,8 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     if not arguments.explain and arguments.onnx is None:
-        raise UsageError("CHECKPOINT and MODEL.onnx are missing", hint="ccc-export C3Net_setting2.pth model.onnx")
+        missing = "MODEL.onnx is" if arguments.checkpoint is not None else "CHECKPOINT and MODEL.onnx are"
+        raise UsageError(missing + " missing", hint="ccc-export C3Net_setting2.pth model.onnx")
     say("starting PyTorch")
     try:
         import torch
@@ -170,7 +171,7 @@ def pass_table(exported: Any) -> List[str]:
         numbers = "{:>6}{:>9}{:>10}{:>16.6g}".format(
             cost.nodes, _scaled(cost.flops, 1e9, 4), _scaled(cost.bytes_moved, 1e6, 0), cost.largest_weight or 0.0
         )
-        lines.append("{:<28}{}  {}".format(name, numbers, did or "-").rstrip(" -"))
+        lines.append("{:<28}{}  {}".format(name, numbers, did).rstrip())
     return [*lines, ""]
 
 

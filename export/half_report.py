@@ -1,5 +1,6 @@
 """What FP16 would do to the network: judged on the frames that export verifies on, layer by layer and as a whole."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import onnx_ir as ir
 from onnx import TensorProto, helper
 
 from ccc_jetson.confusion import ConfusionMatrix
+from ccc_jetson.errors import UsageError
 from ccc_jetson.export.passes.graph import activations, constant
 from ccc_jetson.export.passes.half import half_precision, half_runner
 from ccc_jetson.half_verdict import HalfPrecision
@@ -54,7 +56,12 @@ class HalfJudge:
         """All frames together."""
         agreements, decided_ones = zip(*self._frames, strict=True)
         miou = [None, None] if self._matrices is None else [float(each.scores().miou) for each in self._matrices]
-        lost = miou[0] is not None and miou[1] is not None and miou[0] - miou[1] > MAX_MIOU_LOSS
+        if miou[0] is not None and math.isnan(miou[0]):
+            raise UsageError(
+                "the label maps hold no evaluated pixel, so there is no mIoU",
+                hint="--mapping says what their numbers mean; is it the right one?",
+            )
+        lost = miou[0] is not None and miou[1] is not None and not miou[0] - miou[1] <= MAX_MIOU_LOSS
         return HalfPrecision(
             frames=len(self._frames),
             agreement=float(np.mean(agreements)),

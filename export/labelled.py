@@ -9,7 +9,7 @@ import numpy as np
 
 from ccc_jetson.contract import Contract
 from ccc_jetson.datasets import paired_folders
-from ccc_jetson.errors import UsageError
+from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.export.half_report import Labels
 from ccc_jetson.images import list_images, read_labels
 from ccc_jetson.label_mapping import LabelMapping
@@ -21,6 +21,7 @@ class LabelledImages(NamedTuple):
     images: tuple[str, ...]
     label_files: dict[str, str]
     mapping: LabelMapping | None
+    mapping_files: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, images: Sequence[str], labels: str | None, mapping: str | None) -> "LabelledImages":
@@ -34,6 +35,9 @@ class LabelledImages(NamedTuple):
             if mapping is not None:
                 raise UsageError("--mapping says what label maps mean; there are none", hint="--verify-labels DIR")
             return cls(tuple(list_images(list(images))) if images else (), {}, None)
+        missing = [folder for folder in (*images, labels) if not os.path.exists(folder)]
+        if missing:
+            raise FileProblem(f"{missing[0]}: no such file or folder")
         if len(images) != 1 or not os.path.isdir(images[0]) or mapping is None:
             raise UsageError(
                 "--verify-labels needs one folder of pictures and the meaning of the labels",
@@ -41,12 +45,12 @@ class LabelledImages(NamedTuple):
             )
         pairs = paired_folders(images[0], labels, mapping)
         by_image = {sample.image: sample.labels for sample in pairs.samples}
-        return cls(tuple(by_image), by_image, pairs.mapping)
+        return cls(tuple(by_image), by_image, pairs.mapping, (mapping,) if os.path.isfile(mapping) else ())
 
     @property
     def files(self) -> tuple[str, ...]:
         """All of them, so that none is written over."""
-        return (*self.images, *self.label_files.values())
+        return (*self.images, *self.label_files.values(), *self.mapping_files)
 
     @property
     def evaluated(self) -> int:

@@ -55,7 +55,9 @@ def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: st
     model = onnxsim.simplify(torch_export(network, shape, output, target, fold=False), skip_fuse_bn=True)[0]
     _name_logits(model, output)
     del model.graph.value_info[:]
-    return ir.from_proto(onnx.shape_inference.infer_shapes(model, strict_mode=True))
+    inferred = ir.from_proto(onnx.shape_inference.infer_shapes(model, strict_mode=True))
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(inferred)
+    return inferred
 
 
 def finished(model: ir.Model, target: Target) -> ModelProto:

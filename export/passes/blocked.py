@@ -59,6 +59,13 @@ def normalise_before_sum(graph: ir.Graph) -> int:
 
 def split_concats(graph: ir.Graph) -> int:
     """Lets convolutions read the parts of a concatenation whose channels don't fill blocks; returns how many do."""
+    total = 0
+    while found := _split_once(graph):  # a concatenation that became flat may be split in turn
+        total += found
+    return total
+
+
+def _split_once(graph: ir.Graph) -> int:
     split = 0
     for concat in [node for node in graph if is_channel_concat(node)]:
         current = concat
@@ -154,7 +161,7 @@ def _read_apart(concat: ir.Node) -> int:
     values = [value for value in concat.inputs if value is not None]
     graph, output, changed = concat.graph, concat.outputs[0], 0
     assert isinstance(graph, ir.Graph)
-    for reader in {use.node for use in output.uses()}:
+    for reader in dict.fromkeys(use.node for use in output.uses()):  # a set would have another order every time
         part = convolution(reader)
         if is_channel_concat(reader):
             flat = [each for value in reader.inputs for each in (values if value is output else [value])]

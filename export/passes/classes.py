@@ -5,18 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from ccc_jetson.export.passes.graph import add_constant, convolution, only_reader
+from ccc_jetson.export.passes.graph import add_constant, attribute, convolution, operator
 
 
 def cut_classes(graph: ir.Graph, logits: str, keep: Sequence[int]) -> bool:
     """Leaves the classes ``keep`` in the tensor ``logits``; says no, changing nothing, where no convolution makes it.
 
-    The tensor must be the graph's output or be read by an ArgMax alone.
+    The tensor may be the graph's output, and nobody may read it but ArgMax over the classes.
     """
     output = next(value for node in graph for value in node.outputs if value.name == logits)
     part = convolution(output.producer())
-    reader = only_reader(output)
-    if part is None or part.groups != 1 or not (output.is_graph_output() or (reader and reader.op_type == "ArgMax")):
+    readers = [use.node for use in output.uses()]
+    if any(operator(reader) != "ArgMax" or attribute(reader, "axis", 0) not in (1, -3) for reader in readers):
+        return False
+    if part is None or part.groups != 1 or not (readers or output.is_graph_output()):
         return False
     node = part.node
     kept = np.asarray(keep)

@@ -18,10 +18,12 @@ from ccc_jetson.export.passes.graph import (
     constant,
     convolution,
     is_channel_concat,
+    is_interpolation,
+    operator,
     prelu_slopes,
     set_affine,
 )
-from ccc_jetson.export.passes.scaling import groups
+from ccc_jetson.export.passes.scaling import groups, takes_factors
 
 
 def prune_dead_channels(graph: ir.Graph, logits: str) -> int:
@@ -36,7 +38,7 @@ def prune_dead_channels(graph: ir.Graph, logits: str) -> int:
         np.logical_and.at(known, numbers, np.isfinite(values[name]))
     for node in graph:
         part = convolution(node)
-        if part is not None and not _depthwise(part):
+        if part is not None and takes_factors(node, found.of) and not _depthwise(part):
             numbers, held = found.of[_name(node.inputs[0])], values[_name(node.inputs[0])]
             weights = part.largest_by_input() > 0
             np.logical_or.at(read, numbers, weights)
@@ -102,13 +104,13 @@ def _constant(node: ir.Node, inputs: list[np.ndarray]) -> np.ndarray | None:
         return np.where(first > 0, first, first * slopes)
     if is_channel_concat(node):
         return np.concatenate(inputs)
-    if node.op_type == "Add" and len(inputs) == 2 and len(first) == len(inputs[1]):
+    if operator(node) == "Add" and len(inputs) == 2 and len(first) == len(inputs[1]):
         return first + inputs[1]
-    if node.op_type == "Relu":
+    if operator(node) == "Relu":
         return np.maximum(first, 0)
-    if node.op_type in ("AveragePool", "Resize"):  # zeros around the picture may be averaged in
+    if operator(node) == "AveragePool" or is_interpolation(node):  # zeros around the picture may be averaged in
         return np.where(first == 0, 0.0, np.nan)
-    return first if node.op_type in ("MaxPool", "Identity") else None
+    return first if operator(node) in ("MaxPool", "Identity") else None
 
 
 def _convolved(part: Convolution, held: np.ndarray) -> np.ndarray:
@@ -123,7 +125,7 @@ def _convolved(part: Convolution, held: np.ndarray) -> np.ndarray:
 def _take_out(graph: ir.Graph, keep: dict[str, np.ndarray], held: dict[str, np.ndarray]) -> None:
     """Leaves the channels ``keep`` of every tensor."""
     for node in list(graph):
-        source, output = _name(node.inputs[0]), _name(node.outputs[0])
+        source, output = _name(node.inputs[0] if node.inputs else None), _name(node.outputs[0])
         if source not in keep or output not in keep:
             continue
         part, transform = convolution(node), affine(node)

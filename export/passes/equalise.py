@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ccc_jetson.export.passes.graph import Affine, Convolution, affine, convolution
-from ccc_jetson.export.passes.scaling import Groups, groups, rescale
+from ccc_jetson.export.passes.scaling import Groups, groups, rescale, takes_factors
 
 _ROUNDS = 60
 _STEP = 0.7  # of the way to balance in each round: neighbours move at the same time
@@ -33,7 +33,7 @@ def scale_input(graph: ir.Graph, largest: float, logits: str) -> float:
 
 
 def equalise(graph: ir.Graph, ranges: dict[str, np.ndarray], logits: str) -> int:
-    """Chooses and applies the factors; the input's stays. Returns how many channels' units changed.
+    """Chooses and applies the factors; the input's stays. Returns how many groups of channels changed units.
 
     Args:
         ranges: largest magnitude of each tensor's channels, measured on this graph.
@@ -73,7 +73,7 @@ def _edges(graph: ir.Graph, found: Groups) -> tuple[np.ndarray, np.ndarray, np.n
     """For every pair of channels that a layer connects: output's group, input's group, log2 of the largest weight."""
     outputs, inputs, weights = [], [], []
     for node in graph:
-        layer = convolution(node) or affine(node)
+        layer = (convolution(node) or affine(node)) if takes_factors(node, found.of) else None
         if layer is None:
             continue
         written, read = (found.of[value.name or ""] for value in (node.outputs[0], node.inputs[0]) if value is not None)
@@ -87,6 +87,8 @@ def _edges(graph: ir.Graph, found: Groups) -> tuple[np.ndarray, np.ndarray, np.n
         outputs.append(written[counts])
         inputs.append(read[counts])
         weights.append(np.log2(magnitude[counts]))
+    if not weights:
+        return np.empty(0, int), np.empty(0, int), np.empty(0)
     return np.concatenate(outputs), np.concatenate(inputs), np.concatenate(weights)
 
 
@@ -94,7 +96,7 @@ def _bias_corrections(graph: ir.Graph, found: Groups, factors: np.ndarray) -> np
     """(number,) factors close to 1 after which each group's largest bias is a number that FP16 holds."""
     largest = np.zeros(found.number)
     for node in graph:
-        layer = convolution(node) or affine(node)
+        layer = (convolution(node) or affine(node)) if takes_factors(node, found.of) else None
         if layer is None:
             continue
         bias = np.abs(layer.shift if isinstance(layer, Affine) else layer.bias)

@@ -17,12 +17,16 @@ def constant(value: ir.Value | None) -> np.ndarray | None:
     return value.const_value.numpy()
 
 
+def operator(node: ir.Node | None) -> str:
+    """The operator of ONNX's own domain that a node is; nothing for others'."""
+    return node.op_type if node is not None and node.domain in ("", "ai.onnx") else ""
+
+
 def add_constant(graph: ir.Graph, stem: str, array: np.ndarray) -> ir.Value:
-    """A new initializer; its name begins with ``stem`` and is free."""
-    name, number = stem, 0
-    while name in graph.initializers:
+    """A new initializer. Its name is ``stem``, a tilde and a number, which no exporter writes."""
+    stem, number = stem.split("~")[0], 0
+    while (name := f"{stem}~{number}") in graph.initializers:
         number += 1
-        name = f"{stem}.{number}"
     value = ir.val(name, const_value=ir.tensor(np.ascontiguousarray(array), name=name))
     graph.register_initializer(value)
     return value
@@ -77,7 +81,16 @@ def integers(node: ir.Node, name: str, default: tuple[int, ...]) -> tuple[int, .
 
 def is_channel_concat(node: ir.Node | None) -> bool:
     """Whether a node joins activations along their channels."""
-    return node is not None and node.op_type == "Concat" and attribute(node, "axis", 0) in (1, 1 - ACTIVATION_RANK)
+    if node is None or operator(node) != "Concat" or channels(node.outputs[0]) is None:
+        return False
+    return attribute(node, "axis", 0) in (1, 1 - ACTIVATION_RANK)
+
+
+def is_interpolation(node: ir.Node) -> bool:
+    """Whether a node resizes pictures, each pixel a mean of pixels: nothing comes from outside the picture."""
+    coordinates = node.attributes.get("coordinate_transformation_mode")
+    crops = coordinates is not None and coordinates.as_string() == "tf_crop_and_resize"
+    return operator(node) in ("Resize", "Upsample") and not crops
 
 
 class Convolution:
@@ -158,7 +171,9 @@ class Convolution:
             self.node.replace_input_with(2, add_constant(graph, _stem(self.node.inputs[2]), bias))
         elif bias.any():
             self.node.resize_inputs(3)
-            self.node.replace_input_with(2, add_constant(graph, _stem(self.node.inputs[1]) + "_bias", bias))
+            self.node.replace_input_with(
+                2, add_constant(graph, _stem(self.node.inputs[1]).split("~")[0] + "_bias", bias)
+            )
 
     def stored(self) -> np.ndarray:
         """The weights in ONNX's order of axes, float64."""
@@ -175,13 +190,12 @@ class Convolution:
 
 
 def _stem(value: ir.Value | None) -> str:
-    name = (value.name if value is not None else None) or "weight"
-    return name.split("~")[0] + "~"
+    return (value.name if value is not None else None) or "weight"
 
 
 def convolution(node: ir.Node | None) -> Convolution | None:
     """The convolution that ``node`` is; None where it is something else or its weights are computed."""
-    if node is None or node.op_type not in ("Conv", "ConvTranspose") or node.domain not in ("", "ai.onnx"):
+    if node is None or operator(node) not in ("Conv", "ConvTranspose"):
         return None
     weight = constant(node.inputs[1])
     bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
@@ -199,7 +213,7 @@ class Affine(NamedTuple):
 
 def affine(node: ir.Node | None) -> Affine | None:
     """The affine map of a BatchNormalization in inference mode with constant statistics; None for anything else."""
-    if node is None or node.op_type != "BatchNormalization" or len(node.outputs) != 1:
+    if node is None or operator(node) != "BatchNormalization" or len(node.outputs) != 1:
         return None
     if attribute(node, "training_mode", 0):
         return None
@@ -224,7 +238,7 @@ def set_affine(node: ir.Node, new: Affine) -> None:
 
 def prelu_slopes(node: ir.Node | None, count: int | None) -> np.ndarray | None:
     """(count,) slopes of a PRelu with one constant slope a channel (or one for all); None for anything else."""
-    if node is None or node.op_type != "PRelu" or count is None:
+    if node is None or operator(node) != "PRelu" or count is None:
         return None
     slopes = constant(node.inputs[1])
     if slopes is None or slopes.size not in (1, count) or (slopes.size > 1 and slopes.shape[-3:] != (count, 1, 1)):

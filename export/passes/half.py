@@ -1,7 +1,7 @@
 """Half precision, simulated on a CPU: weights and every activation rounded to FP16, sums in FP32.
 
-What exceeds FP16's 65,504 becomes infinity, as it does where a tensor is stored. A device may do better, never worse:
-kernels that fuse several layers round less often.
+What exceeds FP16's 65,504 becomes infinity, as it does where a tensor is stored. A device may do better, where a kernel
+fuses several layers and rounds less often, or worse, where it also sums in FP16; nothing was measured on one yet.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from ccc_jetson.export.passes.graph import Affine, affine, constant, set_affine
+from ccc_jetson.export.passes.graph import Affine, affine, constant, operator, set_affine
 from ccc_jetson.ort import cpu_session
 
 LARGEST = float(np.finfo(np.float16).max)
@@ -29,14 +29,21 @@ def half_precision(model: ir.Model) -> ir.Model:
         transform = affine(node)
         if transform is not None:  # a runtime stores scale and shift, not the four arrays
             set_affine(node, Affine(*(rounded(array.astype(np.float32)) for array in transform)))
+    exempt = float32_operands(graph)
     for value in graph.initializers.values():
         array = constant(value)
-        if array is not None and array.dtype == np.float32:
+        if array is not None and array.dtype == np.float32 and value not in exempt:
             value.const_value = ir.tensor(rounded(array), name=value.name)
     for value in [*graph.inputs, *(value for node in list(graph) for value in node.outputs)]:
         if value.dtype == ir.DataType.FLOAT:
             _round(graph, value)
     return half
+
+
+def float32_operands(graph: ir.Graph) -> set[ir.Value]:
+    """Constants that stay FP32 in an FP16 graph: the region of interest and the scales of a Resize."""
+    resizes = [node for node in graph if operator(node) == "Resize"]
+    return {value for node in resizes for value in node.inputs[1:3] if value is not None}
 
 
 def _round(graph: ir.Graph, value: ir.Value) -> None:

@@ -15,13 +15,15 @@ from ccc_jetson.onnx_file import parse_onnx
 MAX_ERROR = 1e-3  # of the logits, relative to the largest
 MIN_AGREEMENT = 0.9999  # of the pixels, in each frame
 _PROBES = 2  # frames that every pass is judged on
+_ROUNDED_PIXELS = 2
 
 
 class Record(NamedTuple):
     """What became of a pass.
 
     ``did`` says what it changed, nothing where it found nothing to do; ``refused`` why the change was taken back;
-    ``error`` is the largest one of the logits relative to the largest logit, and ``cost`` the graph's, both after it.
+    ``error`` is the largest one of the logits against the original graph, relative to the largest logit, and ``cost``
+    the graph's, both after it.
     """
 
     name: str
@@ -40,24 +42,26 @@ def run_passes(
         subject: is not changed.
 
     Returns:
-        the graph after them, and a record of each. Each pass costs two runs of the network.
+        the graph after them, and a record of each. A pass that changes something costs two runs of the network.
     """
-    probes = subject.frames[:_PROBES]
-    before = subject.results(probes)
+    original, probes = subject, subject.frames[:_PROBES]
+    expected = original.results(probes)
     cost = measured_cost(subject.model)
     records = []
     for each in passes:
         changed = subject.copy()
-        did = each.apply(changed)
-        refused, error = "", 0.0
-        if did:
-            changed.tidy()
-            after = changed.results(probes)
-            error, agreement = _compared(subject, before, changed, after)
-            refused = _refusal(error, agreement)
-            if not refused:
-                subject, before = changed, after
-                cost = measured_cost(subject.model)
+        did, refused, error = "", "", 0.0
+        try:
+            did = each.apply(changed)
+            if did:
+                changed.tidy()
+                error, different = _compared(original, expected, changed, changed.results(probes))
+                refused = _refusal(error, different)
+        except Exception as failure:  # of a pass, or of the runtime that shall run what it made of the graph
+            refused = f"it failed: {failure}"
+        if did and not refused:
+            subject = changed
+            cost = measured_cost(subject.model)
         record = Record(each.name, did, refused, error, cost)
         on_record(record)
         records.append(record)
@@ -71,27 +75,30 @@ def measured_cost(model: ir.Model) -> GraphCost:
 
 
 def _compared(
-    old: Subject, before: Sequence[np.ndarray], new: Subject, after: Sequence[np.ndarray]
+    original: Subject, expected: Sequence[np.ndarray], changed: Subject, found: Sequence[np.ndarray]
 ) -> tuple[float, float]:
-    """Largest relative error of the logits and smallest share of equal classes, over the classes that are left."""
-    kept = [old.classes.index(number) for number in new.classes]
-    error, agreement = 0.0, 1.0
-    for expected, found in zip(before, after, strict=True):
-        expected = expected[:, kept]
-        largest = max(float(np.abs(expected).max()), 1e-30)
-        if not np.isfinite(found).all():
-            return float("inf"), 0.0
-        error = max(error, float(np.abs(found - expected).max()) / largest)
-        agreement = min(agreement, float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()))
-    return error, agreement
+    """Largest relative error of the logits that are left, and the largest excess of other classes in a frame.
+
+    Two pixels of a frame may change class by rounding, however few there are. A class that was cut counts where it won.
+    """
+    kept = [original.classes.index(number) for number in changed.classes]
+    error = different = 0.0
+    for before, after in zip(expected, found, strict=True):
+        if not np.isfinite(after).all():
+            return float("inf"), 1.0
+        largest = max(float(np.abs(before).max()), 1e-30)
+        error = max(error, float(np.abs(after - before[:, kept]).max()) / largest)
+        others = before.argmax(axis=1) != np.asarray(kept)[after.argmax(axis=1)]
+        different = max(different, max(int(others.sum()) - _ROUNDED_PIXELS, 0) / others.size)
+    return error, different
 
 
-def _refusal(error: float, agreement: float) -> str:
+def _refusal(error: float, different: float) -> str:
     if not np.isfinite(error):
         return "its results are not finite"
-    if error > MAX_ERROR or agreement < MIN_AGREEMENT:
+    if error > MAX_ERROR or different > 1 - MIN_AGREEMENT:
         return (
             f"changes the logits by {error:.2g} of the largest ({MAX_ERROR:g} allowed) and "
-            f"{1 - agreement:.3%} of the classes ({1 - MIN_AGREEMENT:.2%} allowed)"
+            f"{different:.3%} of the classes ({1 - MIN_AGREEMENT:.2%} allowed)"
         )
     return ""

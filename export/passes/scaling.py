@@ -5,7 +5,7 @@ normalisations carry it in their weights; PReLU, pooling, interpolation, concate
 channels of all activations fall into groups that share one factor, found here by following the graph.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,16 +16,16 @@ from ccc_jetson.export.passes.graph import (
     activations,
     affine,
     channels,
-    constant,
     convolution,
     is_channel_concat,
+    is_interpolation,
+    operator,
+    prelu_slopes,
     set_affine,
 )
 
 # What lets a positive factor of each channel through
-_HOMOGENEOUS = (
-    "AveragePool", "Dropout", "GlobalAveragePool", "Identity", "LeakyRelu", "MaxPool", "Relu", "Resize", "Upsample",
-)  # fmt: skip
+_HOMOGENEOUS = ("AveragePool", "Dropout", "GlobalAveragePool", "Identity", "LeakyRelu", "MaxPool", "Relu")
 _SUMS = ("Add", "Sub", "Sum", "Max", "Min")
 
 
@@ -92,9 +92,9 @@ def groups(graph: ir.Graph, keep: Sequence[str], links: Callable[[ir.Node], bool
     for node in graph:
         output = ids(node.outputs[0])
         inputs = [ids(value) for value in node.inputs]
-        if convolution(node) is not None or affine(node) is not None:
+        if output is not None and takes_factors(node, numbers):
             linked = links(node) if links is not None else False
-            if linked and inputs[0] is not None and output is not None:
+            if linked and inputs[0] is not None:
                 union.join(inputs[0].tolist(), output.tolist())
             elif linked is None:
                 fix([*node.inputs, *node.outputs])
@@ -115,14 +115,20 @@ def groups(graph: ir.Graph, keep: Sequence[str], links: Callable[[ir.Node], bool
 
 def _ties(node: ir.Node, inputs: list[np.ndarray | None], output: np.ndarray) -> bool:
     """Whether the node's output has, channel by channel, the factor of its inputs."""
-    if node.domain not in ("", "ai.onnx"):
+    if not inputs or any(value.uses() for value in node.outputs[1:]):  # indices of a pooling count channels
         return False
     first = inputs[0]
-    if node.op_type == "PRelu":
-        return first is not None and len(first) == len(output) and constant(node.inputs[1]) is not None
-    if node.op_type in _HOMOGENEOUS:
+    alone = operator(node) in _HOMOGENEOUS or is_interpolation(node) or prelu_slopes(node, len(output)) is not None
+    if alone:
         return first is not None and len(first) == len(output)
-    return node.op_type in _SUMS and all(each is not None and len(each) == len(output) for each in inputs)
+    return operator(node) in _SUMS and all(each is not None and len(each) == len(output) for each in inputs)
+
+
+def takes_factors(node: ir.Node, known: Container[str]) -> bool:
+    """Whether a node can take factors of its input and output into its weights: both must be ``known`` activations."""
+    if convolution(node) is None and affine(node) is None:
+        return False
+    return all(value is not None and value.name in known for value in (node.inputs[0], node.outputs[0]))
 
 
 def rescale(graph: ir.Graph, found: Groups, factors: np.ndarray) -> None:
@@ -138,6 +144,8 @@ def rescale(graph: ir.Graph, found: Groups, factors: np.ndarray) -> None:
         return factors[found.of[value.name or ""]]
 
     for node in list(graph):
+        if not takes_factors(node, found.of):
+            continue
         part = convolution(node)
         if part is not None:
             inwards, outwards = of(node.inputs[0]), of(node.outputs[0])

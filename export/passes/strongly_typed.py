@@ -6,31 +6,46 @@ no flag any more. Where it still is one, an FP32 file leaves the choice to the b
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes import common
 
-from ccc_jetson.export.passes.graph import constant
+from ccc_jetson.errors import VerificationError
+from ccc_jetson.export.passes.graph import affine, attribute, constant, operator, set_affine
+from ccc_jetson.export.passes.half import LARGEST, float32_operands
 
-_FLOAT32_OPERANDS = {"Resize": (1, 2)}  # region of interest and scales stay float32 whatever is resized
 _TYPED_OUTPUTS = ("ArgMax", "Cast", "Shape", "Size")  # the type of their output does not follow the input's
 
 
 def as_fp16(model: ir.Model) -> ir.Model:
-    """A copy of an FP32 graph whose layers compute in FP16; its inputs and outputs keep their types."""
+    """A copy of an FP32 graph whose layers compute in FP16; its inputs and outputs keep their types.
+
+    Raises:
+        VerificationError: FP16 cannot hold a weight.
+    """
     half = model.clone()
     graph = half.graph
+    for node in list(graph):
+        transform = affine(node)
+        if transform is not None:  # gamma, mean and variance may lie outside of FP16 although scale and shift do not
+            set_affine(node, transform)
+    common.RemoveUnusedNodesPass()(half)
     outputs = [value for value in graph.outputs if value.dtype == ir.DataType.FLOAT]
-    kept = {
-        node.inputs[index]
-        for node in graph
-        for index in _FLOAT32_OPERANDS.get(node.op_type, ())
-        if index < len(node.inputs)
-    }
+    kept = float32_operands(graph)
     for value in graph.initializers.values():
         array = constant(value)
         if array is not None and array.dtype == np.float32 and value not in kept:
+            largest = float(np.abs(array).max(initial=0.0))
+            if not largest < LARGEST:
+                raise VerificationError(
+                    f"FP16 ends at 65,504, and {value.name!r} holds {largest:.6g}",
+                    hint="let the passes run: fold-batchnorm makes such weights, equalise brings them into range",
+                )
             value.const_value = ir.tensor(array.astype(np.float16), name=value.name)
             _become_half(value)
     nodes = list(graph)
     for node in nodes:
+        if operator(node) == "Cast" and attribute(node, "to", 0) == ir.DataType.FLOAT.value:
+            node.attributes["to"] = ir.AttrInt64("to", ir.DataType.FLOAT16.value)
+            _become_half(node.outputs[0])
         for value in node.outputs:
             if node.op_type not in _TYPED_OUTPUTS and value.dtype == ir.DataType.FLOAT:
                 _become_half(value)

@@ -9,6 +9,8 @@ from onnx_ir.passes import common
 from ccc_jetson.export.passes.ranges import channel_ranges
 from ccc_jetson.ort import cpu_session
 
+RANGE_FRAMES = 6  # or a few more: evenly spread ones
+
 
 class Subject:
     """A graph, real inputs for it, and how it differs by now from the network it came from.
@@ -72,8 +74,8 @@ class Subject:
         return [session.run([self.logits], {given: image})[0] for image in self.inputs(frames)]
 
     def ranges(self) -> dict[str, np.ndarray]:
-        """Largest magnitude of each tensor's channels over the frames."""
-        return channel_ranges(self.model, self.inputs())
+        """Largest magnitude of each tensor's channels over some of the frames."""
+        return channel_ranges(self.model, self.inputs(self.frames[:: max(1, len(self.frames) // RANGE_FRAMES)]))
 
     def silent_classes(self) -> tuple[int, ...]:
         """The optional classes, by their number in the network, that win no pixel of any frame."""

@@ -7,7 +7,17 @@ pixel. Both are linear, so they commute, bias included; before an upsampling by 
 import numpy as np
 import onnx_ir as ir
 
-from ccc_jetson.export.passes.graph import add_constant, channels, constant, convolution, insert, only_reader, replace
+from ccc_jetson.export.passes.graph import (
+    add_constant,
+    channels,
+    constant,
+    convolution,
+    insert,
+    is_interpolation,
+    only_reader,
+    operator,
+    replace,
+)
 
 _MODES = ("linear", "nearest")
 
@@ -22,7 +32,7 @@ def convolve_before_upsampling(graph: ir.Graph) -> int:
         resize = source.producer()
         if part is None or not part.pointwise or part.groups != 1 or part.outputs > part.inputs:
             continue
-        if resize is None or only_reader(source) is not node or not _is_interpolation(resize):
+        if resize is None or only_reader(source) is not node or not _enlarges(resize):
             continue
         small, output = resize.inputs[0], node.outputs[0]
         assert small is not None and small.shape is not None and output.shape is not None
@@ -42,14 +52,11 @@ def convolve_before_upsampling(graph: ir.Graph) -> int:
     return moved
 
 
-def _is_interpolation(node: ir.Node) -> bool:
+def _enlarges(node: ir.Node) -> bool:
     """Whether a node enlarges pictures by interpolating, with sizes or scales that are known."""
-    if node.op_type != "Resize" or channels(node.inputs[0]) is None:  # type: ignore[arg-type]
+    if operator(node) != "Resize" or channels(node.inputs[0]) is None:  # type: ignore[arg-type]
         return False
-    texts = {"mode": "nearest", "coordinate_transformation_mode": "half_pixel"}
-    mode, coordinates = (
-        node.attributes[name].as_string() if name in node.attributes else default for name, default in texts.items()
-    )
+    mode = node.attributes["mode"].as_string() if "mode" in node.attributes else "nearest"
     known = all(value is None or not value.name or constant(value) is not None for value in node.inputs[1:])
     source, output = node.inputs[0], node.outputs[0]
     assert source is not None
@@ -59,4 +66,4 @@ def _is_interpolation(node: ir.Node) -> bool:
         isinstance(before, int) and isinstance(after, int) and after >= before
         for before, after in zip(list(source.shape)[2:], list(output.shape)[2:], strict=True)
     )
-    return known and enlarges and mode in _MODES and coordinates != "tf_crop_and_resize"
+    return known and enlarges and mode in _MODES and is_interpolation(node)

@@ -8,7 +8,7 @@ class HalfPrecision(NamedTuple):
 
     ``agreement`` is the share of pixels that get FP32's class, ``decided`` the same over the 90 % of each frame's
     pixels with the largest FP32 margin: mean over the frames, and worst frame. ``miou`` of FP32 and FP16 where labels
-    were given. ``safe`` says whether export found it good enough.
+    were given. ``largest_activation`` is over two of the frames. ``safe`` says whether export found it good enough.
     """
 
     frames: int

@@ -55,11 +55,14 @@ def decode_layer_ranges(data: bytes, origin: str) -> Tuple[LayerRange, ...]:
                 "{}: its layer ranges have format {}, this version reads {}".format(origin, record["format"], _FORMAT),
                 hint="update ccc-jetson on this machine",
             )
-        return tuple(
+        layers = tuple(
             LayerRange(str(tensor), float(most), float("inf") if error is None else float(error))
             for tensor, most, error in record["layers"]
         )
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        if not all(0 <= layer.largest < _MOST and layer.half_error >= 0 for layer in layers):
+            raise ValueError("a range is no size")
+        return layers
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, zlib.error) as error:
         raise ContractError("{}: its layer ranges are damaged: {}".format(origin, error), hint="export it again")
 
 

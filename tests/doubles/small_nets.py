@@ -85,9 +85,9 @@ class Net:
         dilated = self.conv(wide, count, (3, 3), count, dilations=(dilation, dilation))
         return self.conv(dilated, count, (1, 1))
 
-    def model(self, output, classes=False):
+    def model(self, output, classes=False, kind=TensorProto.FLOAT):
         """The graph that ends in ``output`` (its ArgMax where ``classes``), as ``ir.Model`` with all shapes."""
-        nodes, kind = list(self.nodes), TensorProto.FLOAT
+        nodes = list(self.nodes)
         if classes:
             nodes.append(helper.make_node("ArgMax", [output], ["indices"], "argmax", axis=1, keepdims=0))
             nodes.append(helper.make_node("Cast", ["indices"], ["class_map"], "cast", to=TensorProto.INT32))

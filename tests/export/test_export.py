@@ -18,6 +18,7 @@ from ccc_jetson.errors import UsageError, VerificationError
 from ccc_jetson.export import cli, onnx_graph
 from ccc_jetson.export.api import ExportOptions, export_onnx
 from ccc_jetson.export.passes.order import PASSES
+from ccc_jetson.export.passes.subject import Subject
 from ccc_jetson.export.passes.weights import without_denormals
 from ccc_jetson.export.verify import spread
 from ccc_jetson.files import sha256_of
@@ -201,17 +202,31 @@ def test_labels_give_the_miou_of_both_precisions(checkpoint, tmp_path, capsys):
     [
         (["--mapping", "camvid"], "there are none"),
         (["--verify-labels", "."], "needs one folder of pictures"),
+        (["--verify-images", "nowhere", "--verify-labels", "."], "nowhere: no such file"),
         (["--verify-images", ".", "--verify-labels", "."], "the meaning of the labels"),
     ],
 )
 def test_labels_without_pictures_or_meaning_are_refused(checkpoint, tmp_path, capsys, arguments, message):
     code, printed = error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), *arguments)
-    assert code == 2 and message in printed
+    assert code in (1, 2) and message in printed
+
+
+def test_batches_are_told_that_fp16_was_not_simulated(checkpoint, tmp_path, capsys):
+    assert read_contract(export(checkpoint, tmp_path, "--batch", "2")).half is None
+    assert "FP16 was not simulated" in capsys.readouterr().err
+
+
+def test_a_class_that_was_cut_must_not_win_a_frame(checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Subject, "silent_classes", lambda subject: tuple(range(19)))
+    monkeypatch.setattr("ccc_jetson.export.passes.run._refusal", lambda *found: "")
+    code, printed = error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), *SMALL, "--passes", "cut-classes")
+    assert code == 1
+    assert "differs from PyTorch on 'scene 11'" in printed and "without cut-classes" in printed
 
 
 def test_a_command_without_files_says_how_it_is_used(capsys):
     code, printed = error_of(capsys, "weights.pth")
-    assert code == 2 and "MODEL.onnx are missing" in printed
+    assert code == 2 and "MODEL.onnx is missing" in printed
 
 
 def test_the_head_that_travels_gives_the_graphs_class_map(exported):
@@ -339,6 +354,7 @@ def test_a_wrong_class_file_is_explained(checkpoint, tmp_path, capsys, text, mes
         (["--size", "128x64", "--mean", "nan", "0", "0"], "must be finite"),
         (["--size", "128x64", "--std", "1", "0", "1"], "--scale positive"),
         (["--size", "128x64", "--scale", "-1"], "--scale positive"),
+        (["--size", "128x64", "--scale", "1e300", "--std", "1e-20", "1e-20", "1e-20"], "no larger than 1e30"),
         (["--verify-images", "nowhere"], "nowhere: no such file"),
     ],
 )

@@ -44,6 +44,10 @@ def test_they_are_read_from_a_file():
         zlib.compress(b'{"format": 1, "layers": [["a", 1]]}'),
         zlib.compress(b'{"format": 1, "layers": [["a", "b", "c"]]}'),
         zlib.compress(b'["format"]'),
+        zlib.compress(b'{"format": 1, "layers": [["a", -1, 0.1]]}'),
+        zlib.compress(b'{"format": 1, "layers": [["a", 1, NaN]]}'),
+        zlib.compress(b'{"format": 1, "layers": [["a", 1' + b"0" * 400 + b", 0]]}"),
+        zlib.compress(b'{"format": 1, "layers": ' + b"[" * 100000),
         zlib.compress(TEXT.encode("ascii"))[:-20],
     ],
 )

@@ -1,6 +1,7 @@
 """What ONNX Runtime gets instead of PReLU, of normalised sums and of odd concatenations."""
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from ccc_jetson.export.passes.batchnorm import fold_batchnorm
@@ -81,6 +82,25 @@ def test_a_concatenation_in_a_concatenation_becomes_flat():
     count, found = rewritten(split_concats, net, net.conv(net.concat(net.conv("image", 20), joined), 4))
     assert count == 1
     assert found["Concat"] == 1
+
+
+def test_a_concatenation_that_became_flat_is_split_in_turn():
+    net = Net()
+    inner = net.concat(net.conv("image", 16), "image")
+    count, found = rewritten(split_concats, net, net.conv(net.concat(net.conv("image", 16), inner), 4))
+    assert count == 2
+    assert "Concat" not in found and found["Conv"] == 5
+
+
+def test_the_same_graph_comes_out_every_time():
+    def built():
+        net = Net()
+        joined = net.concat(net.conv("image", 16), "image")
+        model = net.model(net.concat(*(net.conv(joined, 4) for _ in range(4))))
+        split_concats(model.graph)
+        return ir.to_proto(model).SerializeToString()
+
+    assert len({built() for _ in range(5)}) == 1
 
 
 def test_concatenations_of_whole_blocks_or_with_other_readers_stay():

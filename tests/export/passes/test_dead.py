@@ -1,6 +1,7 @@
 """Channels that nothing depends on."""
 
 import numpy as np
+from onnx import helper
 
 from ccc_jetson.export.passes.batchnorm import fold_batchnorm
 from ccc_jetson.export.passes.dead import prune_dead_channels
@@ -111,3 +112,29 @@ def test_a_network_without_dead_channels_is_left_alone():
     before = weights(model)
     assert prune_dead_channels(model.graph, output) == 0
     assert weights(model) == before
+
+
+def test_slopes_for_every_pixel_and_indices_of_a_pooling_keep_their_channels():
+    dead = np.ones((8, 3, 3, 3))
+    dead[2] = 0
+    net = Net()
+    slopes = net.constant(net.rng.normal(size=(8, 16, 24)))
+    bent = net.add("PRelu", [net.conv("image", 8, weight=dead), slopes], 8)
+    assert pruned(net, net.conv(bent, 4, (1, 1)))[0] == 0
+    net = Net()
+    net.nodes.append(
+        helper.make_node(
+            "MaxPool", [net.conv("image", 8, weight=dead)], ["small", "at"], kernel_shape=[2, 2], strides=[2, 2]
+        )
+    )
+    net.channels["small"] = 8
+    large = net.add("MaxUnpool", ["small", "at"], 8, kernel_shape=[2, 2], strides=[2, 2])
+    assert prune_dead_channels(net.model(net.conv(large, 4, (1, 1))).graph, "conv3") == 0
+
+
+def test_padding_by_name_is_padding():
+    net = Net()
+    bent = net.prelu(net.norm(net.conv("image", 8), gammas(2)))
+    weight = net.constant(net.rng.normal(size=(4, 8, 3, 3)))
+    output = net.add("Conv", [bent, weight], 4, kernel_shape=[3, 3], auto_pad="SAME_UPPER")
+    assert pruned(net, output)[0] == 0

@@ -117,3 +117,44 @@ def test_channels_that_are_always_zero_keep_finite_factors():
     before = run(model, pictures())
     equalise(model.graph, channel_ranges(model, pictures()), "logits")
     assert largest_difference(before, run(model, pictures())) == 0
+
+
+def test_layers_on_something_else_than_pictures_keep_their_units():
+    net = Net()
+    flat = net.add("Flatten", [net.add("GlobalAveragePool", [net.conv("image", 4)], 4)], 4)
+    shaped = net.add("Reshape", [net.norm(flat), net.constant([1, 4, 1, 1], np.int64)], 4)
+    model = net.model(net.conv(shaped, 2, (1, 1), name="logits"))
+    before = run(model, pictures())
+    equalise(model.graph, channel_ranges(model, pictures()), "logits")
+    assert largest_difference(before, run(model, pictures())) < 1e-6
+
+
+def test_a_graph_without_weights_is_left_alone():
+    net = Net()
+    model = net.model(net.add("Relu", ["image"], 3, "logits"))
+    assert equalise(model.graph, channel_ranges(model, pictures()), "logits") == 0
+
+
+def test_pixels_from_outside_the_picture_keep_the_units():
+    net = Net()
+    source = net.conv("image", 4)
+    given = [source, net.constant([0, 0, -0.5, -0.5, 1, 1, 1.5, 1.5]), "", net.constant([1, 4, 16, 24], np.int64)]
+    cropped = net.add(
+        "Resize", given, 4, mode="linear", coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=3.0
+    )
+    model = net.model(net.conv(cropped, 2, name="logits"))
+    before = run(model, pictures())
+    equalise(model.graph, channel_ranges(model, pictures()), "logits")
+    assert largest_difference(before, run(model, pictures())) < 1e-6
+
+
+def test_transposed_convolutions_of_groups_take_factors():
+    net = Net()
+    source = net.conv("image", 8)
+    weight = net.constant(net.rng.normal(0, 300, (8, 2, 2, 2)))
+    large = net.add("ConvTranspose", [source, weight], 4, kernel_shape=[2, 2], strides=[2, 2], group=2)
+    model = net.model(net.conv(net.norm(large), 3, name="logits"))
+    before = run(model, pictures())
+    assert fold_batchnorm(model.graph) == (1, 0)
+    equalise(model.graph, channel_ranges(model, pictures()), "logits")
+    assert largest_difference(before, run(model, pictures())) < 2e-6

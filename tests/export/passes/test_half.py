@@ -4,6 +4,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from ccc_jetson.errors import UsageError, VerificationError
 from ccc_jetson.export.half_report import HalfJudge, Labels, decided, largest_weight, layer_ranges
 from ccc_jetson.export.passes.half import half_precision, half_runner, rounded
 from ccc_jetson.export.passes.strongly_typed import as_fp16
@@ -121,3 +122,44 @@ def test_a_strongly_typed_copy_leaves_the_original_alone():
     assert cast.dtype == np.float32 and half.graph.outputs[0].name == "logits"
     np.testing.assert_allclose(cast, exact, atol=0.02)
     assert (cast != exact).any()
+
+
+def test_scales_of_an_upsampling_stay_as_they_are():
+    net = Net()
+    source = net.conv("image", 4)
+    large = net.add(
+        "Resize", [source, "", net.constant([1, 1, 4 / 3, 4 / 3])], 4, "logits", mode="linear",
+    )  # fmt: skip
+    model = net.model(large)
+    exact = run(model, pictures(1))[0][0]
+    assert half_runner(model, ["logits"])(pictures(1)[0])[0].shape == exact.shape == (1, 4, 21, 32)
+    assert run(as_fp16(model), pictures(1))[0][0].shape == exact.shape
+
+
+def test_a_weight_that_fp16_cannot_hold_is_refused_in_a_strongly_typed_graph():
+    net = Net()
+    model = net.model(net.conv("image", 4, weight=np.full((4, 3, 3, 3), 1e5)))
+    with pytest.raises(VerificationError, match="holds 100000") as caught:
+        as_fp16(model)
+    assert "equalise" in caught.value.hint
+
+
+def test_statistics_that_fp16_cannot_hold_become_scale_and_shift():
+    net = Net()
+    source = net.conv("image", 4)
+    arrays = (np.full(4, 1e-4), np.zeros(4), np.zeros(4), np.full(4, 1e-8))
+    model = net.model(net.add("BatchNormalization", [source, *map(net.constant, arrays)], 4, "logits", epsilon=1e-12))
+    exact, cast = run(model, pictures(1))[0][0], run(as_fp16(model), pictures(1))[0][0]
+    np.testing.assert_allclose(cast, exact, atol=0.01)
+
+
+def test_a_cast_in_the_graph_follows_the_types():
+    net = Net()
+    model = net.model(net.add("Cast", [net.conv("image", 4)], 4, "logits", to=1))
+    assert run(as_fp16(model), pictures(1))[0][0].dtype == np.float32
+
+
+def test_labels_without_an_evaluated_pixel_are_refused():
+    labels = Labels(np.full((16, 24), 255, np.uint8), np.zeros(256, np.uint8))
+    with pytest.raises(UsageError, match="no evaluated pixel"):
+        judged(classifier(), 1, labels, 5)
