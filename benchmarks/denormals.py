@@ -1,11 +1,14 @@
 """What flushing denormal numbers saves: time of one ONNX Runtime session against another's, frame by frame.
 
+    python benchmarks/plain_export.py CKPT PLAIN.onnx
+    ccc-export CKPT MODEL.onnx --passes flush-denormals fold-batchnorm
     python benchmarks/denormals.py PLAIN.onnx MODEL.onnx --image STREET.png
 
 The authors' weights hold denormal numbers and so do the networks' activations; a CPU computes with them tens of times
 more slowly. PLAIN.onnx is an export that keeps them, such as ``torch.onnx.export`` writes; MODEL.onnx is ccc-export's,
-whose contract says how the picture becomes an input. Every run is a process of its own, because ONNX Runtime sets the
-mode of a process with its first session. Runs alternate, and each ratio is of neighbours.
+whose contract says how the picture becomes an input; other passes would make it a graph with other inputs. Every run
+is a process of its own, because ONNX Runtime sets the mode of a process with its first session. Runs alternate, and
+each ratio is of neighbours.
 """
 
 import argparse
