@@ -188,7 +188,7 @@ def test_a_pass_that_raises_or_breaks_the_graph_is_taken_back():
 
     broken = [Pass(name, "", "", (TENSORRT,), apply) for name, apply in (("raises", raises), ("breaks", breaks))]
     subject = two_layers()
-    after, records = run_passes(subject, [*broken, *chosen_passes(TENSORRT, ["fold-batchnorm"])])
+    _, records = run_passes(subject, [*broken, *chosen_passes(TENSORRT, ["fold-batchnorm"])])
     assert records[0].refused == "it failed: no such node"
     assert records[1].refused
     assert records[2].did and not records[2].refused
