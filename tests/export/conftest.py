@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-collect_ignore_glob = ["test_*"] if sys.version_info < (3, 10) else []
+collect_ignore_glob = ["test_*", "*/test_*"] if sys.version_info < (3, 10) else []
 
 
 def small_state(seed=0, **arguments):
