@@ -30,8 +30,8 @@ from ccc_jetson.export.onnx_graph import (
     find_head,
     finished,
 )
-from ccc_jetson.export.passes.order import Pass, chosen_passes
-from ccc_jetson.export.passes.run import Record, measured_cost, run_passes
+from ccc_jetson.export.passes.order import chosen_passes
+from ccc_jetson.export.passes.run import Record, run_passes
 from ccc_jetson.export.passes.strongly_typed import as_fp16
 from ccc_jetson.export.passes.subject import Subject
 from ccc_jetson.export.passes.weights import without_denormals
@@ -147,8 +147,8 @@ def export_onnx(
     on_progress(f"writing the graph (opset {target.opset})")
     exported = build_graph(recognised.module, shape, options.output, target)
     _flush_denormals(recognised.module)
-    cost = measured_cost(exported)
-    subject, records = _passed(exported, contract, labelled.images, passes, on_progress)
+    original = _subject(exported, contract, labelled.images)
+    subject, records = run_passes(original, passes, lambda record: on_progress(_pass_line(record)))
     head = find_head(subject.model)
     graph = finished(as_fp16(subject.model) if options.fp16 else subject.model, target)
     contract = contract._replace(
@@ -174,7 +174,7 @@ def export_onnx(
         path=path,
         contract=contract,
         complexity=count(recognised.module, shape),
-        cost=cost,
+        cost=original.cost,
         passes=records,
         frames=checked.frames,
         golden=len(checked.golden),
@@ -246,14 +246,8 @@ def _json_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
 
 
-def _passed(
-    model: ir.Model,
-    contract: Contract,
-    images: Sequence[str],
-    passes: Sequence[Pass],
-    on_progress: Callable[[str], None],
-) -> tuple[Subject, tuple[Record, ...]]:
-    """The graph after its passes, which look at a few of the real frames."""
+def _subject(model: ir.Model, contract: Contract, images: Sequence[str]) -> Subject:
+    """The graph before its passes, with the real frames that they look at."""
     preprocess = Preprocessor(contract)
     chosen = [images[index] for index in spread(len(images), PASS_FRAMES)]
     frames = [
@@ -261,8 +255,7 @@ def _passed(
         for _, frame in real_frames(contract.input.width, contract.input.height, chosen)
     ]
     optional = [index for index, each in enumerate(contract.classes) if each.train_id == IGNORE]
-    subject = Subject(model, LOGITS, frames, _largest_input(contract.preprocessing), optional)
-    return run_passes(subject, passes, lambda record: on_progress(_pass_line(record)))
+    return Subject(model, LOGITS, frames, _largest_input(contract.preprocessing), optional)
 
 
 def _pass_line(record: Record) -> str:

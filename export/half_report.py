@@ -12,6 +12,7 @@ from ccc_jetson.confusion import ConfusionMatrix
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.passes.graph import activations, constant
 from ccc_jetson.export.passes.half import half_precision, half_runner
+from ccc_jetson.golden import margins
 from ccc_jetson.half_verdict import HalfPrecision
 from ccc_jetson.layer_ranges import LayerRange
 from ccc_jetson.ort import cpu_session
@@ -86,10 +87,7 @@ class Labels(NamedTuple):
 
 def decided(logits: np.ndarray) -> np.ndarray:
     """(classes, H, W) -> (H, W) bool: the 90 % of the pixels whose largest logit leads the second by most."""
-    if logits.shape[0] < 2:
-        return np.ones(logits.shape[1:], bool)
-    second, first = np.partition(logits, -2, axis=0)[-2:]
-    margin = first - second
+    margin = margins(logits)
     return np.asarray(margin >= np.percentile(margin, 100 * (1 - DECIDED_SHARE)))
 
 

@@ -12,7 +12,7 @@ import onnx
 import onnx_ir as ir
 import onnxsim
 import torch
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 from onnx_ir.passes import common
 from torch import Tensor, nn
 
@@ -20,7 +20,7 @@ from ccc_jetson import __version__
 from ccc_jetson.contract import Head
 from ccc_jetson.engines.compatibility import hardware_problems, problems
 from ccc_jetson.errors import CccError, DependencyMissing, VerificationError
-from ccc_jetson.export.passes.graph import convolution, integers
+from ccc_jetson.export.passes.graph import convolution, integers, tensor_named
 from ccc_jetson.head import HeadWeights
 from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx
@@ -53,9 +53,9 @@ def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: st
         the graph, with the shapes of all tensors; the one that decides the class is called ``LOGITS``.
     """
     model = onnxsim.simplify(torch_export(network, shape, output, target, fold=False), skip_fuse_bn=True)[0]
-    _name_logits(model, output)
     del model.graph.value_info[:]
     inferred = ir.from_proto(onnx.shape_inference.infer_shapes(model, strict_mode=True))
+    _name_logits(inferred.graph, output)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(inferred)
     return inferred
 
@@ -76,10 +76,10 @@ def find_head(model: ir.Model) -> tuple[Head, HeadWeights] | None:
 
     Its input gets the name that the contract relies on.
     """
-    producer = next(node for node in model.graph if any(value.name == LOGITS for value in node.outputs))
+    producer = tensor_named(model.graph, LOGITS).producer()
     part = convolution(producer)
     plain = {"kernel_shape": (2, 2), "strides": (2, 2), "dilations": (1, 1), "pads": (0,) * 4, "output_padding": (0, 0)}
-    if part is None or not part.transposed or part.groups != 1 or part.padded:
+    if producer is None or part is None or not part.transposed or part.groups != 1 or part.padded:
         return None
     if part.weight.shape[3:] != (2, 2) or any(integers(producer, name, plain[name]) != plain[name] for name in plain):
         return None
@@ -120,28 +120,14 @@ def torch_export(
     return onnx.load_from_string(buffer.getvalue())
 
 
-def _producer(model: ModelProto, tensor: str) -> NodeProto:
-    for node in model.graph.node:
-        if tensor in node.output:
-            return node
-    raise CccError(f"internal: no node of the exported graph writes {tensor!r}")
-
-
-def _rename(model: ModelProto, old: str, new: str) -> None:
-    for node in model.graph.node:
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                if name == old:
-                    names[index] = new
-
-
-def _name_logits(model: ModelProto, output: str) -> None:
+def _name_logits(graph: ir.Graph, output: str) -> None:
     """Gives the tensor that decides the class its name."""
     if output == CLASS_MAP:
-        argmax = _producer(model, _producer(model, CLASS_MAP).input[0])
-        if argmax.op_type != "ArgMax":
-            raise CccError(f"internal: the class map comes from {argmax.op_type}, expected ArgMax")
-        _rename(model, argmax.input[0], LOGITS)
+        narrowed = tensor_named(graph, CLASS_MAP).producer()
+        argmax = narrowed.inputs[0].producer() if narrowed is not None and narrowed.inputs[0] is not None else None
+        if argmax is None or argmax.op_type != "ArgMax" or argmax.inputs[0] is None:
+            raise CccError(f"internal: the class map comes from {argmax and argmax.op_type}, expected ArgMax")
+        argmax.inputs[0].name = LOGITS
 
 
 def assert_readable(data: bytes, target: Target) -> OnnxFile:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from ccc_jetson.export.passes.graph import add_constant, attribute, convolution, operator
+from ccc_jetson.export.passes.graph import add_constant, attribute, convolution, operator, tensor_named
 
 
 def cut_classes(graph: ir.Graph, logits: str, keep: Sequence[int]) -> bool:
@@ -13,7 +13,7 @@ def cut_classes(graph: ir.Graph, logits: str, keep: Sequence[int]) -> bool:
 
     The tensor may be the graph's output, and nobody may read it but ArgMax over the classes.
     """
-    output = next(value for node in graph for value in node.outputs if value.name == logits)
+    output = tensor_named(graph, logits)
     part = convolution(output.producer())
     readers = [use.node for use in output.uses()]
     if any(operator(reader) != "ArgMax" or attribute(reader, "axis", 0) not in (1, -3) for reader in readers):

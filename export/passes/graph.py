@@ -1,6 +1,6 @@
 """What passes need of a graph beyond onnx_ir: constants as arrays, convolutions seen one way, who reads a tensor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +54,18 @@ def replace(node: ir.Node, new: ir.Value) -> None:
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
     graph.remove(node, safe=True)
     old.name, new.name = None, name
+
+
+def tensor_named(graph: ir.Graph, name: str) -> ir.Value:
+    """The tensor of that name that a node writes."""
+    return next(value for node in graph for value in node.outputs if value.name == name)
+
+
+def expose(graph: ir.Graph, names: Sequence[str]) -> None:
+    """Makes tensors that nodes write outputs of the graph, where they are none yet."""
+    for name in names:
+        if all(value.name != name for value in graph.outputs):
+            graph.outputs.append(tensor_named(graph, name))
 
 
 def channels(value: ir.Value) -> int | None:
@@ -148,10 +160,6 @@ class Convolution:
     def scale_inputs(self, factors: np.ndarray) -> None:
         """Multiplies the weights that read an input channel by that channel's factor."""
         self.weight = self.weight * self._inwards(factors)
-
-    def largest_by_output(self) -> np.ndarray:
-        """(outputs,) largest magnitude among the weights that make a channel."""
-        return np.abs(self.weight).max(axis=tuple(range(2, self.weight.ndim))).reshape(-1)
 
     def largest_by_input(self) -> np.ndarray:
         """(inputs,) largest magnitude among the weights that read a channel."""

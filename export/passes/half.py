@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from ccc_jetson.export.passes.graph import Affine, affine, constant, operator, set_affine
+from ccc_jetson.export.passes.graph import Affine, affine, constant, expose, operator, set_affine
 from ccc_jetson.ort import cpu_session
 
 LARGEST = float(np.finfo(np.float16).max)
@@ -69,10 +69,7 @@ def _round(graph: ir.Graph, value: ir.Value) -> None:
 def half_runner(model: ir.Model, outputs: list[str]) -> Callable[[np.ndarray], list[np.ndarray]]:
     """The simulated graph on ONNX Runtime: input -> the named outputs. Slower than the graph itself by about three."""
     half = half_precision(model)
-    wanted = {name: value for node in half.graph for value in node.outputs if (name := value.name or "") in outputs}
-    for name in outputs:
-        if all(value.name != name for value in half.graph.outputs):
-            half.graph.outputs.append(wanted[name])
+    expose(half.graph, outputs)
     session = cpu_session(ir.to_proto(half).SerializeToString(), "the graph in simulated FP16", as_written=True)
     (given,) = (value.name for value in half.graph.inputs)
     return lambda image: session.run(outputs, {given: image})

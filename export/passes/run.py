@@ -4,13 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import onnx_ir as ir
 
 from ccc_jetson.export.passes.order import Pass
 from ccc_jetson.export.passes.subject import Subject
-from ccc_jetson.graph_cost import GraphCost, graph_cost
-from ccc_jetson.onnx_arrays import constant_arrays
-from ccc_jetson.onnx_file import parse_onnx
+from ccc_jetson.graph_cost import GraphCost
 
 MAX_ERROR = 1e-3  # of the logits, relative to the largest
 MIN_AGREEMENT = 0.9999  # of the pixels, in each frame
@@ -46,7 +43,6 @@ def run_passes(
     """
     original, probes = subject, subject.frames[:_PROBES]
     expected = original.results(probes)
-    cost = measured_cost(subject.model)
     records = []
     for each in passes:
         changed = subject.copy()
@@ -61,17 +57,10 @@ def run_passes(
             refused = f"it failed: {failure}"
         if did and not refused:
             subject = changed
-            cost = measured_cost(subject.model)
-        record = Record(each.name, did, refused, error, cost)
+        record = Record(each.name, did, refused, error, subject.cost)
         on_record(record)
         records.append(record)
     return subject, tuple(records)
-
-
-def measured_cost(model: ir.Model) -> GraphCost:
-    """Nodes, FLOPs, bytes moved and largest weight of a graph."""
-    data = ir.to_proto(model).SerializeToString()
-    return graph_cost(parse_onnx(data), constant_arrays(data))
 
 
 def _compared(

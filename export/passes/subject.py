@@ -1,15 +1,20 @@
 """A graph on its way through the passes, with what they may ask about it and what they decide."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from ccc_jetson.export.passes.graph import channels, expose, tensor_named
 from ccc_jetson.export.passes.ranges import channel_ranges
+from ccc_jetson.graph_cost import GraphCost, graph_cost
+from ccc_jetson.onnx_arrays import constant_arrays
+from ccc_jetson.onnx_file import parse_onnx
 from ccc_jetson.ort import cpu_session
 
-RANGE_FRAMES = 6  # or a few more: evenly spread ones
+_MEASURED_FRAMES = 6  # or a few more: evenly spread ones
 
 
 class Subject:
@@ -37,17 +42,19 @@ class Subject:
         self.largest_input = largest_input
         self.optional = tuple(optional)
         self.scale = 1.0  # the graph takes inputs that are so much larger than ``frames``
-        tensor = self.tensor(logits)
-        assert tensor.shape is not None and isinstance(tensor.shape[1], int)
-        self.classes = tuple(range(tensor.shape[1]))  # those of the network that are left, in order
+        count = channels(tensor_named(self.graph, logits))
+        assert count is not None
+        self.classes = tuple(range(count))  # those of the network that are left, in order
 
     @property
     def graph(self) -> ir.Graph:
         return self.model.graph
 
-    def tensor(self, name: str) -> ir.Value:
-        """The tensor of that name that a node writes."""
-        return next(value for node in self.graph for value in node.outputs if value.name == name)
+    @functools.cached_property
+    def cost(self) -> GraphCost:
+        """Nodes, FLOPs, bytes moved and largest weight; measured once, so ask when the graph is done."""
+        data = ir.to_proto(self.model).SerializeToString()
+        return graph_cost(parse_onnx(data), constant_arrays(data))
 
     def copy(self) -> "Subject":
         """Another subject in the same state, whose graph can be changed alone."""
@@ -66,19 +73,19 @@ class Subject:
     def results(self, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The logits (N, classes, H, W) of frames."""
         probe = self.model.clone()
-        if all(value.name != self.logits for value in probe.graph.outputs):
-            tensor = next(value for node in probe.graph for value in node.outputs if value.name == self.logits)
-            probe.graph.outputs.append(tensor)
+        expose(probe.graph, [self.logits])
         session = cpu_session(ir.to_proto(probe).SerializeToString(), "the graph between two passes")
         (given,) = (value.name for value in probe.graph.inputs)
         return [session.run([self.logits], {given: image})[0] for image in self.inputs(frames)]
 
     def ranges(self) -> dict[str, np.ndarray]:
         """Largest magnitude of each tensor's channels over some of the frames."""
-        return channel_ranges(self.model, self.inputs(self.frames[:: max(1, len(self.frames) // RANGE_FRAMES)]))
+        return channel_ranges(self.model, self.inputs(self.frames[:: max(1, len(self.frames) // _MEASURED_FRAMES)]))
 
     def silent_classes(self) -> tuple[int, ...]:
         """The optional classes, by their number in the network, that win no pixel of any frame."""
+        if not self.optional:
+            return ()
         wins = np.zeros(len(self.classes), bool)
         for logits in self.results(self.frames):
             wins[np.unique(logits.argmax(axis=1))] = True

@@ -46,15 +46,19 @@ class GoldenFrame(NamedTuple):
 
 def golden_frame(name: str, frame: np.ndarray, logits: np.ndarray) -> GoldenFrame:
     """From a frame of the network's size, which is copied, and its logits (classes, H, W)."""
-    if logits.shape[0] > 1:
-        largest = np.partition(logits, -2, axis=0)[-2:]
-        margin = (largest[1] - largest[0]).astype(np.float32)
-    else:
-        margin = np.zeros(logits.shape[1:], np.float32)
+    margin = margins(logits)
     edges = np.percentile(margin, np.linspace(0, 100, MARGIN_BINS + 1))
     bins = np.searchsorted(edges[1:-1], margin, side="right").astype(np.uint8)
     class_map = logits.argmax(axis=0).astype(np.uint8)
     return GoldenFrame(name, np.array(frame, order="C"), class_map, bins, tuple(float(edge) for edge in edges))
+
+
+def margins(logits: np.ndarray) -> np.ndarray:
+    """(classes, H, W) -> (H, W) float32: by how much the largest logit leads the second; 0 where there is only one."""
+    if logits.shape[0] < 2:
+        return np.zeros(logits.shape[1:], np.float32)
+    second, first = np.partition(logits, -2, axis=0)[-2:]
+    return (first - second).astype(np.float32)
 
 
 def encode_golden(frames: List[GoldenFrame]) -> bytes:
