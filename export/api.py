@@ -104,7 +104,7 @@ def export_onnx(
 ) -> Exported:
     """Exports ``checkpoint`` to ``path``; the file appears only after it was verified.
 
-    Takes about half a minute at 1024x512 on two cores; grows with the input's pixels, the network's FLOPs and the
+    Takes about 20 seconds at 1024x512 on two cores; grows with the input's pixels, the network's FLOPs and the
     number of verified pictures.
 
     Raises:

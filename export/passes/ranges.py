@@ -25,7 +25,8 @@ def channel_ranges(model: ir.Model, inputs: Iterable[np.ndarray]) -> dict[str, n
     probe = model.clone()
     graph = probe.graph
     names, wanted = [], []
-    for value in [*(value for value in graph.inputs if channels(value) is not None), *activations(graph)]:
+    measured = [*(value for value in graph.inputs if channels(value) is not None), *activations(graph)]
+    for value in reversed(measured):  # ONNX Runtime plans from the last output on: the first layers are freed first
         names.append(value.name or "")
         for operator in _REDUCTIONS:
             node = ir.node(operator, [value], {"axes": [2, 3], "keepdims": 0})

@@ -33,6 +33,7 @@ def cpu_session(model: bytes, origin: str, threads: int = 0, as_written: bool = 
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # it maps all memory a second time in the second run, and gains no time
     options.log_severity_level = 3
     if as_written:
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
