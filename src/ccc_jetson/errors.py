@@ -50,5 +50,13 @@ class BackendError(CccError):
     """A model that this machine cannot run."""
 
 
+class BuildError(CccError):
+    """An engine that cannot be built here."""
+
+
+class EngineMismatch(CccError):
+    """An engine that was built for another TensorRT or another GPU than this machine has."""
+
+
 class DependencyMissing(CccError):
     """A package that this command needs and this Python does not have."""
