@@ -15,7 +15,9 @@ SCHEMA = 1
 CHECKPOINTS_NEED = (3, 10)
 EXAMPLE = """\
 ccc-inspect model.onnx
+ccc-inspect model.engine
 ccc-inspect C3Net_setting2.pth --json"""
+Inspected = Tuple[Dict[str, Any], str, Optional[CccError]]  # for JSON, for people, and what is wrong nevertheless
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -23,11 +25,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         "ccc-inspect",
         "Say what a checkpoint or an ONNX file is: contract, layers, parameters, FLOPs, bytes moved, ranges of its\n"
-        "weights, and what keeps which TensorRT from taking it. Needs no GPU; nothing in the file is executed.\n"
-        "Checkpoints are read on the workstation (Python 3.10 or newer), ONNX files everywhere.",
+        "weights, and what keeps which TensorRT from taking it. Of an engine: what it was built from, for which\n"
+        "machine, and how it was judged. Needs no GPU and no TensorRT; nothing in the file is executed.\n"
+        "Checkpoints are read on the workstation (Python 3.10 or newer), the others everywhere.",
         EXAMPLE,
     )
-    parser.add_argument("file", metavar="FILE", help=".onnx, or .pth, .pt, .safetensors; its content counts")
+    parser.add_argument("file", metavar="FILE", help=".onnx, .engine, .pth, .pt, .safetensors; its content counts")
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of the page")
     return parser
 
@@ -38,13 +41,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _work(arguments: argparse.Namespace) -> int:
-    kind = kind_of(arguments.file)
-    if kind in (ENGINE, CALIBRATION):
-        raise FileProblem(
-            "{}: is a {}; ccc-inspect reads checkpoints and ONNX files so far".format(arguments.file, kind),
-            hint="ccc-inspect the ONNX file it was made from",
-        )
-    record, text, problem = (_checkpoint if kind == CHECKPOINT else _onnx)(arguments.file)
+    record, text, problem = _inspected(arguments.file)
     if arguments.json:
         head = {"schema": SCHEMA, "tool": "ccc-jetson " + __version__}
         print(json.dumps(dict(head, **record), indent=1, sort_keys=True))
@@ -56,8 +53,34 @@ def _work(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _onnx(path: str) -> Tuple[Dict[str, Any], str, Optional[CccError]]:
-    """For JSON, for people, and what is wrong with the file although it could be read."""
+def _inspected(path: str) -> Inspected:
+    kind = kind_of(path)
+    if kind == CALIBRATION:
+        raise FileProblem(
+            "{}: is a {}; ccc-inspect reads checkpoints, ONNX files and engines so far".format(path, kind),
+            hint="ccc-inspect the ONNX file it was made from",
+        )
+    if kind == CHECKPOINT:
+        return _checkpoint(path)
+    if kind == ENGINE or _is_json_object(path):
+        return _engine(path, kind)
+    return _onnx(path)
+
+
+def _is_json_object(path: str) -> bool:
+    """An engine's manifest is one; no ONNX file is."""
+    with open(path, "rb") as file:
+        return file.read(64).lstrip().startswith(b"{")
+
+
+def _engine(path: str, kind: str) -> Inspected:
+    from ccc_jetson.engines.inspect_engine import engine_page, inspect_engine, inspect_manifest
+
+    report = inspect_engine(path) if kind == ENGINE else inspect_manifest(path)
+    return report.to_json(), engine_page(report), report.problem
+
+
+def _onnx(path: str) -> Inspected:
     from ccc_jetson.engines.inspect_onnx import inspect_onnx  # here: numpy is no part of --help
     from ccc_jetson.engines.inspect_text import onnx_page
 
@@ -65,7 +88,7 @@ def _onnx(path: str) -> Tuple[Dict[str, Any], str, Optional[CccError]]:
     return report.to_json(), onnx_page(report), report.carried.problem
 
 
-def _checkpoint(path: str) -> Tuple[Dict[str, Any], str, Optional[CccError]]:
+def _checkpoint(path: str) -> Inspected:
     if sys.version_info < CHECKPOINTS_NEED:
         raise FileProblem(
             "{}: is a checkpoint, which is inspected on the workstation with Python {}.{} or newer; this is "

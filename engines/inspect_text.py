@@ -2,12 +2,12 @@
 
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
+from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.compatibility import Problem
-from ccc_jetson.engines.inspect_onnx import OnnxReport, Verdict
+from ccc_jetson.engines.inspect_onnx import Carried, OnnxReport, Verdict
 from ccc_jetson.graph_cost import GraphCost
 from ccc_jetson.layer_ranges import LayerRange
-from ccc_jetson.onnx_file import Tensor
 from ccc_jetson.weight_ranges import WeightRanges
 
 _NODES_SHOWN = 4
@@ -36,9 +36,9 @@ def onnx_page(report: OnnxReport) -> str:
         ),
         ("sha256", report.sha256),
     ]
-    rows += [("input", _tensor(tensor)) for tensor in found.inputs]
-    rows += [("output", _tensor(tensor)) for tensor in found.outputs]
-    rows += _contract_rows(report)
+    rows += [("input", tensor_text(*tensor)) for tensor in found.inputs]
+    rows += [("output", tensor_text(*tensor)) for tensor in found.outputs]
+    rows += _carried_rows(report.carried)
     rows += [
         ("nodes", "{:,}".format(cost.nodes) + _inner(report)),
         ("parameters", "{:,}".format(cost.parameters)),
@@ -75,9 +75,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> st
     return "\n".join(lines)
 
 
-def clean(text: str) -> str:
-    """Names come from files of anyone: what steers a terminal is not printed."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+def tensor_text(name: str, dtype: str, shape: Sequence[object]) -> str:
+    """``image: float32 1x3x512x1024``."""
+    return "{}: {} {}".format(name, dtype, "x".join(str(size) for size in shape) or "a number")
 
 
 def weight_rows(weights: WeightRanges) -> List[Row]:
@@ -107,14 +107,16 @@ def weight_rows(weights: WeightRanges) -> List[Row]:
     ]
 
 
-def _contract_rows(report: OnnxReport) -> List[Row]:
-    carried, contract = report.carried, report.carried.contract
-    if carried.problem is not None:
-        return [("contract", "damaged: {}".format(carried.problem))]
-    if contract is None:
-        return [
-            ("contract", "none: preprocessing and classes are unknown; pass --contract FILE.json to other commands")
-        ]
+def contract_rows(
+    contract: Contract,
+    has_head: bool,
+    golden: Optional[Sequence[str]] = None,
+    layers: Sequence[LayerRange] = (),
+) -> List[Row]:
+    """What a contract says, and what travels with it: the head's weights, golden frames, ranges of layers.
+
+    ``golden`` are the frames' names, None where they travel elsewhere.
+    """
     source, given, kept = contract.source, contract.preprocessing, contract.architecture
     rows = [
         ("contract", "{} ({}): {}; by {}".format(kept.title, kept.name, _value(kept.arguments), contract.tool)),
@@ -135,21 +137,28 @@ def _contract_rows(report: OnnxReport) -> List[Row]:
             (
                 "head",
                 "{} behind {!r}, {} -> {} channels, weights {}".format(
-                    head.kind,
-                    head.features,
-                    head.channels_in,
-                    head.channels_out,
-                    "attached" if carried.has_head else "missing",
+                    head.kind, head.features, head.channels_in, head.channels_out, "attached" if has_head else "missing"
                 ),
             )
         )
-    rows.append(("golden", "{} frames{}".format(len(carried.golden), _colon(carried.golden))))
+    if golden is not None:
+        rows.append(("golden", "{} frames{}".format(len(golden), _colon(golden))))
     rows.append(("verified", _value(contract.verification) or "not noted"))
     rows += [("FP16", sentence) for sentence in (contract.half.sentences() if contract.half is not None else ())]
-    rows += _layer_rows(carried.layers)
+    rows += _layer_rows(layers)
     rows += [("published", "{} {:g} ({})".format(*figure)) for figure in contract.published]
     others = sorted(set(contract._fields) - set(_CONTRACT_FIELDS_SHOWN))
     return rows + [(name, _value(getattr(contract, name))) for name in others]
+
+
+def _carried_rows(carried: Carried) -> List[Row]:
+    if carried.problem is not None:
+        return [("contract", "damaged: {}".format(carried.problem))]
+    if carried.contract is None:
+        return [
+            ("contract", "none: preprocessing and classes are unknown; pass --contract FILE.json to other commands")
+        ]
+    return contract_rows(carried.contract, carried.has_head, carried.golden, carried.layers)
 
 
 def _layer_rows(layers: Sequence[LayerRange]) -> List[Row]:
@@ -242,10 +251,6 @@ def _remarks(verdicts: Sequence[Verdict]) -> str:
         )
         for remark, versions in found.items()
     )
-
-
-def _tensor(tensor: Tensor) -> str:
-    return "{}: {} {}".format(tensor.name, tensor.dtype, "x".join(str(size) for size in tensor.shape) or "a number")
 
 
 def _inner(report: OnnxReport) -> str:

@@ -273,16 +273,16 @@ def test_a_missing_file_and_a_folder(tmp_path, capsys):
     assert "directory" in error_of(capsys, str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["model.engine", "model.plan", "model.trt"])
-def test_engines_are_declined_politely(tmp_path, capsys, name):
-    error = error_of(capsys, written(tmp_path, b"ftrt\0\0\0\0", name))
-    assert "is a TensorRT engine; ccc-inspect reads checkpoints and ONNX files so far" in error
-    assert "  -> ccc-inspect the ONNX file it was made from" in error
+@pytest.mark.parametrize("name", ["model.engine", "model.plan", "model.trt", "model.bin"])
+def test_engines_are_known_by_name_or_content(tmp_path, capsys, name):
+    path = written(tmp_path, b"ftrt\0\0\0\0", name)
+    assert page_of(capsys, path).startswith("file         {}: TensorRT engine, ".format(path))
 
 
-def test_calibration_caches_too(tmp_path, capsys):
+def test_calibration_caches_are_declined_politely(tmp_path, capsys):
     error = error_of(capsys, written(tmp_path, b"TRT-8201-EntropyCalibration2\nx: 3c010a14\n", "calib.cache"))
-    assert "is a calibration cache;" in error
+    assert "is a calibration cache; ccc-inspect reads checkpoints, ONNX files and engines so far" in error
+    assert "  -> ccc-inspect the ONNX file it was made from" in error
 
 
 def test_on_an_old_python_checkpoints_are_sent_to_the_workstation(tmp_path, capsys):

@@ -1,0 +1,399 @@
+"""An engine's manifest, ``model.engine.json``: what the plan beside it is, how it was built, and how it was judged.
+
+A plan says nothing of itself without TensorRT, and what TensorRT says of another machine's plan seldom names both. So
+the manifest is read first, by every command, and compared with the plan and the machine. docs/manifest.md has the
+fields one by one.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import re
+import shlex
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+
+from ccc_jetson.clean_text import clean
+from ccc_jetson.contract import Attachment, Contract
+from ccc_jetson.engines.machine import Machine
+from ccc_jetson.errors import ContractError, EngineMismatch, FileProblem
+from ccc_jetson.files import read_bytes, sha256_of, write_text
+from ccc_jetson.json_records import JsonReader, plain
+
+FORMAT = 1
+FEATURES, LOGITS, CLASSES = "features", "logits", "classes"
+OUTPUTS = (FEATURES, LOGITS, CLASSES)
+PRECISIONS = ("fp16", "int8")
+LAYER_PRECISIONS = ("fp32", "fp16")
+DTYPES = ("float32", "float16", "int32", "int64", "int8", "uint8", "bool")
+TIMING_CACHES = ("off", "new", "reused")
+BUILD_AGAIN = "build it again: ccc-build-engine MODEL.onnx"
+_LISTED_NUMBERS = re.compile(r"\[\n([-+.0-9eE,\s]+)\]")  # shapes and colours; within a text JSON has no line breaks
+_MOST_BYTES = 1 << 26  # one with 20 classes takes 20 kB
+_MOST_MIB = 1 << 24
+_MOST_SECONDS = 1e7
+
+
+class Binding(NamedTuple):
+    """An input or output of an engine; ``dtype`` is one of ``DTYPES``."""
+
+    name: str
+    is_input: bool
+    dtype: str
+    shape: Tuple[int, ...]
+
+
+class GateFrame(NamedTuple):
+    """What the engine made of a golden frame, as shares from 0 to 1.
+
+    ``agreement`` of all pixels have FP32's class, ``decided`` of the 90 % with the largest margin; ``finite`` is False
+    where the engine gave a NaN or infinity.
+    """
+
+    name: str
+    agreement: float
+    decided: float
+    finite: bool
+
+
+class Gate(NamedTuple):
+    """The accuracy gate's verdict."""
+
+    passed: bool
+    frames: Tuple[GateFrame, ...]
+
+
+class Settings(NamedTuple):
+    """What was asked for, defaults included: with the same ones, ONNX file and machine, nothing is built again.
+
+    ``precisions`` are allowed beside FP32, ``layer_precisions`` pairs of a pattern and "fp32" or "fp16"; ``workspace``
+    in MiB, None where it was left to the tool; ``calibration_cache`` the SHA-256 of the one given, "" without.
+    """
+
+    precisions: Tuple[str, ...]
+    output: str
+    layer_precisions: Tuple[Tuple[str, str], ...]
+    workspace: Optional[int]
+    dla_core: Optional[int]
+    gate: bool
+    calibration_cache: str
+    forced: bool
+
+
+class Manifest(NamedTuple):
+    """All that is known of an engine.
+
+    ``machine`` is the one it was built on; ``pinned`` are the layers that the gate kept in FP32; ``gate`` is None where
+    it was not run; ``workspace_mib`` is what the builder was given in the end; ``timing_cache`` one of
+    ``TIMING_CACHES``; ``attempts`` counts the builds that it took; ``onnx_file`` is a name without folder; ``contract``
+    is the ONNX file's, unchanged; ``head`` its head attachment where the engine gives features, else None.
+    """
+
+    tool: str
+    machine: Machine
+    settings: Settings
+    bindings: Tuple[Binding, ...]
+    pinned: Tuple[str, ...]
+    gate: Optional[Gate]
+    workspace_mib: int
+    build_seconds: float
+    timing_cache: str
+    attempts: int
+    onnx_file: str
+    onnx_sha256: str
+    plan_sha256: str
+    plan_bytes: int
+    contract: Contract
+    head: Optional[bytes]
+
+    def to_json(self) -> str:
+        """JSON for people too: indented, sorted keys, ASCII; the same manifest always gives the same text."""
+        text = json.dumps(self.to_record(), sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False)
+        return _LISTED_NUMBERS.sub(lambda found: "[{}]".format(" ".join(found.group(1).split())), text) + "\n"
+
+    def to_record(self) -> Dict[str, Any]:
+        """What ``to_json`` writes, as dictionaries and lists."""
+        record = dict(plain(self), format=FORMAT, contract=self.contract.to_record())
+        if self.head is not None:
+            record["head"] = base64.b64encode(self.head).decode("ascii")
+        return record
+
+    @classmethod
+    def from_json(cls, text: Union[str, bytes], origin: str = "manifest") -> "Manifest":
+        """Reads and validates; ``origin`` names the file in messages.
+
+        Raises:
+            FileProblem: it is no manifest, damaged, incomplete, contradictory, or of another format.
+        """
+        read = JsonReader(origin, "the manifest", BUILD_AGAIN, FileProblem)
+        record = read.mapping(read.parse(text), "")
+        if "format" not in record:
+            raise FileProblem("{}: is JSON, but not the manifest of an engine".format(origin))
+        read.version(record, "format", FORMAT)
+        try:
+            return _manifest(read, record)
+        except ContractError as error:
+            raise FileProblem(str(error), hint=error.hint)
+
+
+def manifest_path(engine_path: str) -> str:
+    """``model.engine`` -> ``model.engine.json``."""
+    return engine_path + ".json"
+
+
+def read_manifest(engine_path: str) -> Optional[Manifest]:
+    """The manifest of the engine at ``engine_path``; None where there is none.
+
+    Raises:
+        FileProblem: it is unreadable, or as ``Manifest.from_json``.
+    """
+    path = manifest_path(engine_path)
+    return read_manifest_file(path) if os.path.exists(path) else None
+
+
+def read_manifest_file(path: str) -> Manifest:
+    """A manifest by its own name; raises as ``read_manifest``."""
+    try:
+        size = os.path.getsize(path)
+    except OSError as error:
+        raise FileProblem("{}: cannot be read: {}".format(path, error.strerror))
+    if size > _MOST_BYTES:
+        raise FileProblem("{}: has {:,} bytes, which no manifest has".format(path, size), hint=BUILD_AGAIN)
+    return Manifest.from_json(read_bytes(path), path)
+
+
+def write_manifest(engine_path: str, manifest: Manifest) -> None:
+    """Writes the manifest of the engine at ``engine_path``, whole or not at all; a FileProblem where it cannot be."""
+    write_text(manifest_path(engine_path), manifest.to_json())
+
+
+def check_plan(manifest: Manifest, engine_path: str) -> None:
+    """Compares the plan's file with what the manifest says of it.
+
+    Raises:
+        FileProblem: it is missing, or another one; with what was found and expected, and the command that rebuilds it.
+    """
+    sha256 = sha256_of(engine_path)
+    problem = plan_problem(manifest, engine_path, os.path.getsize(engine_path), sha256)
+    if problem is not None:
+        raise problem
+
+
+def plan_problem(manifest: Manifest, engine_path: str, size_bytes: int, sha256: str) -> Optional[FileProblem]:
+    """Why a plan of this size and SHA-256 is not the manifest's; None where it is."""
+    if size_bytes != manifest.plan_bytes:
+        found, expected = "has {:,} bytes".format(size_bytes), "{:,}".format(manifest.plan_bytes)
+    elif sha256 != manifest.plan_sha256:
+        found, expected = "has SHA-256 {}".format(sha256), manifest.plan_sha256
+    else:
+        return None
+    return FileProblem(
+        "{}: {}, its manifest says {}: the engine is damaged, or another one than the manifest was written for".format(
+            engine_path, found, expected
+        ),
+        hint=_rebuild(manifest, engine_path),
+    )
+
+
+def check_machine(manifest: Manifest, machine: Machine, engine_path: str) -> List[str]:
+    """Compares the machine that the engine was built on with this one; what either does not know is not compared.
+
+    Returns:
+        Notes on differences that change how fast the engine is, not whether it runs.
+
+    Raises:
+        EngineMismatch: it cannot run here. A plan is bound to TensorRT's exact version and to the compute capability.
+    """
+    built = manifest.machine
+    was, here = [], []
+    if _differ(built.tensorrt, machine.tensorrt):
+        was.append("with TensorRT " + built.tensorrt)
+        here.append("TensorRT " + machine.tensorrt)
+    if _differ(built.sm, machine.sm):
+        was.append("for " + _gpu(built))
+        here.append(_gpu(machine))
+    if was:
+        message = "{}: built {}, running on {}".format(engine_path, " ".join(was), ", ".join(here))
+        raise EngineMismatch(clean(message), hint=_rebuild(manifest, engine_path))
+    notes = []
+    another_board = _differ(built.board, machine.board)
+    if another_board or _differ(built.device, machine.device):
+        pair = (built.board, machine.board) if another_board else (built.device, machine.device)
+        notes.append("timings were chosen on {}, this machine is {}".format(*pair))
+    elif _differ(built.power_mode, machine.power_mode):  # modes of different boards cannot be compared
+        notes.append("timings were chosen at {}, this machine is in {}".format(built.power_mode, machine.power_mode))
+    if _differ(built.cuda, machine.cuda):
+        notes.append("built with CUDA {}, this machine has CUDA {}".format(built.cuda, machine.cuda))
+    return [clean(note) for note in notes]
+
+
+def rebuild_command(manifest: Manifest, onnx: str = "", engine: str = "") -> str:
+    """The command that builds the engine again as it was.
+
+    ``onnx`` is the model's path where it is known, ``engine`` the engine's. A calibration cache is known by its content
+    alone, so CALIBRATION_CACHE stands for its name.
+    """
+    settings, onnx = manifest.settings, onnx or manifest.onnx_file
+    words = ["ccc-build-engine"] + (["--" + precision for precision in settings.precisions] or ["--fp32"])
+    if settings.output != _usual_output(manifest.contract):
+        words += ["--output", settings.output]
+    for pattern, precision in settings.layer_precisions:
+        words += ["--layer-precision", "{}={}".format(pattern, precision)]
+    if settings.workspace is not None:
+        words += ["--workspace", str(settings.workspace)]
+    if settings.dla_core is not None:
+        words += ["--dla", str(settings.dla_core)]
+    if settings.calibration_cache:
+        words += ["--calibration-cache", "CALIBRATION_CACHE"]
+    words += ["--no-gate"] * (not settings.gate) + ["--force"] * settings.forced + [onnx]
+    if engine and engine != os.path.splitext(onnx)[0] + ".engine":
+        words += ["-o", engine]
+    return " ".join(shlex.quote(clean(word)) for word in words)
+
+
+def _usual_output(contract: Contract) -> str:
+    """What is built where nothing is asked for: features where the runtime can do the rest, else the model's own."""
+    if _has_head(contract):
+        return FEATURES
+    return CLASSES if contract.output.kind == "class_map" else LOGITS
+
+
+def _has_head(contract: Contract) -> bool:
+    return contract.head is not None and _head_key() in contract.attachments
+
+
+def _head_key() -> str:
+    from ccc_jetson.head import METADATA_KEY  # here: numpy is no part of --help
+
+    return METADATA_KEY
+
+
+def _rebuild(manifest: Manifest, engine_path: str) -> str:
+    """The command with the model's path where the model lies beside the engine, else with its bare name."""
+    beside = os.path.join(os.path.dirname(engine_path), manifest.onnx_file)
+    try:
+        is_there = os.path.exists(beside)
+    except ValueError:  # before Python 3.8, of a name that no file can have
+        is_there = False
+    return rebuild_command(manifest, beside if is_there else "", engine_path)
+
+
+def _differ(built: str, here: str) -> bool:
+    return built != "" and here != "" and built != here
+
+
+def _gpu(machine: Machine) -> str:
+    return "{} (sm_{})".format(machine.device or "a GPU", machine.sm.replace(".", ""))
+
+
+def _manifest(read: JsonReader, record: Dict[str, Any]) -> Manifest:
+    record = read.object(record, "", Manifest._fields + ("format",))
+    settings = _settings(read, record["settings"])
+    contract = Contract.from_record(record["contract"], read.origin, BUILD_AGAIN)
+    gate = record["gate"]
+    return Manifest(
+        tool=read.text(record["tool"], "tool"),
+        machine=Machine(*read.texts(record["machine"], "machine", Machine._fields)),
+        settings=settings,
+        bindings=_bindings(read, record["bindings"]),
+        pinned=tuple(read.each(record["pinned"], "pinned", read.text)),
+        gate=None if gate is None else _gate(read, gate),
+        workspace_mib=read.integer(record["workspace_mib"], "workspace_mib", 0, _MOST_MIB),
+        build_seconds=read.number_within(record["build_seconds"], "build_seconds", 0, _MOST_SECONDS),
+        timing_cache=read.one_of(record["timing_cache"], "timing_cache", TIMING_CACHES),
+        attempts=read.integer(record["attempts"], "attempts", 1, 1 << 16),
+        onnx_file=_file_name(read, record["onnx_file"], "onnx_file"),
+        onnx_sha256=read.sha256(record["onnx_sha256"], "onnx_sha256"),
+        plan_sha256=read.sha256(record["plan_sha256"], "plan_sha256"),
+        plan_bytes=read.integer(record["plan_bytes"], "plan_bytes", 1, 1 << 40),
+        contract=contract,
+        head=_head(read, record["head"], settings.output, contract),
+    )
+
+
+def _settings(read: JsonReader, value: Any) -> Settings:
+    value = read.object(value, "settings", Settings._fields)
+    workspace, dla_core, cache = value["workspace"], value["dla_core"], value["calibration_cache"]
+    layers = read.each(
+        value["layer_precisions"], "settings.layer_precisions", lambda item, field: _layer_precision(read, item, field)
+    )
+    precisions = read.each(
+        value["precisions"], "settings.precisions", lambda item, field: read.one_of(item, field, PRECISIONS)
+    )
+    return Settings(
+        precisions=tuple(precisions),
+        output=read.one_of(value["output"], "settings.output", OUTPUTS),
+        layer_precisions=tuple(layers),
+        workspace=None if workspace is None else read.integer(workspace, "settings.workspace", 1, _MOST_MIB),
+        dla_core=None if dla_core is None else read.integer(dla_core, "settings.dla_core", 0, 255),
+        gate=read.flag(value["gate"], "settings.gate"),
+        calibration_cache="" if cache == "" else read.sha256(cache, "settings.calibration_cache"),
+        forced=read.flag(value["forced"], "settings.forced"),
+    )
+
+
+def _layer_precision(read: JsonReader, value: Any, field: str) -> Tuple[str, str]:
+    pair = read.each(value, field, read.text)
+    if len(pair) != 2:
+        read.fail(field, "a pattern and a precision", value)
+    return pair[0], read.one_of(pair[1], field + "[1]", LAYER_PRECISIONS)
+
+
+def _bindings(read: JsonReader, value: Any) -> Tuple[Binding, ...]:
+    bindings = tuple(read.each(value, "bindings", lambda item, field: _binding(read, item, field)))
+    if {binding.is_input for binding in bindings} != {True, False}:
+        read.fail("bindings", "at least one input and one output", value)
+    if len({binding.name for binding in bindings}) != len(bindings):
+        read.fail("bindings", "different names", [binding.name for binding in bindings])
+    return bindings
+
+
+def _binding(read: JsonReader, value: Any, field: str) -> Binding:
+    value = read.object(value, field, Binding._fields)
+    shape = read.each(value["shape"], field + ".shape", lambda item, name: read.integer(item, name, 1, 1 << 31))
+    return Binding(
+        read.text(value["name"], field + ".name"),
+        read.flag(value["is_input"], field + ".is_input"),
+        read.one_of(value["dtype"], field + ".dtype", DTYPES),
+        tuple(shape),
+    )
+
+
+def _gate(read: JsonReader, value: Any) -> Gate:
+    value = read.object(value, "gate", Gate._fields)
+    frames = read.each(value["frames"], "gate.frames", lambda item, field: _gate_frame(read, item, field))
+    return Gate(read.flag(value["passed"], "gate.passed"), tuple(frames))
+
+
+def _gate_frame(read: JsonReader, value: Any, field: str) -> GateFrame:
+    value = read.object(value, field, GateFrame._fields)
+    return GateFrame(
+        read.text(value["name"], field + ".name"),
+        read.number_within(value["agreement"], field + ".agreement", 0, 1),
+        read.number_within(value["decided"], field + ".decided", 0, 1),
+        read.flag(value["finite"], field + ".finite"),
+    )
+
+
+def _file_name(read: JsonReader, value: Any, field: str) -> str:
+    if not isinstance(value, str) or value in ("", ".", "..") or "/" in value or "\0" in value:
+        read.fail(field, "a file's name without a folder", value)
+    return value
+
+
+def _head(read: JsonReader, value: Any, output: str, contract: Contract) -> Optional[bytes]:
+    """The head's weights, which an engine that gives features cannot do without, as the contract describes them."""
+    if output != FEATURES:
+        if value is not None:
+            read.fail("head", "null, because the output is {}".format(output), value)
+        return None
+    try:
+        data = base64.b64decode(read.text(value, "head").encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        read.fail("head", "base64", value)
+    if not _has_head(contract):
+        read.fail("settings.output", "logits or classes, because the contract has no head", output)
+    if Attachment(len(data), hashlib.sha256(data).hexdigest()) != contract.attachments[_head_key()]:
+        read.damaged("head is not what its contract describes")
+    return data
