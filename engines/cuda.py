@@ -1,0 +1,153 @@
+"""CUDA through pycuda, as far as building and judging an engine needs it: one context, memory, one stream.
+
+Whoever makes a ``Cuda`` uses and closes it in the same thread: a CUDA context belongs to the thread it is current in.
+"""
+
+from typing import Any, Dict, NamedTuple
+
+import numpy as np
+
+from ccc_jetson.errors import BackendError, DependencyMissing
+
+
+class DeviceFacts(NamedTuple):
+    """A GPU: ``name`` and ``sm`` ("6.2") as CUDA says them; ``integrated`` shares its memory with the CPU; ``cuda`` is
+    the version that pycuda was built with ("10.2"); memory in bytes."""
+
+    name: str
+    sm: str
+    integrated: bool
+    cuda: str
+    free_bytes: int
+    total_bytes: int
+
+
+def import_pycuda() -> Any:
+    """``pycuda.driver``.
+
+    Raises:
+        DependencyMissing: with how to get it.
+    """
+    try:
+        import pycuda.driver
+    except ImportError as error:
+        raise DependencyMissing(
+            "pycuda cannot be imported: {}".format(error),
+            hint="on a Jetson: export PATH=/usr/local/cuda/bin:$PATH; pip3 install pycuda==2022.1 (compiling "
+            "takes some minutes); on a PC: pip install pycuda",
+        )
+    return pycuda.driver
+
+
+class Cuda:
+    """A context on the first GPU, current in this thread until ``close``.
+
+    Raises:
+        DependencyMissing: no pycuda.
+        BackendError: no GPU that CUDA can use.
+    """
+
+    def __init__(self) -> None:
+        self._driver = import_pycuda()
+        try:
+            self._driver.init()
+            device = self._driver.Device(0)
+            # TensorRT's own CUDA calls use the primary context; pycuda knows it since 2021.1
+            if hasattr(device, "retain_primary_context"):
+                self._context = device.retain_primary_context()
+                self._context.push()
+            else:
+                self._context = device.make_context()
+        except self._driver.Error as error:
+            raise BackendError(
+                "CUDA finds no GPU that it can use: {}".format(error),
+                hint="in a container: docker run --runtime nvidia; on a board: is this user in the group video?",
+            )
+        self._device = device
+        self._stream = self._driver.Stream()
+        self._closed = False
+
+    def facts(self) -> DeviceFacts:
+        """What the GPU is, and how much memory is free now."""
+        free, total = self._driver.mem_get_info()
+        return DeviceFacts(
+            name=self._device.name(),
+            sm="{}.{}".format(*self._device.compute_capability()),
+            integrated=bool(self._device.get_attribute(self._driver.device_attribute.INTEGRATED)),
+            cuda="{}.{}".format(*self._driver.get_version()[:2]),
+            free_bytes=int(free),
+            total_bytes=int(total),
+        )
+
+    @property
+    def stream(self) -> int:
+        """The handle of the stream."""
+        return int(self._stream.handle)
+
+    def allocate(self, size: int) -> Any:
+        """Device memory of ``size`` bytes; its ``int`` is the address, ``free`` gives it back.
+
+        Raises:
+            BackendError: there is not so much left.
+        """
+        try:
+            return self._driver.mem_alloc(max(int(size), 1))
+        except self._driver.MemoryError:
+            raise BackendError(
+                "the GPU has no {:,} bytes of memory left".format(size),
+                hint="close other programs and the desktop (sudo systemctl isolate multi-user.target)",
+            )
+
+    def upload(self, memory: Any, array: np.ndarray) -> None:
+        """Copies a C-ordered array to the device."""
+        self._driver.memcpy_htod(memory, array)
+
+    def download(self, array: np.ndarray, memory: Any) -> None:
+        """Fills an array from the device."""
+        self._driver.memcpy_dtoh(array, memory)
+
+    def synchronize(self) -> None:
+        """Waits until everything on the stream has been done."""
+        self._stream.synchronize()
+
+    def close(self) -> None:
+        """Gives the context back; may be called twice. Free memory before."""
+        if not self._closed:
+            self._closed = True
+            self._stream = None
+            self._context.pop()
+            self._context.detach()
+
+    def __enter__(self) -> "Cuda":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class Buffers:
+    """Device memory by name, given back together."""
+
+    def __init__(self, cuda: Cuda, sizes: Dict[str, int]) -> None:
+        self._cuda = cuda
+        self._memory: Dict[str, Any] = {}
+        try:
+            for name, size in sizes.items():
+                self._memory[name] = cuda.allocate(size)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def addresses(self) -> Dict[str, int]:
+        """Where each lies on the device."""
+        return {name: int(memory) for name, memory in self._memory.items()}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._memory[name]
+
+    def close(self) -> None:
+        """May be called twice."""
+        for memory in self._memory.values():
+            memory.free()
+        self._memory = {}

@@ -1,0 +1,112 @@
+"""A plan made ready to run on numpy arrays: for judging an engine, and for measuring it.
+
+Live use copies less and overlaps more; here every run is complete when it returns.
+"""
+
+import time
+from typing import Any, Dict, Tuple
+
+import numpy as np
+
+from ccc_jetson.engines.cuda import Buffers, Cuda
+from ccc_jetson.engines.manifest import Binding
+from ccc_jetson.engines.tensorrt_api import TensorRT
+from ccc_jetson.errors import BackendError
+
+
+class LoadedEngine:
+    """An engine with memory for its inputs and outputs.
+
+    Args:
+        api: the installed TensorRT.
+        cuda: the context to run in; stays the caller's.
+        plan: the plan's bytes.
+        origin: names the plan in messages.
+
+    Raises:
+        BuildError: TensorRT cannot load the plan.
+        BackendError: it has open sizes, or memory runs out.
+    """
+
+    def __init__(self, api: TensorRT, cuda: Cuda, plan: bytes, origin: str) -> None:
+        self._api, self._cuda = api, cuda
+        self._engine = api.deserialize(plan, origin)
+        self.bindings = api.bindings(self._engine)
+        for binding in self.bindings:
+            if min(binding.shape, default=1) < 1:
+                raise BackendError(
+                    "{}: {!r} has open sizes {}; engines of fixed size are run".format(
+                        origin, binding.name, "x".join(map(str, binding.shape))
+                    ),
+                    hint="ccc-build-engine builds from an ONNX file of fixed size",
+                )
+        self._context = api.context(self._engine)
+        self._buffers = Buffers(cuda, {each.name: _empty(each).nbytes for each in self.bindings})
+        self._bound = api.bind(self._context, self.bindings, self._buffers.addresses)
+
+    @property
+    def inputs(self) -> Tuple[Binding, ...]:
+        return tuple(each for each in self.bindings if each.is_input)
+
+    @property
+    def outputs(self) -> Tuple[Binding, ...]:
+        return tuple(each for each in self.bindings if not each.is_input)
+
+    def run(self, arrays: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """Runs once: inputs by name, of the binding's shape, converted to its type -> outputs by name."""
+        for binding in self.inputs:
+            array = np.ascontiguousarray(arrays[binding.name].astype(binding.dtype, copy=False))
+            if array.shape != binding.shape:
+                raise BackendError(
+                    "input {!r} has shape {}, {} was given".format(binding.name, binding.shape, array.shape)
+                )
+            self._cuda.upload(self._buffers[binding.name], array)
+        self._api.enqueue(self._bound, self._cuda.stream)
+        self._cuda.synchronize()
+        found = {}
+        for binding in self.outputs:
+            found[binding.name] = _empty(binding)
+            self._cuda.download(found[binding.name], self._buffers[binding.name])
+        return found
+
+    def milliseconds(self, runs: int) -> float:
+        """The median time of a run of the engine alone, inputs and outputs where they are."""
+        times = []
+        for _ in range(runs):
+            started = time.perf_counter()
+            self._api.enqueue(self._bound, self._cuda.stream)
+            self._cuda.synchronize()
+            times.append(time.perf_counter() - started)
+        return float(np.median(times)) * 1e3
+
+    def profile(self, runs: int, listen: Any) -> None:
+        """Runs ``runs`` times while ``listen`` is told every layer's name and milliseconds."""
+        self._api.profile(self._context, listen)
+        for _ in range(runs):
+            self._api.enqueue(self._bound, self._cuda.stream)
+            self._cuda.synchronize()
+
+    def layer_information(self) -> str:
+        """The inspector's JSON; empty before TensorRT 8.2."""
+        return self._api.layer_information(self._engine)
+
+    def close(self) -> None:
+        """Frees memory, then TensorRT's objects; may be called twice."""
+        self._buffers.close()
+        self._bound = self._context = self._engine = None  # type: ignore[assignment]
+
+    def __enter__(self) -> "LoadedEngine":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _empty(binding: Binding) -> np.ndarray:
+    try:
+        return np.empty(binding.shape, binding.dtype)
+    except TypeError:
+        raise BackendError(
+            "{!r} is of type {}, which numpy does not have".format(binding.name, binding.dtype),
+            hint="build the engine from a file of ccc-export",
+        )
