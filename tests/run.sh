@@ -33,7 +33,7 @@ device_tests() {
     "$python" -m venv --clear "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check pip==21.3.1
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
-      -c "constraints/python${version/./}.txt" setuptools wheel numpy onnx onnxruntime opencv-python-headless pytest
+      -c "constraints/python${version/./}.txt" setuptools wheel numpy onnx onnxruntime opencv-python-headless pytest pytest-cov
     touch "$venv/installed"
   fi
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
@@ -41,9 +41,10 @@ device_tests() {
   # from the wheel, not from src: the tests are copied away from the checkout
   local away
   away=$(mktemp -d)
-  cp -r tests "$away/tests"
+  cp -r tests docs "$away"
   (cd "$away" && CCC_TEST_ONNX="$official" CCC_TEST_DATA="${CCC_TEST_DATA:-$root/../shared}" \
-    "$venv/bin/python" -m pytest -ra -p no:cacheprovider tests)
+    "$venv/bin/python" -m pytest -ra -p no:cacheprovider --cov=ccc_jetson.engines --cov-report=term:skip-covered \
+    --cov-fail-under=95 tests)
   rm -rf "$away"
 }
 
@@ -51,8 +52,8 @@ step "lint, types, Python 3.6 grammar"
 bash tests/lint.sh
 
 step "wheel"
-rm -rf build
-mkdir build
+mkdir -p build
+find build -mindepth 1 -maxdepth 1 ! -name real-bindings -exec rm -rf {} +  # NVIDIA's wheels need not be fetched again
 python -m build --wheel --outdir build/wheel . >build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
 wheel=$(ls "$root"/build/wheel/*.whl)
 echo "$(basename "$wheel")"

@@ -14,8 +14,11 @@ PAGES = (
     "CHANGELOG.md",
     "docs/index.md",
     "docs/contract.md",
+    "docs/engines.md",
     "docs/inspect.md",
+    "docs/manifest.md",
     "docs/passes.md",
+    "docs/tensorrt-members.md",
 )
 
 if not os.path.exists(os.path.join(ROOT, "README.md")):

@@ -14,16 +14,24 @@ from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.golden import encode_golden, golden_frame
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.head import HeadWeights, head_logits
+from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
+from ccc_jetson.layer_ranges import LayerRange, encode_layer_ranges
+from ccc_jetson.onnx_file import with_extra_outputs
+from ccc_jetson.ort import cpu_session
+from ccc_jetson.preprocess import Preprocessor
 
 WIDTH, HEIGHT, FEATURES = 64, 32, 4
+RANGES = (LayerRange("conv", 12.5, 0.0004), LayerRange("features", 12.5, 0.0005), LayerRange("logits", 40.0, 0.0003))
 
 
-def tiny_contract(kind="class_map", width=WIDTH, height=HEIGHT, classes=19, batch=1, color_order="BGR"):
+def tiny_contract(
+    kind="class_map", width=WIDTH, height=HEIGHT, classes=19, batch=1, color_order="BGR", precision="fp32"
+):
     """The contract of the tiny model, before its attachments are noted."""
     return Contract(
         architecture=Architecture("tiny", "Tiny", {"features": FEATURES}),
         target="tx2",
-        precision="fp32",
+        precision=precision,
         passes=("fold-batchnorm",),
         input=Input("image", width, height, batch),
         preprocessing=Preprocessing(color_order, (70.0, 80.0, 75.0), (45.0, 46.0, 44.0), 1.0),
@@ -77,18 +85,34 @@ def tiny_graph(contract, seed=7):
     return model
 
 
-def tiny_model_bytes(kind="class_map", golden=2, seed=7, **sizes):
-    """The bytes of a complete file; keyword arguments as for ``tiny_contract``."""
-    contract = tiny_contract(kind, **sizes)
+def tiny_model_bytes(kind="class_map", golden=2, seed=7, attachments=True, **more):
+    """The bytes of a complete file, or of one with the contract alone; keyword arguments as for ``tiny_contract``."""
+    contract = tiny_contract(kind, **more)
     _, head = tiny_weights(len(contract.classes), seed)
+    model = tiny_graph(contract, seed).SerializeToString()
+    if not attachments:
+        return embed(model, contract, {})
+    attached = {
+        HEAD_KEY: head.to_bytes(),
+        GOLDEN_KEY: encode_golden(golden_frames(contract, model, golden, seed)),
+        RANGES_KEY: encode_layer_ranges(RANGES),
+    }
+    return embed(model, contract, attached)
+
+
+def golden_frames(contract, model, count, seed):
+    """Random frames with what the network in the bytes ``model`` makes of them."""
     rng = np.random.RandomState(1)
+    session = cpu_session(with_extra_outputs(model, ["features"]), "the tiny model")
+    preprocess = Preprocessor(contract)
     frames = []
-    for index in range(golden):
+    for index in range(count):
         frame = rng.randint(0, 256, (contract.input.height, contract.input.width, 3)).astype(np.uint8)
-        features = rng.rand(FEATURES, contract.input.height // 2, contract.input.width // 2).astype(np.float32)
-        frames.append(golden_frame("frame{}".format(index), frame, head_logits(features, head)))
-    attachments = {HEAD_KEY: head.to_bytes(), GOLDEN_KEY: encode_golden(frames)}
-    return embed(tiny_graph(contract, seed).SerializeToString(), contract, attachments)
+        image = np.repeat(preprocess(frame), contract.input.batch, axis=0)
+        (features,) = session.run(["features"], {contract.input.name: image})
+        logits = head_logits(features[0], tiny_weights(len(contract.classes), seed)[1])
+        frames.append(golden_frame("frame{}".format(index), frame, logits))
+    return frames
 
 
 def write_tiny_model(path, **arguments):

@@ -1,0 +1,149 @@
+"""The builds of one command: again with half the workspace when memory runs out, again with layers in FP32 when the
+gate fails, until an engine passes or nothing is left to try."""
+
+import os
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Tuple
+
+from ccc_jetson.engines.gate import MIN_DECIDED
+from ccc_jetson.engines.job import Facts, Job, Outcome
+from ccc_jetson.engines.manifest import Gate, Settings
+from ccc_jetson.engines.onnx_model import OnnxModel
+from ccc_jetson.engines.pinning import pin_sets
+from ccc_jetson.engines.preflight import smaller_workspace
+from ccc_jetson.engines.tensorrt_log import OutOfMemory
+from ccc_jetson.engines.worker import Worker
+from ccc_jetson.errors import BuildError, CccError
+
+
+class Files(NamedTuple):
+    """``calibration_cache`` and ``timing_cache`` are read, the others written; empty names mean none."""
+
+    plan: str
+    timing_cache: str
+    timing_cache_out: str
+    calibration_cache: str
+
+
+class Finished(NamedTuple):
+    """The engine that passed.
+
+    ``workspace_mib`` is what its builder was given, ``builds`` how many there were, ``first_milliseconds`` a run of the
+    engine that failed the gate, 0 where the first one passed.
+    """
+
+    outcome: Outcome
+    workspace_mib: int
+    builds: int
+    first_milliseconds: float
+
+
+class Attempts:
+    """Builds with a worker until an engine passes.
+
+    Args:
+        worker: the process that has TensorRT.
+        model, facts, settings: what is built, on what, and how.
+        files: where everything lies.
+        workspace_mib: of the first build.
+        on_event: told of every build (``building``), and of what makes another one necessary (``stage``, ``note``).
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        model: OnnxModel,
+        facts: Facts,
+        settings: Settings,
+        files: Files,
+        workspace_mib: int,
+        on_event: Callable[[Dict[str, Any]], None],
+    ) -> None:
+        self._worker, self._model, self._facts, self._settings = worker, model, facts, settings
+        self._files, self._workspace, self._on_event = files, workspace_mib, on_event
+        self._builds = 0
+
+    def until_one_passes(self) -> Finished:
+        """Builds.
+
+        Raises:
+            BuildError: none passed, or there is no memory for one.
+        """
+        first = outcome = self._built(())
+        sets = self._pin_sets()
+        while outcome.gate is not None and not outcome.gate.passed:
+            pins = next(sets, None)
+            if pins is None:
+                raise self._failure(first, outcome)
+            text = "the gate failed: {}; building again with the layers of {} tensors in FP32"
+            self._say("stage", text.format(worst_frame(outcome.gate), len(pins)))
+            if os.path.exists(self._files.timing_cache_out):  # what was timed need not be timed again
+                self._files = self._files._replace(timing_cache=self._files.timing_cache_out)
+            outcome = self._built(pins)
+        return Finished(outcome, self._workspace, self._builds, 0.0 if outcome is first else first.milliseconds)
+
+    def _pin_sets(self) -> Iterator[Tuple[str, ...]]:
+        """Empty where nothing can be pinned: FP32 has nothing to keep, and a typed network states its types."""
+        possible = self._settings.precisions and self._facts.has_precision_flags and not self._model.strongly_typed
+        return pin_sets(self._model.ranges) if possible else iter(())
+
+    def _built(self, pins: Tuple[str, ...]) -> Outcome:
+        while True:
+            self._builds += 1
+            self._on_event({"event": "building", "workspace_mib": self._workspace, "build": self._builds})
+            try:
+                return self._worker.build(self._job(pins))
+            except OutOfMemory as error:
+                smaller = smaller_workspace(self._workspace)
+                if smaller is None:
+                    raise
+                reason = str(error).splitlines()[0].rstrip(":")
+                self._say("note", "{}; trying again with a workspace of {} MiB".format(reason, smaller))
+                self._workspace = smaller
+
+    def _job(self, pins: Tuple[str, ...]) -> Job:
+        settings, files = self._settings, self._files
+        return Job(
+            model=os.path.realpath(self._model.path),
+            plan=files.plan,
+            contract=self._model.contract.to_json(),
+            strongly_typed=self._model.strongly_typed,
+            precisions=settings.precisions,
+            output=settings.output,
+            layer_precisions=settings.layer_precisions,
+            pinned=pins,
+            workspace_mib=self._workspace,
+            dla_core=settings.dla_core,
+            timing_cache=bool(files.timing_cache_out),
+            timing_cache_in=files.timing_cache,
+            timing_cache_out=files.timing_cache_out,
+            calibration_cache=files.calibration_cache,
+            judge=settings.gate,
+        )
+
+    def _failure(self, first: Outcome, last: Outcome) -> CccError:
+        assert first.gate is not None and last.gate is not None
+        found = worst_frame(first.gate)
+        if last is not first:
+            found += "; with {} layers in FP32, {}".format(len(last.pinned), worst_frame(last.gate))
+        return BuildError(
+            "the engine does not see what the network saw: {}. {:.1%} of the decided pixels of every golden frame must "
+            "keep their class; nothing was written".format(found, MIN_DECIDED),
+            hint=self._cure(),
+        )
+
+    def _cure(self) -> str:
+        if self._model.strongly_typed:
+            return "export it without --fp16, and build it with --fp32"
+        if self._settings.precisions:
+            return "ccc-build-engine --fp32 {}; --no-gate writes the engine unjudged".format(self._model.path)
+        return "export it again with ccc-export; if it fails again, report it with the TensorRT version"
+
+    def _say(self, event: str, text: str) -> None:
+        self._on_event({"event": event, "text": text})
+
+
+def worst_frame(gate: Gate) -> str:
+    """The frame that fares worst, in words."""
+    worst = min(gate.frames, key=lambda frame: (frame.finite, frame.decided))
+    text = "{!r} keeps the class of {:.3%} of its decided pixels".format(worst.name, worst.decided)
+    return text if worst.finite else text + " and holds NaN or infinite values"

@@ -1,0 +1,307 @@
+"""ONNX file in, judged engine with its manifest out: the work behind ``ccc-build-engine``.
+
+Runs without TensorRT: a child process has it (``worker.py``). Nothing is written but whole, judged engines.
+"""
+
+import hashlib
+import os
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
+
+from ccc_jetson import __version__
+from ccc_jetson.contract import Contract
+from ccc_jetson.engines.attempts import Attempts, Files, Finished
+from ccc_jetson.engines.builder import calibration_algorithm
+from ccc_jetson.engines.compatibility import Problem, problems
+from ccc_jetson.engines.job import Facts, LayerProfile, listed
+from ccc_jetson.engines.machine import Machine, free_disk, read_board, read_memory
+from ccc_jetson.engines.manifest import (
+    CLASSES,
+    FEATURES,
+    LOGITS,
+    Manifest,
+    Settings,
+    check_plan,
+    manifest_path,
+    read_manifest,
+    write_manifest,
+)
+from ccc_jetson.engines.onnx_model import OnnxModel, read_model
+from ccc_jetson.engines.precision import choose_precisions, version_of
+from ccc_jetson.engines.preflight import preflight, workspace_mib
+from ccc_jetson.engines.tensorrt_api import FP16
+from ccc_jetson.engines.timing_cache import BuildTimes, default_path, load, store
+from ccc_jetson.engines.worker import Worker
+from ccc_jetson.errors import BuildError, ContractError, EngineMismatch, FileProblem, UsageError
+from ccc_jetson.files import check_output, read_bytes, sha256_of, translated_os_errors, write_bytes
+from ccc_jetson.head import read_head
+from ccc_jetson.onnx_arrays import constant_arrays
+from ccc_jetson.targets import CPU_TARGET
+
+SUFFIX = ".engine"
+_PROBLEMS_SHOWN = 4
+_PROFILE_RUNS = 20
+
+
+class BuildOptions(NamedTuple):
+    """What the user may choose; empty and ``None`` take this machine's own.
+
+    ``precisions`` are of ``fp32``, ``fp16``, ``int8``, ``best``; ``output`` of ``gate.OUTPUTS``; ``workspace`` in MiB;
+    ``timing_cache`` is a file, "" the usual one, ``None`` none.
+    """
+
+    precisions: Tuple[str, ...] = ()
+    output: Optional[str] = None
+    layer_precisions: Tuple[Tuple[str, str], ...] = ()
+    workspace: Optional[int] = None
+    dla_core: Optional[int] = None
+    gate: bool = True
+    timing_cache: Optional[str] = ""
+    calibration_cache: Optional[str] = None
+    contract: Optional[Contract] = None
+    profile: bool = False
+    rebuild: bool = False
+    force: bool = False
+    verbose: bool = False
+
+
+class BuiltEngine(NamedTuple):
+    """An engine on the disk.
+
+    ``milliseconds`` is a run of the engine alone, ``first_milliseconds`` the same of the engine that failed the gate
+    before layers were pinned; both 0 where there was none. ``reused`` says that the engine was there already.
+    """
+
+    path: str
+    manifest: Manifest
+    model: OnnxModel
+    reused: bool
+    milliseconds: float
+    first_milliseconds: float
+    profile: Optional[LayerProfile]
+
+
+def engine_path(model: str) -> str:
+    """Where the engine of ``model.onnx`` goes: ``model.engine``."""
+    return os.path.splitext(model)[0] + SUFFIX
+
+
+def build_engine(
+    model_path: str, path: str, options: BuildOptions, on_event: Callable[[Dict[str, Any]], None]
+) -> BuiltEngine:
+    """Builds the engine of an ONNX file for this machine.
+
+    Takes minutes on a board: TensorRT times every implementation of every layer. That grows with the number of layers
+    that differ, and with the frame; a second build finds most of it in the timing cache.
+
+    Args:
+        model_path: the ONNX file.
+        path: where the engine goes, with its manifest beside it.
+        options: what was asked for.
+        on_event: told what happens: events of ``build_child.py``, and ``stage`` and ``note`` with a ``text``,
+            ``building`` with ``workspace_mib``, ``build`` (its number), ``expected_seconds`` and ``nodes``.
+
+    Raises:
+        CccError: with the cause and the cure; nothing was written.
+    """
+    given = [file for file in (model_path, options.calibration_cache, options.timing_cache) if file]
+    check_output(path, given)
+    check_output(manifest_path(path), given)
+    model = read_model(model_path, options.contract, options.gate)
+    if options.calibration_cache is not None:
+        calibration_algorithm(options.calibration_cache)  # before minutes are spent
+
+    def note(text: str) -> None:
+        on_event({"event": "note", "text": text})
+
+    with Worker(path, on_event, options.verbose) as worker:
+        on_event({"event": "stage", "text": "asking TensorRT what this machine has"})
+        facts = worker.facts()
+        machine = Machine(facts.tensorrt, facts.cuda, facts.device, facts.sm, *read_board())
+        on_event({"event": "stage", "text": described(machine)})
+        _check_operators(model, facts, options.force, note)
+        settings = _settings(model, facts, options, note)
+        present = None if options.rebuild else _already_built(path, model, settings, machine)
+        if present is not None:
+            profile = worker.profile(path, _PROFILE_RUNS) if options.profile else None
+            return BuiltEngine(path, present, model, True, 0.0, 0.0, profile)
+        workspace = _workspace(path, model, facts, options, note)
+        cache = _Cache(options.timing_cache, machine, model, settings)
+        files = _files(worker, cache, options)
+
+        def with_estimate(event: Dict[str, Any]) -> None:
+            if event["event"] == "building":
+                event = dict(event, expected_seconds=cache.expected_seconds(), nodes=len(model.file.nodes))
+            on_event(event)
+
+        finished = Attempts(worker, model, facts, settings, files, workspace, with_estimate).until_one_passes()
+        manifest = _manifest(model, settings, machine, finished, files)
+        profile = worker.profile(files.plan, _PROFILE_RUNS) if options.profile else None
+        _publish(files.plan, manifest, path)
+        problem = cache.keep(files.timing_cache_out, finished)
+        if problem:
+            note(problem)
+    return BuiltEngine(
+        path, manifest, model, False, finished.outcome.milliseconds, finished.first_milliseconds, profile
+    )
+
+
+def described(machine: Machine) -> str:
+    """The machine in a line."""
+    parts = [
+        machine.board or machine.device,
+        "{} (sm_{})".format(machine.device, machine.sm.replace(".", "")) if machine.board else "",
+        "JetPack {}".format(machine.jetpack) if machine.jetpack else machine.l4t and "L4T " + machine.l4t,
+        "TensorRT " + machine.tensorrt,
+        "CUDA " + machine.cuda if machine.cuda else "",
+        "power mode " + machine.power_mode if machine.power_mode else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _check_operators(model: OnnxModel, facts: Facts, force: bool, note: Callable[[str], None]) -> None:
+    """Says what this TensorRT cannot take, before it fails at some node with less to say."""
+    found = problems(model.file, version_of(facts.tensorrt), constant_arrays(read_bytes(model.path)))
+    if not found:
+        return
+    lines = "".join(_problem_lines(problem) for problem in found[:_PROBLEMS_SHOWN])
+    text = "{}: TensorRT {} cannot take it:{}".format(model.path, facts.tensorrt, lines)
+    if not force:
+        raise BuildError(text, hint="ccc-inspect {} shows it all; --force tries it all the same".format(model.path))
+    note(text)
+
+
+def _problem_lines(problem: Problem) -> str:
+    where = " ({})".format(listed(list(problem.nodes))) if problem.nodes else ""
+    return "\n  {} {}{}\n    -> {}".format(problem.operator, problem.sentence, where, problem.cure)
+
+
+def _settings(model: OnnxModel, facts: Facts, options: BuildOptions, note: Callable[[str], None]) -> Settings:
+    calibrated = options.calibration_cache is not None
+    choice = choose_precisions(
+        options.precisions, facts, model.strongly_typed, model.quantized, calibrated, options.force
+    )
+    for text in [*choice.notes, *_doubts(model.contract, choice.precisions)]:
+        note(text)
+    output = options.output or (FEATURES if model.has_head else CLASSES)
+    if output == FEATURES and not model.has_head:
+        raise UsageError(
+            "--output features: {} describes no head that the runtime could compute".format(model.path),
+            hint="--output classes takes the whole network",
+        )
+    if output == CLASSES and model.contract.output.kind == "logits":
+        output = LOGITS  # the file as it was exported
+    return Settings(
+        precisions=choice.precisions,
+        output=output,
+        layer_precisions=options.layer_precisions,
+        workspace=options.workspace,
+        dla_core=options.dla_core,
+        gate=options.gate,
+        calibration_cache=sha256_of(options.calibration_cache) if options.calibration_cache else "",
+        forced=options.force,
+    )
+
+
+def _doubts(contract: Contract, precisions: Tuple[str, ...]) -> Iterator[str]:
+    """What the contract says against this build; the gate decides."""
+    if contract.target == CPU_TARGET:
+        yield "exported for a CPU, with graph passes that slow TensorRT down: ccc-export --target tx2 (or this board)"
+    if FP16 in precisions and contract.half is not None and not contract.half.safe:
+        yield "export found FP16 not safe for this network; the gate will tell"
+
+
+def _already_built(path: str, model: OnnxModel, settings: Settings, machine: Machine) -> Optional[Manifest]:
+    """The manifest of the engine that is there, if building it again would change nothing."""
+    if not os.path.exists(path):
+        return None
+    try:
+        found = read_manifest(path)
+        if found is None:
+            return None
+        check_plan(found, path)
+    except (ContractError, EngineMismatch, FileProblem):
+        return None  # damaged, or another version's: it is built again
+    same_machine = found.machine[:4] == machine[:4]  # TensorRT, CUDA, GPU and its compute capability
+    same_model = found.onnx_sha256 == model.sha256 and found.contract == model.contract
+    return found if same_machine and same_model and found.settings == settings else None
+
+
+def _workspace(path: str, model: OnnxModel, facts: Facts, options: BuildOptions, note: Callable[[str], None]) -> int:
+    """MiB for the first build, after a look at memory and disk."""
+    memory = read_memory()
+    disk = free_disk(os.path.dirname(os.path.realpath(path)))
+    for warning in preflight(memory, facts.free_bytes, disk, model.size, facts.integrated):
+        note(warning)
+    # of shared memory the kernel frees on demand what the page cache holds, which CUDA counts as taken
+    available = memory.available if facts.integrated and memory is not None else facts.free_bytes
+    return workspace_mib(options.workspace, available)
+
+
+class _Cache:
+    """The timing cache's file, and how long builds took; without a file it is empty and keeps nothing."""
+
+    def __init__(self, asked: Optional[str], machine: Machine, model: OnnxModel, settings: Settings) -> None:
+        self.path = None if asked is None else asked or default_path(machine)
+        self.data = load(self.path) if self.path else b""
+        self._times = BuildTimes(self.path) if self.path else None
+        self._key = hashlib.sha256(repr((model.sha256, settings)).encode("utf-8")).hexdigest()
+
+    def expected_seconds(self) -> Optional[float]:
+        return None if self._times is None else self._times.expected_seconds(self._key, bool(self.data))
+
+    def keep(self, file: str, finished: Finished) -> str:
+        """Stores what the builder measured; what went wrong, or nothing: it costs the cache, not the engine."""
+        if self.path is None or self._times is None:
+            return ""
+        problem = store(self.path, load(file))
+        if not problem:
+            self._times.note(self._key, finished.outcome.timing_cache_reused, finished.outcome.seconds)
+        return problem or ""
+
+
+def _files(worker: Worker, cache: _Cache, options: BuildOptions) -> Files:
+    timing_cache = ""
+    if cache.data:
+        timing_cache = worker.path("timing.in")
+        write_bytes(timing_cache, cache.data)
+    return Files(
+        plan=worker.path("plan"),
+        timing_cache=timing_cache,
+        timing_cache_out=worker.path("timing.out") if cache.path is not None else "",
+        calibration_cache=os.path.realpath(options.calibration_cache) if options.calibration_cache else "",
+    )
+
+
+def _manifest(model: OnnxModel, settings: Settings, machine: Machine, finished: Finished, files: Files) -> Manifest:
+    outcome = finished.outcome
+    timing_cache = "reused" if outcome.timing_cache_reused else "new"
+    head = None
+    if settings.output == FEATURES:
+        head = read_head(model.contract, model.file, model.path).to_bytes()
+    return Manifest(
+        tool="ccc-jetson " + __version__,
+        machine=machine,
+        settings=settings,
+        bindings=outcome.bindings,
+        pinned=outcome.pinned,
+        gate=outcome.gate,
+        workspace_mib=finished.workspace_mib,
+        build_seconds=round(outcome.seconds, 3),
+        timing_cache=timing_cache if files.timing_cache_out else "off",
+        attempts=finished.builds,
+        onnx_file=os.path.basename(model.path),
+        onnx_sha256=model.sha256,
+        plan_sha256=sha256_of(files.plan),
+        plan_bytes=os.path.getsize(files.plan),
+        contract=model.contract,
+        head=head,
+    )
+
+
+def _publish(plan: str, manifest: Manifest, path: str) -> None:
+    """Both are written in full before either appears; the plan comes last, so that none stands without its manifest."""
+    write_manifest(plan, manifest)
+    real = os.path.realpath(path)
+    with translated_os_errors(path):
+        os.replace(manifest_path(plan), manifest_path(real))
+        os.replace(plan, real)

@@ -1,0 +1,133 @@
+"""``ccc-build-engine``: model.onnx -> model.engine, on the device."""
+
+import argparse
+import os
+from typing import Any, Optional, Sequence, Tuple
+
+from ccc_jetson.command import Parser, count_from, run_command
+from ccc_jetson.engines.manifest import OUTPUTS
+from ccc_jetson.errors import UsageError
+
+DEFAULT_MODEL = "model.onnx"
+EXAMPLE = """\
+ccc-build-engine --fp16
+ccc-build-engine --fp16 --profile c3.onnx -o c3.engine"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line; pure."""
+    parser = Parser(
+        "ccc-build-engine",
+        "Build the TensorRT engine of an exported model on the machine that will run it, judge it on the golden\n"
+        "frames that travel in the model's file, and write it with a manifest beside it. Takes minutes on a board;\n"
+        "what was timed is kept, and an engine that is there already is not built again.",
+        EXAMPLE,
+    )
+    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL, metavar="MODEL.onnx", help="default: %(default)s")
+    parser.add_argument("-o", "--engine", metavar="FILE", help="default: the model's name with .engine")
+    precision = parser.add_argument_group("precision (default: FP16 where the hardware is fast at it)")
+    for name, text in (
+        ("fp16", "allow half precision"),
+        ("int8", "allow INT8; not on a TX2 or Nano, which have no units for it"),
+        ("fp32", "nothing but FP32"),
+        ("best", "every precision that this hardware has"),
+    ):
+        precision.add_argument("--" + name, dest="precisions", action="append_const", const=name, help=text)
+    precision.add_argument(
+        "--layer-precision",
+        metavar="PATTERN=fp32|fp16",
+        action="append",
+        default=[],
+        type=layer_precision,
+        help="of layers or tensors whose name fits the pattern (* is anything); may be repeated",
+    )
+    precision.add_argument("--calibration-cache", metavar="FILE", help="ranges for --int8")
+    engine = parser.add_argument_group("engine")
+    engine.add_argument(
+        "--output",
+        choices=OUTPUTS,
+        help="what the engine gives: the tensor before the head, which the runtime computes itself (default), "
+        "full-resolution logits, or the network as it was exported",
+    )
+    engine.add_argument(
+        "--workspace",
+        metavar="auto|MIB",
+        type=_workspace,
+        help="scratch memory for layers (default: auto, a quarter of what is available)",
+    )
+    engine.add_argument("--dla", metavar="N", type=count_from(0), help="run what it can on this DLA core")
+    engine.add_argument("--contract", metavar="FILE", help="instead of the file's own, for models of other tools")
+    build = parser.add_argument_group("build")
+    build.add_argument("--no-gate", action="store_true", help="do not judge the engine; the manifest says so")
+    build.add_argument("--timing-cache", metavar="FILE", default="", help="instead of the one in ~/.cache/ccc-jetson")
+    build.add_argument("--no-timing-cache", action="store_true", help="time every layer anew, and keep nothing")
+    build.add_argument("--rebuild", action="store_true", help="build even if the same engine is there already")
+    build.add_argument("--force", action="store_true", help="try what the hardware or the parser is not made for")
+    build.add_argument("--profile", action="store_true", help="time every layer: a table, and JSON beside the engine")
+    build.add_argument("--verbose", action="store_true", help="show all that TensorRT says")
+    return parser
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_command(build_parser(), _work, argv)
+
+
+def layer_precision(text: str) -> Tuple[str, str]:
+    """Argument type: ``PATTERN=fp32`` -> (pattern, precision)."""
+    pattern, _, precision = text.rpartition("=")
+    if not pattern or precision not in ("fp32", "fp16"):
+        raise argparse.ArgumentTypeError("{!r} is not PATTERN=fp32 or PATTERN=fp16".format(text))
+    return pattern, precision
+
+
+def _workspace(text: str) -> Optional[int]:
+    return None if text == "auto" else count_from(1)(text)
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    if arguments.no_timing_cache and arguments.timing_cache:
+        raise UsageError("--timing-cache and --no-timing-cache contradict each other")
+    from ccc_jetson.contract import read_contract_json
+    from ccc_jetson.engines.build import BuildOptions, build_engine, engine_path
+    from ccc_jetson.engines.build_progress import BuildProgress
+
+    options = BuildOptions(
+        precisions=tuple(arguments.precisions or ()),
+        output=arguments.output,
+        layer_precisions=tuple(arguments.layer_precision),
+        workspace=arguments.workspace,
+        dla_core=arguments.dla,
+        gate=not arguments.no_gate,
+        timing_cache=None if arguments.no_timing_cache else arguments.timing_cache,
+        calibration_cache=arguments.calibration_cache,
+        contract=read_contract_json(arguments.contract) if arguments.contract else None,
+        profile=arguments.profile,
+        rebuild=arguments.rebuild,
+        force=arguments.force,
+        verbose=arguments.verbose,
+    )
+    path = arguments.engine or engine_path(arguments.model)
+    progress = BuildProgress()
+    try:
+        built = build_engine(arguments.model, path, options, progress)
+    finally:
+        progress.close()
+    from ccc_jetson.engines.build_text import built_page
+
+    print(built_page(built))
+    if built.profile is not None:
+        _write_layers(built.path, built)
+    return 0
+
+
+def _write_layers(path: str, built: Any) -> None:
+    from ccc_jetson.engines.layer_report import layer_report
+    from ccc_jetson.files import write_text
+
+    assert built.profile is not None
+    report = layer_report(built.profile, built.model.file)
+    print("\n" + report.to_text())
+    target = os.path.splitext(path)[0] + ".layers.json"
+    write_text(target, report.to_json())
+    print("\nlayers       {}".format(target))

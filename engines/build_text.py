@@ -1,0 +1,61 @@
+"""The page that ``ccc-build-engine`` ends with."""
+
+from typing import List, Optional
+
+from ccc_jetson.engines.build import BuiltEngine
+from ccc_jetson.engines.build_progress import seconds
+from ccc_jetson.engines.inspect_text import Row, page, tensor_text
+from ccc_jetson.engines.job import listed
+from ccc_jetson.engines.manifest import Binding, Gate, manifest_path
+
+
+def built_page(built: BuiltEngine) -> str:
+    """What was built, how it was judged, and what is known of its speed."""
+    found = built.manifest
+    settings = found.settings
+    rows: List[Row] = [("engine", "{}, {:.2f} MB".format(built.path, found.plan_bytes / 1e6))]
+    if built.reused:
+        rows.append(
+            ("", "already built from the same file, with the same settings, on this machine; --rebuild builds it")
+        )
+    rows.append(("manifest", manifest_path(built.path)))
+    rows.append(("precision", " and ".join(each.upper() for each in settings.precisions) or "FP32"))
+    if found.pinned:
+        rows.append(("", "{} layers kept in FP32: {}".format(len(found.pinned), listed(list(found.pinned)))))
+    for each in found.bindings:
+        rows.append(("input" if each.is_input else "output", tensor_text(each.name, each.dtype, each.shape)))
+    rows += [("gate", text) for text in _gate(found.gate)]
+    if built.milliseconds:
+        text = "{:.2f} ms a run of the engine alone, on this machine as it is now".format(built.milliseconds)
+        if built.first_milliseconds:
+            text += "; {:.2f} before layers were kept in FP32".format(built.first_milliseconds)
+        rows.append(("speed", text))
+    rows.append(
+        (
+            "build",
+            "{}, {}, workspace {} MiB, timing cache {}".format(
+                seconds(found.build_seconds),
+                "first try" if found.attempts == 1 else "{} builds".format(found.attempts),
+                found.workspace_mib,
+                found.timing_cache,
+            ),
+        )
+    )
+    if settings.forced:
+        rows.append(("forced", "--force was given: see the notes above"))
+    return page(rows)
+
+
+def _binding(binding: Binding) -> str:
+    return "{}: {} {}".format(binding.name, binding.dtype, "x".join(str(size) for size in binding.shape))
+
+
+def _gate(gate: Optional[Gate]) -> List[str]:
+    if gate is None:
+        return ["not judged (--no-gate)"]
+    worst = min(gate.frames, key=lambda frame: frame.decided)
+    mean = sum(frame.agreement for frame in gate.frames) / len(gate.frames)
+    return [
+        "passed on {} golden frames: same class as FP32 for {:.3%} of the pixels, over the 90% with the largest margin "
+        "{:.3%} in the worst ({})".format(len(gate.frames), mean, worst.decided, worst.name)
+    ]

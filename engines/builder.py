@@ -1,0 +1,180 @@
+"""One build: an ONNX file and what was decided about it -> a plan. Runs where TensorRT is, in the child process."""
+
+import fnmatch
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+
+from ccc_jetson.contract import Contract
+from ccc_jetson.engines.gate import output_name
+from ccc_jetson.engines.job import Job, listed
+from ccc_jetson.engines.manifest import CLASSES
+from ccc_jetson.engines.tensorrt_api import FP16, FP32, INT8, ParseError, TensorRT, layers, tensors
+from ccc_jetson.engines.tensorrt_callbacks import CacheStore, Calibration, Guard, make_calibrator
+from ccc_jetson.errors import BuildError
+from ccc_jetson.files import read_bytes
+from ccc_jetson.onnx_file import OnnxFile, parse_onnx
+
+
+class Built(NamedTuple):
+    """A plan's bytes, the layers that were kept in FP32, the seconds it took, and what the caches hold now."""
+
+    plan: bytes
+    pinned: Tuple[str, ...]
+    seconds: float
+    timing_cache_reused: bool
+    timing_cache: bytes
+    calibration_cache: bytes
+
+
+def build_plan(
+    api: TensorRT, guard: Guard, job: Job, contract: Contract, on_phase: Callable[[str, int, int], None]
+) -> Built:
+    """Builds the engine that ``job`` describes.
+
+    Args:
+        on_phase: told of phases of the build (name, steps done, steps) where TensorRT reports them.
+
+    Raises:
+        OutOfMemory: a smaller workspace may do.
+        BuildError: anything else that TensorRT refuses, with its reason.
+    """
+    model = read_bytes(job.model)
+    builder = api.builder()
+    network = api.network(builder, job.strongly_typed)
+    parser, errors = api.parse(network, model)
+    if errors:
+        raise _parse_failure(job.model, parse_onnx(model, job.model), errors, api.version)
+    choose_output(network, contract, job.output, job.model)
+    config = api.config(builder)
+    api.set_workspace(config, job.workspace_mib)
+    if not job.strongly_typed:
+        for precision in job.precisions:
+            api.allow(config, precision)
+        if FP16 in job.precisions:
+            _use_half_bindings(api, network)
+    pinned = _constrain(api, config, network, job)
+    if job.dla_core is not None:
+        api.use_dla(builder, config, job.dla_core)
+    store, calibrator = CacheStore(), None
+    if INT8 in job.precisions and job.calibration_cache:
+        calibration = Calibration(
+            calibration_algorithm(job.calibration_cache), read_bytes(job.calibration_cache), 1, _no_batches
+        )
+        calibrator = make_calibrator(api.module, guard, calibration, store)
+        api.calibrate_with(config, calibrator)
+    reused = job.timing_cache and api.use_timing_cache(config, _timing_cache(job.timing_cache_in))
+    api.watch(config, on_phase)
+    started = time.monotonic()
+    plan = api.build(builder, network, config)
+    seconds = time.monotonic() - started
+    timing_cache = api.timing_cache(config) if job.timing_cache else b""
+    # The parser owns the weights, and TensorRT keeps no reference to the calibrator: both have to outlive the build
+    del parser, calibrator
+    return Built(plan, pinned, seconds, reused, timing_cache, store.written)
+
+
+def choose_output(network: Any, contract: Contract, output: str, origin: str) -> None:
+    """Makes the tensor of that kind the network's only output; what lies behind it falls away.
+
+    The tensor before the head is a small part of full-resolution logits, and neither those nor TopK enter the engine.
+    """
+    name = output_name(contract, output)
+    found = tensors(network).get(name)
+    if found is None:
+        raise BuildError(
+            "{}: TensorRT's network has no tensor {!r}, which its contract names".format(origin, name),
+            hint="export it again with ccc-export, or build with --output {}".format(CLASSES),
+        )
+    present = [network.get_output(index) for index in range(network.num_outputs)]
+    for tensor in present:
+        if tensor.name != name:
+            network.unmark_output(tensor)
+    if name not in [tensor.name for tensor in present]:
+        network.mark_output(found)
+
+
+def _use_half_bindings(api: TensorRT, network: Any) -> None:
+    """FP16 where a frame enters and where features leave: half the bytes, and no reformatting layer."""
+    ends = [network.get_input(index) for index in range(network.num_inputs)]
+    ends += [network.get_output(index) for index in range(network.num_outputs)]
+    for tensor in ends:
+        if api.is_float32(tensor):
+            api.set_half_binding(tensor)
+
+
+def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Tuple[str, ...]:
+    """Gives layers the precision that was asked for; the names of those that the gate keeps in FP32.
+
+    Raises:
+        BuildError: a pattern of the user's fits no layer.
+    """
+    chosen: Dict[str, str] = {}
+    named: Dict[str, Any] = {}
+    for layer in layers(network):
+        named[layer.name] = layer
+        outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
+        names = [layer.name] + [tensor.name for tensor in outputs if tensor is not None]
+        if any(name in job.pinned for name in names):
+            chosen[layer.name] = FP32
+        for pattern, precision in job.layer_precisions:
+            if any(fnmatch.fnmatchcase(name, pattern) for name in names):
+                chosen[layer.name] = precision
+    for pattern, _ in job.layer_precisions:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in _names(network)):
+            raise BuildError(
+                "--layer-precision {}: no layer or tensor has such a name".format(pattern),
+                hint="names are, for example, {} (* stands for anything)".format(listed(sorted(named))),
+            )
+    if chosen:
+        api.obey_precisions(config)
+    constrained = [name for name, precision in chosen.items() if api.set_precision(named[name], precision)]
+    return tuple(name for name in constrained if chosen[name] == FP32)
+
+
+def _names(network: Any) -> List[str]:
+    return [layer.name for layer in layers(network)] + list(tensors(network))
+
+
+def _parse_failure(path: str, onnx_file: OnnxFile, errors: List[ParseError], version: str) -> BuildError:
+    """Names the nodes: TensorRT 8 gives their numbers only."""
+    lines = []
+    for error in errors:
+        text = error.text
+        if 0 <= error.node < len(onnx_file.nodes):
+            node = onnx_file.nodes[error.node]
+            if "Plugin not found" in text:  # what TensorRT 8 and newer say when they have no importer for an operator
+                text = "this TensorRT has neither an importer nor a plugin for {}".format(node.operator)
+            text = "{} ({}): {}".format(node.name or "node {}".format(error.node), node.operator, text)
+        lines.append("\n  " + text)
+    return BuildError(
+        "{}: TensorRT {} cannot read it:{}".format(path, version, "".join(lines)),
+        hint="ccc-inspect {} says what this TensorRT cannot take".format(path),
+    )
+
+
+def _timing_cache(path: str) -> bytes:
+    return read_bytes(path) if path else b""
+
+
+def calibration_algorithm(path: str) -> str:
+    """Which calibrator wrote a cache, a key of ``ALGORITHMS``, by its first line: ``TRT-8201-EntropyCalibration2``.
+
+    Raises:
+        BuildError: it is no calibration cache.
+    """
+    first = read_bytes(path).split(b"\n", 1)[0].decode("ascii", "replace").strip()
+    for name, ending in (("entropy2", "EntropyCalibration2"), ("minmax", "MinMaxCalibration")):
+        if first.startswith("TRT-") and first.endswith("-" + ending):
+            return name
+    raise BuildError(
+        "{}: is no calibration cache: its first line is {!r}".format(path, first[:60]),
+        hint="a cache begins with a line like TRT-8201-EntropyCalibration2",
+    )
+
+
+def _no_batches(names: List[str]) -> Any:
+    """TensorRT asks for data only where it does not accept the cache; silence there would calibrate on nothing."""
+    raise BuildError(
+        "TensorRT does not accept the calibration cache: it is of another version or algorithm",
+        hint="calibrate again for this TensorRT; the cache's first line names the one that wrote it",
+    )

@@ -1,0 +1,76 @@
+"""The accuracy gate: does the engine on this device still see what the network saw in FP32?
+
+The golden frames that travel in the ONNX file are run through the engine. As at export, 99.5 % of the 90 % of each
+frame's pixels with the largest margin must keep their class; what is left out was undecided in FP32 already. A feature
+or logit that is not finite fails the frame, whatever the classes.
+"""
+
+from typing import Callable, List, Optional
+
+import numpy as np
+
+from ccc_jetson.contract import Contract
+from ccc_jetson.engines.manifest import CLASSES, FEATURES, LOGITS, Gate, GateFrame
+from ccc_jetson.golden import GoldenFrame
+from ccc_jetson.head import HeadWeights, head_class_map
+from ccc_jetson.preprocess import Preprocessor
+
+MIN_DECIDED = 0.995  # of the decided pixels, in every frame: export's own bound for FP16
+
+
+def judge(
+    contract: Contract,
+    output: str,
+    head: Optional[HeadWeights],
+    frames: List[GoldenFrame],
+    run: Callable[[np.ndarray], np.ndarray],
+) -> Gate:
+    """Runs every golden frame.
+
+    Args:
+        contract: of the network.
+        output: what the engine gives: ``FEATURES``, ``LOGITS`` or ``CLASSES``.
+        head: for ``FEATURES``: what makes classes of them.
+        frames: the golden frames.
+        run: the engine: (N, 3, H, W) float32 -> its output, any type, batch first. In a batch the frame stands N times,
+            and the worst of them counts.
+    """
+    preprocess = Preprocessor(contract)
+    judged = []
+    for golden in frames:
+        image = np.repeat(preprocess(golden.frame), contract.input.batch, axis=0)
+        found = run(image)
+        # one by one: full-resolution logits of a batch in FP32 would take much memory on a board
+        judged.append(min((_judged(golden, each, output, head) for each in found), key=_quality))
+    return Gate(all(frame.finite and frame.decided >= MIN_DECIDED for frame in judged), tuple(judged))
+
+
+def _quality(frame: GateFrame) -> tuple:
+    return (frame.finite, frame.decided, frame.agreement)
+
+
+def _judged(golden: GoldenFrame, result: np.ndarray, output: str, head: Optional[HeadWeights]) -> GateFrame:
+    """A frame's verdict from what the engine gives for it: (C, h, w) features, (C, H, W) logits or (H, W) classes."""
+    finite = True
+    if output == CLASSES:
+        classes = result
+    else:
+        values = result.astype(np.float32)
+        known = np.isfinite(values)
+        finite = bool(known.all())
+        values = np.where(known, values, np.float32(0))  # so that the rest of the frame can still be judged
+        if output == FEATURES:
+            assert head is not None
+            classes = head_class_map(values, head)
+        else:
+            classes = values.argmax(axis=0)
+    same = classes == golden.class_map
+    decided = golden.decided()
+    return GateFrame(golden.name, float(same.mean()), float(same[decided].mean()) if decided.any() else 1.0, finite)
+
+
+def output_name(contract: Contract, output: str) -> str:
+    """The name of the tensor that an engine of this kind gives."""
+    if output == FEATURES and contract.head is not None:
+        return contract.head.features
+    return contract.output.logits if output == LOGITS else contract.output.name

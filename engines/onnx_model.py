@@ -1,0 +1,65 @@
+"""The ONNX file that an engine is built from, with what it carries."""
+
+import hashlib
+from typing import NamedTuple, Optional, Tuple
+
+from ccc_jetson.carried import check_against, contract_of
+from ccc_jetson.contract import Contract
+from ccc_jetson.errors import ContractError
+from ccc_jetson.files import read_bytes
+from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
+from ccc_jetson.head import METADATA_KEY as HEAD_KEY
+from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
+from ccc_jetson.layer_ranges import LayerRange, read_layer_ranges
+from ccc_jetson.onnx_file import OnnxFile, parse_onnx
+
+
+class OnnxModel(NamedTuple):
+    """The file, its SHA-256, size in bytes, contract, and what export measured of its activations."""
+
+    path: str
+    file: OnnxFile
+    sha256: str
+    size: int
+    contract: Contract
+    ranges: Tuple[LayerRange, ...]
+
+    @property
+    def quantized(self) -> bool:
+        """Whether it states INT8 ranges itself."""
+        return any(node.operator == "QuantizeLinear" for node in self.file.nodes)
+
+    @property
+    def strongly_typed(self) -> bool:
+        """Whether it states its types itself (``ccc-export --fp16``)."""
+        return self.contract.precision == "fp16"
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the runtime can compute its head."""
+        return self.contract.head is not None and HEAD_KEY in self.contract.attachments
+
+
+def read_model(path: str, contract: Optional[Contract], gate: bool) -> OnnxModel:
+    """Reads a file to be built.
+
+    Args:
+        contract: instead of the file's own (``--contract``).
+        gate: the engine is to be judged, which takes golden frames.
+
+    Raises:
+        FileProblem, ContractError: it is missing, damaged, or does not say enough of itself.
+    """
+    data = read_bytes(path)
+    onnx_file = parse_onnx(data, path)
+    if contract is None:
+        contract = contract_of(onnx_file, path)
+    else:
+        check_against(contract, onnx_file, path)
+    if gate and GOLDEN_KEY not in contract.attachments:
+        raise ContractError(
+            "{}: holds no golden frames, so nobody could tell whether its engine is right".format(path),
+            hint="export it with ccc-export; --no-gate builds it unjudged",
+        )
+    ranges = read_layer_ranges(contract, onnx_file, path) if RANGES_KEY in contract.attachments else ()
+    return OnnxModel(path, onnx_file, hashlib.sha256(data).hexdigest(), len(data), contract, ranges)

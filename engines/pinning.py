@@ -1,0 +1,31 @@
+"""Which layers to keep in FP32 when an engine in half precision fails the gate.
+
+Rounding errors are spread over such a network: keeping a stage in FP32 changes a frame by less than a point. Pinning is
+for overflow and gross failure, so the candidates are few and in the order of what export measured of every activation.
+"""
+
+from typing import Iterator, Sequence, Tuple
+
+from ccc_jetson.layer_ranges import LayerRange
+
+MAX_REBUILDS = 4
+_LARGEST_HALF = 65504.0
+_HEADROOM = 4.0  # a frame that export has not seen may be so much larger
+_STEPS = (4, 16, 64)  # layers pinned in the rebuilds after those for overflow
+
+
+def pin_sets(layers: Sequence[LayerRange]) -> Iterator[Tuple[str, ...]]:
+    """Tensors whose layers are kept in FP32, a larger set each time; at most ``MAX_REBUILDS`` of them.
+
+    First those that overflow or come near it; then the 4, 16 and 64 with the largest error in FP16 beside them.
+    """
+    overflowing = [each for each in layers if each.half_error == float("inf")]
+    overflowing += [each for each in layers if each not in overflowing and each.largest > _LARGEST_HALF / _HEADROOM]
+    others = sorted((each for each in layers if each not in overflowing), key=lambda each: -each.half_error)
+    sets = [overflowing] if overflowing else []
+    sets += [overflowing + others[:count] for count in _STEPS]
+    given = 0
+    for chosen in sets[:MAX_REBUILDS]:
+        if len(chosen) > given:
+            given = len(chosen)
+            yield tuple(each.tensor for each in chosen)

@@ -1,0 +1,179 @@
+"""The supervisor's end of the process that has TensorRT: starts it, asks it, notices how it ends, tidies up."""
+
+import contextlib
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import Any, Callable, Dict, Optional
+
+from ccc_jetson.engines.build_child import MODULE
+from ccc_jetson.engines.job import Facts, Job, LayerProfile, LayerTime, Outcome, decode, encode
+from ccc_jetson.engines.tensorrt_log import OutOfMemory
+from ccc_jetson.errors import BackendError, BuildError, CccError, DependencyMissing
+from ccc_jetson.files import translated_os_errors
+
+_KINDS = {each.__name__: each for each in (BackendError, BuildError, DependencyMissing)}
+_GOODBYE_S = 10.0  # to close CUDA in order; a driver may hang
+_TAIL = 12  # lines of what the process printed, when it died
+HEARTBEAT_S = 1.0
+
+
+class WorkerKilled(OutOfMemory):
+    """The process was killed from outside: on a board that is the kernel, short of memory."""
+
+
+class Worker:
+    """A child process with TensorRT, and a folder for what is unfinished, both gone after ``close``.
+
+    Args:
+        beside: the file to be written in the end; the folder lies in the same one, so that a rename is enough.
+        on_event: gets every message of the child that is no answer, and ``{"event": "waiting"}`` in between.
+        verbose: hands on all that TensorRT says.
+    """
+
+    def __init__(self, beside: str, on_event: Callable[[Dict[str, Any]], None], verbose: bool = False) -> None:
+        self._on_event, self._verbose = on_event, verbose
+        folder, name = os.path.split(os.path.realpath(beside))
+        with translated_os_errors(beside):
+            self.folder = tempfile.mkdtemp(prefix=".{}.".format(name), suffix=".part", dir=folder)
+        self._process: Optional[subprocess.Popen] = None
+        self._is_busy = False
+        self._answers: Any = queue.Queue()
+        self._log = os.path.join(self.folder, "printed.log")
+
+    def path(self, name: str) -> str:
+        """A file in the folder of what is unfinished."""
+        return os.path.join(self.folder, name)
+
+    def facts(self) -> Facts:
+        """What the machine has."""
+        return Facts(*self._ask({"do": "facts"})["facts"])
+
+    def build(self, job: Job) -> Outcome:
+        """Builds.
+
+        Raises:
+            OutOfMemory: with a smaller workspace it may work; ``WorkerKilled`` where the process was killed.
+            CccError: what the child says.
+        """
+        return Outcome.from_record(self._ask({"do": "build", "job": job.to_record()})["outcome"])
+
+    def profile(self, plan: str, runs: int) -> LayerProfile:
+        """Measures every layer of the engine in the file ``plan``."""
+        times, information = self._ask({"do": "profile", "plan": os.path.realpath(plan), "runs": runs})["profile"]
+        return LayerProfile(tuple(LayerTime(*each) for each in times), information)
+
+    def _ask(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        if self._process is None:
+            self._start()
+        self._is_busy = True
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has died: its end says why
+            self._process.stdin.write(encode(request))
+            self._process.stdin.flush()
+        while True:
+            try:
+                message = self._answers.get(timeout=HEARTBEAT_S)
+            except queue.Empty:
+                self._on_event({"event": "waiting"})
+                continue
+            if message is None:
+                raise self._death()
+            if message["event"] not in ("done", "failed"):
+                self._on_event(message)
+                continue
+            self._is_busy = False
+            if message["event"] == "failed":
+                raise _failure(message)
+            return message
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", MODULE, self.folder] + ["verbose"] * self._verbose
+        # a session of its own: Ctrl-C is for the supervisor, which ends the child itself
+        with open(self._log, "wb") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        self._answers = queue.Queue()
+        threading.Thread(
+            target=_forward, args=(self._process.stdout, self._answers), name="answers", daemon=True
+        ).start()
+
+    def _death(self) -> CccError:
+        """What to say of a process that ended without an answer; the next request starts another one."""
+        assert self._process is not None
+        code = self._process.wait()
+        self._process = None
+        if code == -signal.SIGKILL:
+            return WorkerKilled(
+                "the builder was killed: on a board that is the kernel's way to say that memory has run out",
+                hint="close other programs and the desktop (sudo systemctl isolate multi-user.target), or name a "
+                "smaller --workspace",
+            )
+        how = "code {}".format(code)
+        if code < 0:
+            how = next((each.name for each in signal.Signals if each == -code), "signal {}".format(-code))
+        return BuildError(
+            "the builder ended with {} and no answer; it printed last:{}".format(how, _tail(self._log)),
+            hint="run it again with --verbose; if it ends the same way, report it with this text",
+        )
+
+    def close(self) -> None:
+        """Ends the process, in order if it is idle, else at once, and removes the folder; may be called twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            if self._is_busy:
+                process.kill()
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(b"\n")
+                process.stdin.close()
+            try:
+                process.wait(_GOODBYE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _forward(stream: Any, answers: Any) -> None:
+    """Puts every message of the child into a queue, and ``None`` when it has ended."""
+    with stream:
+        for line in iter(stream.readline, b""):
+            try:
+                answers.put(decode(line))
+            except ValueError:  # the last line of a process that was killed while it wrote
+                break
+    answers.put(None)
+
+
+def _failure(message: Dict[str, Any]) -> CccError:
+    kind, text, hint = message["kind"], message["message"], message["hint"]
+    if kind == "memory":
+        return OutOfMemory(text, hint=hint)
+    if kind == "unexpected":
+        return BuildError(
+            "the builder failed in a way that is not foreseen:\n{}".format(text.rstrip()),
+            hint="please report it with this text and the TensorRT version",
+        )
+    return _KINDS.get(kind, BuildError)(text, hint=hint)
+
+
+def _tail(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    return "".join("\n  " + line for line in lines[-_TAIL:]) or " nothing"

@@ -1,0 +1,37 @@
+"""Which layers go to FP32, in what order."""
+
+from ccc_jetson.engines.pinning import MAX_REBUILDS, pin_sets
+from ccc_jetson.layer_ranges import LayerRange
+
+
+def ranges(*errors):
+    return [LayerRange("t{}".format(number), 1.0, error) for number, error in enumerate(errors)]
+
+
+def test_what_overflows_comes_first_and_alone():
+    layers = ranges(0.1, 0.2, 0.3) + [LayerRange("over", 9e4, float("inf")), LayerRange("near", 2e4, 0.001)]
+    first, second = list(pin_sets(layers))[:2]
+    assert first == ("over", "near")
+    assert second == ("over", "near", "t2", "t1", "t0")
+
+
+def test_without_overflow_the_largest_errors_come_first():
+    sets = list(pin_sets(ranges(*[number / 1000 for number in range(100)])))
+    assert [len(each) for each in sets] == [4, 16, 64]
+    assert sets[0] == ("t99", "t98", "t97", "t96")
+
+
+def test_every_set_holds_the_one_before_and_there_are_few():
+    layers = ranges(*[0.5] * 100) + [LayerRange("over", 1e5, float("inf"))]
+    sets = list(pin_sets(layers))
+    assert len(sets) == MAX_REBUILDS == 4
+    for smaller, larger in zip(sets, sets[1:]):
+        assert larger[: len(smaller)] == smaller
+
+
+def test_a_small_network_is_not_built_again_with_the_same_layers():
+    assert list(pin_sets(ranges(0.1, 0.2))) == [("t1", "t0")]
+
+
+def test_without_ranges_there_is_nothing_to_pin():
+    assert list(pin_sets([])) == []
