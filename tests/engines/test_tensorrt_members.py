@@ -1,4 +1,4 @@
-"""The members of TensorRT that the product touches, version by version: docs/tensorrt-members.md is what is found here."""
+"""The members of TensorRT that the product touches, version by version: docs/tensorrt-members.md is what is found."""
 
 import os
 import re
