@@ -135,8 +135,8 @@ def build_engine(
 
         finished = Attempts(worker, model, facts, settings, files, workspace, with_estimate).until_one_passes()
         manifest = _manifest(model, settings, machine, finished, files)
-        profile = worker.profile(files.plan, _PROFILE_RUNS) if options.profile else None
         _publish(files.plan, manifest, path)
+        profile = worker.profile(path, _PROFILE_RUNS) if options.profile else None
         problem = cache.keep(files.timing_cache_out, finished)
         if problem:
             note(problem)

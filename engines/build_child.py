@@ -113,12 +113,11 @@ class Session:
         return outcome
 
     def profile(self, path: str, runs: int) -> LayerProfile:
-        """Measures every layer of the engine in a file."""
-        from ccc_jetson.engines.loaded import LoadedEngine
-        from ccc_jetson.files import read_bytes
+        """Measures every layer of an engine with a manifest."""
+        from ccc_jetson.engines.opening import open_engine
 
         times: Dict[str, List[float]] = {}
-        with LoadedEngine(self.api, self.cuda, read_bytes(path), path) as engine:
+        with open_engine(self.api, self.cuda, path).engine as engine:
             engine.profile(runs, lambda name, ms: times.setdefault(name, []).append(ms))
             information = engine.layer_information()
         return LayerProfile(tuple(LayerTime(name, _median(each)) for name, each in times.items()), information)

@@ -42,7 +42,11 @@ class LoadedEngine:
                 )
         self._context = api.context(self._engine)
         self._buffers = Buffers(cuda, {each.name: _empty(each).nbytes for each in self.bindings})
-        self._bound = api.bind(self._context, self.bindings, self._buffers.addresses)
+        try:
+            self._bound = api.bind(self._context, self.bindings, self._buffers.addresses)
+        except BaseException:
+            self._buffers.close()
+            raise
 
     @property
     def inputs(self) -> Tuple[Binding, ...]:

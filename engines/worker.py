@@ -64,7 +64,7 @@ class Worker:
         return Outcome.from_record(self._ask({"do": "build", "job": job.to_record()})["outcome"])
 
     def profile(self, plan: str, runs: int) -> LayerProfile:
-        """Measures every layer of the engine in the file ``plan``."""
+        """Measures every layer of the engine in the file ``plan``, which has a manifest."""
         times, information = self._ask({"do": "profile", "plan": os.path.realpath(plan), "runs": runs})["profile"]
         return LayerProfile(tuple(LayerTime(*each) for each in times), information)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ccc_jetson.carried import attachment
-from ccc_jetson.contract import Contract
+from ccc_jetson.contract import Contract, Head
 from ccc_jetson.errors import ContractError
 from ccc_jetson.onnx_file import OnnxFile
 
@@ -32,17 +32,26 @@ def read_head(contract: Contract, onnx_file: OnnxFile, path: str) -> HeadWeights
     head = contract.head
     if head is None:
         raise ContractError("{}: its contract describes no head".format(path), hint="export the model with ccc-export")
-    data = np.frombuffer(attachment(contract, onnx_file, METADATA_KEY, path), "<f4")
+    return head_weights(head, attachment(contract, onnx_file, METADATA_KEY, path), path)
+
+
+def head_weights(head: Head, data: bytes, path: str) -> HeadWeights:
+    """The weights in an attachment's bytes; ``path`` is for messages.
+
+    Raises:
+        ContractError: they are not as many as the head has.
+    """
+    numbers = np.frombuffer(data[: len(data) // 4 * 4], "<f4")
     weights = head.channels_in * head.channels_out * 4
-    if data.size != weights + head.channels_out:
+    if len(data) % 4 or numbers.size != weights + head.channels_out:
         raise ContractError(
             "{}: the head's weights are {} numbers, {} were expected".format(
-                path, data.size, weights + head.channels_out
+                path, numbers.size, weights + head.channels_out
             ),
             hint="export the model again with ccc-export",
         )
-    weight = data[:weights].reshape(head.channels_in, head.channels_out, 2, 2).astype(np.float32)
-    return HeadWeights(weight, data[weights:].astype(np.float32))
+    weight = numbers[:weights].reshape(head.channels_in, head.channels_out, 2, 2).astype(np.float32)
+    return HeadWeights(weight, numbers[weights:].astype(np.float32))
 
 
 def head_logits(features: np.ndarray, head: HeadWeights) -> np.ndarray:

@@ -365,8 +365,10 @@ def command(*argv):
 
 
 def environment():
-    """The variables with which a process elsewhere finds the package that is tested here."""
-    return dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__))))
+    """The variables with which a process elsewhere finds the package that is tested, and measures no coverage."""
+    measured = ("COVERAGE_PROCESS", "COV_CORE")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(measured)}
+    return dict(variables, PYTHONPATH=os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__))))
 
 
 def default_sigint():

@@ -1,0 +1,101 @@
+"""An engine's file, checked and loaded: what everybody does who runs one.
+
+First the manifest, then the plan against it, then the machine, and only then TensorRT: what that says of a plan for
+another machine helps nobody. A plan without a manifest (of ``trtexec``, or another tool) runs with a contract given by
+hand.
+"""
+
+import hashlib
+from typing import NamedTuple, Optional, Tuple
+
+from ccc_jetson.contract import Contract
+from ccc_jetson.engines.cuda import Cuda
+from ccc_jetson.engines.gate import output_name
+from ccc_jetson.engines.loaded import LoadedEngine
+from ccc_jetson.engines.machine import Machine, read_board
+from ccc_jetson.engines.manifest import (
+    FEATURES,
+    OUTPUTS,
+    Manifest,
+    check_machine,
+    manifest_path,
+    plan_problem,
+    read_manifest,
+    rebuild_command,
+)
+from ccc_jetson.engines.tensorrt_api import TensorRT
+from ccc_jetson.errors import ContractError, EngineMismatch
+from ccc_jetson.files import read_bytes
+from ccc_jetson.head import HeadWeights, head_weights
+
+
+class OpenedEngine(NamedTuple):
+    """An engine that fits this machine.
+
+    ``output`` is what it gives (``manifest.OUTPUTS``), ``head`` what makes classes of features, ``manifest`` is
+    ``None`` for a plan without one, ``notes`` say what may make it slower here than where it was built.
+    """
+
+    engine: LoadedEngine
+    contract: Contract
+    output: str
+    head: Optional[HeadWeights]
+    manifest: Optional[Manifest]
+    notes: Tuple[str, ...]
+
+
+def open_engine(api: TensorRT, cuda: Cuda, path: str, contract: Optional[Contract] = None) -> OpenedEngine:
+    """Loads the engine at ``path``; close its ``engine`` when done.
+
+    Args:
+        contract: for a plan without a manifest; one with a manifest has its own.
+
+    Raises:
+        FileProblem: no such file, or it is not the one that its manifest describes.
+        ContractError: there is neither manifest nor contract, or the engine is not what the contract describes.
+        EngineMismatch: it was built for another TensorRT or GPU.
+        BuildError: TensorRT refuses it all the same.
+    """
+    plan = read_bytes(path)
+    manifest = read_manifest(path)
+    if manifest is None:
+        return _without_manifest(api, cuda, path, plan, contract)
+    problem = plan_problem(manifest, path, len(plan), hashlib.sha256(plan).hexdigest())
+    if problem is not None:
+        raise problem
+    device = cuda.facts()
+    notes = check_machine(manifest, Machine(api.version, device.cuda, device.name, device.sm, *read_board()), path)
+    head = None
+    if manifest.head is not None and manifest.contract.head is not None:
+        head = head_weights(manifest.contract.head, manifest.head, manifest_path(path))
+    engine = LoadedEngine(api, cuda, plan, path)
+    if set(engine.bindings) != set(manifest.bindings):
+        engine.close()
+        raise EngineMismatch(
+            "{}: its inputs and outputs are not those of its manifest".format(path), hint=rebuild_command(manifest)
+        )
+    return OpenedEngine(engine, manifest.contract, manifest.settings.output, head, manifest, tuple(notes))
+
+
+def _without_manifest(api: TensorRT, cuda: Cuda, path: str, plan: bytes, contract: Optional[Contract]) -> OpenedEngine:
+    if contract is None:
+        raise ContractError(
+            "{}: has no manifest ({}), so preprocessing and classes are unknown".format(path, manifest_path(path)),
+            hint="copy the manifest too, build the engine with ccc-build-engine, or pass --contract FILE.json",
+        )
+    engine = LoadedEngine(api, cuda, plan, path)
+    outputs = {binding.name for binding in engine.outputs}
+    # the head's weights are in no contract, so features alone make no classes
+    kinds = [kind for kind in OUTPUTS if kind != FEATURES and output_name(contract, kind) in outputs]
+    given = contract.input
+    shape = (given.batch, 3, given.height, given.width)
+    if not kinds or [(binding.name, binding.shape) for binding in engine.inputs] != [(given.name, shape)]:
+        found = ", ".join("{} {}".format(each.name, "x".join(map(str, each.shape))) for each in engine.bindings)
+        engine.close()
+        raise ContractError(
+            "{}: its inputs and outputs ({}) are not those of the contract: {} {}, and {} or {}".format(
+                path, found, given.name, "x".join(map(str, shape)), contract.output.name, contract.output.logits
+            ),
+            hint="is it the right contract? ccc-build-engine writes engines that bring their own",
+        )
+    return OpenedEngine(engine, contract, kinds[-1], None, None, ())
