@@ -2,13 +2,13 @@
 gate fails, until an engine passes or nothing is left to try."""
 
 import os
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
-from ccc_jetson.engines.gate import MIN_DECIDED
+from ccc_jetson.engines.gate import MIN_DECIDED, output_name
 from ccc_jetson.engines.job import Facts, Job, Outcome
 from ccc_jetson.engines.manifest import Gate, Settings
 from ccc_jetson.engines.onnx_model import OnnxModel
-from ccc_jetson.engines.pinning import pin_sets
+from ccc_jetson.engines.pinning import pin_sets, tensors_behind
 from ccc_jetson.engines.preflight import smaller_workspace
 from ccc_jetson.engines.tensorrt_log import OutOfMemory
 from ccc_jetson.engines.worker import Worker
@@ -46,6 +46,7 @@ class Attempts:
         files: where everything lies.
         workspace_mib: of the first build.
         on_event: told of every build (``building``), and of what makes another one necessary (``stage``, ``note``).
+        keep: called after every build, whatever the gate says of it: what was timed is worth keeping.
     """
 
     def __init__(
@@ -57,9 +58,10 @@ class Attempts:
         files: Files,
         workspace_mib: int,
         on_event: Callable[[Dict[str, Any]], None],
+        keep: Callable[[Outcome], None],
     ) -> None:
         self._worker, self._model, self._facts, self._settings = worker, model, facts, settings
-        self._files, self._workspace, self._on_event = files, workspace_mib, on_event
+        self._files, self._workspace, self._on_event, self._keep = files, workspace_mib, on_event, keep
         self._builds = 0
 
     def until_one_passes(self) -> Finished:
@@ -69,35 +71,48 @@ class Attempts:
             BuildError: none passed, or there is no memory for one.
         """
         first = outcome = self._built(())
-        sets = self._pin_sets()
-        while outcome.gate is not None and not outcome.gate.passed:
-            pins = next(sets, None)
-            if pins is None:
-                raise self._failure(first, outcome)
+        refusal = None
+        for pins in self._pin_sets() if _has_failed(first) else ():
             text = "the gate failed: {}; building again with the layers of {} tensors in FP32"
             self._say("stage", text.format(worst_frame(outcome.gate), len(pins)))
-            if os.path.exists(self._files.timing_cache_out):  # what was timed need not be timed again
-                self._files = self._files._replace(timing_cache=self._files.timing_cache_out)
-            outcome = self._built(pins)
+            try:
+                outcome, refusal = self._built(pins), None
+            except OutOfMemory:
+                raise
+            except BuildError as error:  # not every layer has an implementation in FP32; a larger set may have one
+                refusal = error
+                self._say("note", _first_line(error))
+            if not _has_failed(outcome):
+                break
+        if refusal is not None:
+            raise refusal
+        if _has_failed(outcome):
+            raise self._failure(first, outcome)
         return Finished(outcome, self._workspace, self._builds, 0.0 if outcome is first else first.milliseconds)
 
     def _pin_sets(self) -> Iterator[Tuple[str, ...]]:
         """Empty where nothing can be pinned: FP32 has nothing to keep, and a typed network states its types."""
         possible = self._settings.precisions and self._facts.has_precision_flags and not self._model.strongly_typed
-        return pin_sets(self._model.ranges) if possible else iter(())
+        if not possible:
+            return iter(())
+        live = tensors_behind(self._model.file, output_name(self._model.contract, self._settings.output))
+        return pin_sets([each for each in self._model.ranges if each.tensor in live])
 
     def _built(self, pins: Tuple[str, ...]) -> Outcome:
         while True:
             self._builds += 1
             self._on_event({"event": "building", "workspace_mib": self._workspace, "build": self._builds})
             try:
-                return self._worker.build(self._job(pins))
+                outcome = self._worker.build(self._job(pins))
+                self._keep(outcome)
+                if os.path.exists(self._files.timing_cache_out):  # what was timed need not be timed again
+                    self._files = self._files._replace(timing_cache=self._files.timing_cache_out)
+                return outcome
             except OutOfMemory as error:
                 smaller = smaller_workspace(self._workspace)
                 if smaller is None:
                     raise
-                reason = str(error).splitlines()[0].rstrip(":")
-                self._say("note", "{}; trying again with a workspace of {} MiB".format(reason, smaller))
+                self._say("note", "{}; trying again with a workspace of {} MiB".format(_first_line(error), smaller))
                 self._workspace = smaller
 
     def _job(self, pins: Tuple[str, ...]) -> Job:
@@ -142,8 +157,19 @@ class Attempts:
         self._on_event({"event": event, "text": text})
 
 
-def worst_frame(gate: Gate) -> str:
+def _has_failed(outcome: Outcome) -> bool:
+    return outcome.gate is not None and not outcome.gate.passed
+
+
+def _first_line(error: CccError) -> str:
+    """An error without TensorRT's own words."""
+    return str(error).splitlines()[0].split("; TensorRT says")[0]
+
+
+def worst_frame(gate: Optional[Gate]) -> str:
     """The frame that fares worst, in words."""
+    if gate is None:
+        return "not judged"
     worst = min(gate.frames, key=lambda frame: (frame.finite, frame.decided))
     text = "{!r} keeps the class of {:.3%} of its decided pixels".format(worst.name, worst.decided)
     return text if worst.finite else text + " and holds NaN or infinite values"

@@ -5,14 +5,15 @@ Runs without TensorRT: a child process has it (``worker.py``). Nothing is writte
 
 import hashlib
 import os
+import signal
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
-from ccc_jetson.contract import Contract
+from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.engines.attempts import Attempts, Files, Finished
 from ccc_jetson.engines.builder import calibration_algorithm
 from ccc_jetson.engines.compatibility import Problem, problems
-from ccc_jetson.engines.job import Facts, LayerProfile, listed
+from ccc_jetson.engines.job import Facts, LayerProfile, Outcome, listed
 from ccc_jetson.engines.machine import Machine, free_disk, read_board, read_memory
 from ccc_jetson.engines.manifest import (
     CLASSES,
@@ -20,6 +21,7 @@ from ccc_jetson.engines.manifest import (
     LOGITS,
     Manifest,
     Settings,
+    check_machine,
     check_plan,
     manifest_path,
     read_manifest,
@@ -27,11 +29,11 @@ from ccc_jetson.engines.manifest import (
 )
 from ccc_jetson.engines.onnx_model import OnnxModel, read_model
 from ccc_jetson.engines.precision import choose_precisions, version_of
-from ccc_jetson.engines.preflight import preflight, workspace_mib
-from ccc_jetson.engines.tensorrt_api import FP16
+from ccc_jetson.engines.preflight import MIB, preflight, workspace_mib
+from ccc_jetson.engines.tensorrt_api import FP16, INT8
 from ccc_jetson.engines.timing_cache import BuildTimes, default_path, load, store
 from ccc_jetson.engines.worker import Worker
-from ccc_jetson.errors import BuildError, ContractError, EngineMismatch, FileProblem, UsageError
+from ccc_jetson.errors import BuildError, CccError, ContractError, EngineMismatch, FileProblem, UsageError
 from ccc_jetson.files import check_output, read_bytes, sha256_of, translated_os_errors, write_bytes
 from ccc_jetson.head import read_head
 from ccc_jetson.onnx_arrays import constant_arrays
@@ -40,13 +42,14 @@ from ccc_jetson.targets import CPU_TARGET
 SUFFIX = ".engine"
 _PROBLEMS_SHOWN = 4
 _PROFILE_RUNS = 20
+_START = 8  # bytes that tell a calibration cache or JSON from a timing cache
 
 
 class BuildOptions(NamedTuple):
     """What the user may choose; empty and ``None`` take this machine's own.
 
     ``precisions`` are of ``fp32``, ``fp16``, ``int8``, ``best``; ``output`` of ``gate.OUTPUTS``; ``workspace`` in MiB;
-    ``timing_cache`` is a file, "" the usual one, ``None`` none.
+    ``timing_cache`` is a file, "" the usual one, ``None`` none; ``contract`` a file instead of the model's own.
     """
 
     precisions: Tuple[str, ...] = ()
@@ -57,7 +60,7 @@ class BuildOptions(NamedTuple):
     gate: bool = True
     timing_cache: Optional[str] = ""
     calibration_cache: Optional[str] = None
-    contract: Optional[Contract] = None
+    contract: Optional[str] = None
     profile: bool = False
     rebuild: bool = False
     force: bool = False
@@ -68,7 +71,8 @@ class BuiltEngine(NamedTuple):
     """An engine on the disk.
 
     ``milliseconds`` is a run of the engine alone, ``first_milliseconds`` the same of the engine that failed the gate
-    before layers were pinned; both 0 where there was none. ``reused`` says that the engine was there already.
+    before layers were pinned; both 0 where there was none. ``reused`` says that the engine was there already,
+    ``problem`` why there is no profile although one was asked for.
     """
 
     path: str
@@ -78,6 +82,7 @@ class BuiltEngine(NamedTuple):
     milliseconds: float
     first_milliseconds: float
     profile: Optional[LayerProfile]
+    problem: Optional[CccError]
 
 
 def engine_path(model: str) -> str:
@@ -103,10 +108,9 @@ def build_engine(
     Raises:
         CccError: with the cause and the cure; nothing was written.
     """
-    given = [file for file in (model_path, options.calibration_cache, options.timing_cache) if file]
-    check_output(path, given)
-    check_output(manifest_path(path), given)
-    model = read_model(model_path, options.contract, options.gate)
+    _check_files(model_path, path, options)
+    contract = read_contract_json(options.contract) if options.contract else None
+    model = read_model(model_path, contract, options.gate)
     if options.calibration_cache is not None:
         calibration_algorithm(options.calibration_cache)  # before minutes are spent
 
@@ -122,8 +126,9 @@ def build_engine(
         settings = _settings(model, facts, options, note)
         present = None if options.rebuild else _already_built(path, model, settings, machine)
         if present is not None:
-            profile = worker.profile(path, _PROFILE_RUNS) if options.profile else None
-            return BuiltEngine(path, present, model, True, 0.0, 0.0, profile)
+            for text in check_machine(present, machine, path):
+                note(text)
+            return BuiltEngine(path, present, model, True, 0.0, 0.0, *_profiled(worker, path, options))
         workspace = _workspace(path, model, facts, options, note)
         cache = _Cache(options.timing_cache, machine, model, settings)
         files = _files(worker, cache, options)
@@ -133,16 +138,42 @@ def build_engine(
                 event = dict(event, expected_seconds=cache.expected_seconds(), nodes=len(model.file.nodes))
             on_event(event)
 
-        finished = Attempts(worker, model, facts, settings, files, workspace, with_estimate).until_one_passes()
+        def keep(outcome: Outcome) -> None:
+            problem = cache.keep(files.timing_cache_out, outcome)
+            if problem:
+                note(problem)
+
+        attempts = Attempts(worker, model, facts, settings, files, workspace, with_estimate, keep)
+        finished = attempts.until_one_passes()
         manifest = _manifest(model, settings, machine, finished, files)
         _publish(files.plan, manifest, path)
-        profile = worker.profile(path, _PROFILE_RUNS) if options.profile else None
-        problem = cache.keep(files.timing_cache_out, finished)
-        if problem:
-            note(problem)
-    return BuiltEngine(
-        path, manifest, model, False, finished.outcome.milliseconds, finished.first_milliseconds, profile
-    )
+        profile, problem = _profiled(worker, path, options)
+    times = finished.outcome.milliseconds, finished.first_milliseconds
+    return BuiltEngine(path, manifest, model, False, times[0], times[1], profile, problem)
+
+
+def _check_files(model: str, path: str, options: BuildOptions) -> None:
+    """No file is written over one that is read, or over another that is written."""
+    read = [file for file in (model, options.calibration_cache, options.contract) if file]
+    caches = [options.timing_cache, options.timing_cache + ".json"] if options.timing_cache else []
+    written = [path, manifest_path(path)] + caches
+    for index, file in enumerate(written):
+        check_output(file, read + written[:index])
+    if options.timing_cache and os.path.exists(options.timing_cache):
+        start = load(options.timing_cache)[:_START]
+        if start.startswith((b"TRT-", b"{")):
+            raise UsageError(
+                "--timing-cache {}: is no timing cache, and would be overwritten".format(options.timing_cache),
+                hint="name a file that is not there yet, or leave the option out",
+            )
+
+
+def _profiled(worker: Worker, path: str, options: BuildOptions) -> Tuple[Optional[LayerProfile], Optional[CccError]]:
+    """The layers' times; what goes wrong now takes nothing from the engine that is there."""
+    try:
+        return (worker.profile(path, _PROFILE_RUNS) if options.profile else None), None
+    except CccError as error:
+        return None, error
 
 
 def described(machine: Machine) -> str:
@@ -182,6 +213,7 @@ def _settings(model: OnnxModel, facts: Facts, options: BuildOptions, note: Calla
     )
     for text in [*choice.notes, *_doubts(model.contract, choice.precisions)]:
         note(text)
+    _check_wishes(options, choice.precisions, model)
     output = options.output or (FEATURES if model.has_head else CLASSES)
     if output == FEATURES and not model.has_head:
         raise UsageError(
@@ -200,6 +232,21 @@ def _settings(model: OnnxModel, facts: Facts, options: BuildOptions, note: Calla
         calibration_cache=sha256_of(options.calibration_cache) if options.calibration_cache else "",
         forced=options.force,
     )
+
+
+def _check_wishes(options: BuildOptions, precisions: Tuple[str, ...], model: OnnxModel) -> None:
+    """What contradicts itself, in better words than TensorRT's."""
+    if options.layer_precisions and model.strongly_typed:
+        raise UsageError(
+            "--layer-precision: the model states its own types",
+            hint="export it without --fp16, and build it with --fp16",
+        )
+    if FP16 not in precisions and any(precision == FP16 for _, precision in options.layer_precisions):
+        raise UsageError("--layer-precision asks for FP16, which the engine may not use", hint="add --fp16")
+    if options.calibration_cache is not None and INT8 not in precisions:
+        raise UsageError("--calibration-cache: the engine uses no INT8", hint="add --int8, or leave the cache out")
+    if options.dla_core is not None and not precisions:
+        raise UsageError("--dla: a DLA computes in FP16 and INT8, and the engine is FP32", hint="add --fp16")
 
 
 def _doubts(contract: Contract, precisions: Tuple[str, ...]) -> Iterator[str]:
@@ -234,6 +281,8 @@ def _workspace(path: str, model: OnnxModel, facts: Facts, options: BuildOptions,
         note(warning)
     # of shared memory the kernel frees on demand what the page cache holds, which CUDA counts as taken
     available = memory.available if facts.integrated and memory is not None else facts.free_bytes
+    if options.workspace is not None and options.workspace > available // MIB:
+        note("--workspace {}: {} MiB are available".format(options.workspace, available // MIB))
     return workspace_mib(options.workspace, available)
 
 
@@ -249,13 +298,13 @@ class _Cache:
     def expected_seconds(self) -> Optional[float]:
         return None if self._times is None else self._times.expected_seconds(self._key, bool(self.data))
 
-    def keep(self, file: str, finished: Finished) -> str:
+    def keep(self, file: str, outcome: Outcome) -> str:
         """Stores what the builder measured; what went wrong, or nothing: it costs the cache, not the engine."""
         if self.path is None or self._times is None:
             return ""
         problem = store(self.path, load(file))
         if not problem:
-            self._times.note(self._key, finished.outcome.timing_cache_reused, finished.outcome.seconds)
+            self._times.note(self._key, outcome.timing_cache_reused, outcome.seconds)
         return problem or ""
 
 
@@ -302,6 +351,11 @@ def _publish(plan: str, manifest: Manifest, path: str) -> None:
     """Both are written in full before either appears; the plan comes last, so that none stands without its manifest."""
     write_manifest(plan, manifest)
     real = os.path.realpath(path)
-    with translated_os_errors(path):
-        os.replace(manifest_path(plan), manifest_path(real))
-        os.replace(plan, real)
+    ours = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ours)  # between the two, neither fits the other
+    try:
+        with translated_os_errors(path):
+            os.replace(manifest_path(plan), manifest_path(real))
+            os.replace(plan, real)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

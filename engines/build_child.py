@@ -1,4 +1,4 @@
-"""The process that has TensorRT: ``python -m ccc_jetson.engines.build_child FOLDER [verbose]``.
+"""The process that has TensorRT; ``worker.py`` starts it as ``main(FOLDER[, "verbose"])``.
 
 It answers requests (``job.py``) line by line: what this machine has, and builds. It is a process of its own because the
 kernel kills a builder that takes too much memory, and because a fault in a driver ends it: the supervising process
@@ -6,6 +6,7 @@ turns either into a sentence. When that one goes away, standard input ends, and 
 the middle of a build; ``FOLDER``, which holds only what is unfinished, goes with it.
 """
 
+import contextlib
 import os
 import queue
 import re
@@ -20,7 +21,7 @@ from ccc_jetson.contract import Contract
 from ccc_jetson.engines.job import MIN_RUNS, Facts, Job, LayerProfile, LayerTime, Outcome, decode, encode
 from ccc_jetson.engines.tensorrt_callbacks import Guard
 from ccc_jetson.engines.tensorrt_log import INFO, VERBOSE, OutOfMemory, TensorRTLog
-from ccc_jetson.errors import CccError
+from ccc_jetson.errors import CccError, FileProblem
 
 MODULE = "ccc_jetson.engines.build_child"
 # --------------- Timing Runner: Conv_12 + Relu_13 (CudnnConvolution)
@@ -83,7 +84,10 @@ class Session:
         built = build_plan(self.api, self.guard, job, contract, on_phase)
         write_bytes(job.plan, built.plan)
         if job.timing_cache_out:
-            write_bytes(job.timing_cache_out, built.timing_cache)
+            try:
+                write_bytes(job.timing_cache_out, built.timing_cache)
+            except FileProblem as error:  # it costs the next build some time, and this one nothing
+                self._send({"event": "note", "text": "the timing cache is not kept: {}".format(error)})
         outcome = Outcome((), None, built.pinned, built.seconds, built.timing_cache_reused, 0.0)
         self._send({"event": "built", "seconds": built.seconds, "bytes": len(built.plan)})
         return self._run(job, contract, built.plan, outcome)
@@ -97,7 +101,7 @@ class Session:
         from ccc_jetson.head import read_head
         from ccc_jetson.onnx_file import read_onnx
 
-        with LoadedEngine(self.api, self.cuda, plan, "the new engine") as engine:
+        with LoadedEngine(self.api, self.cuda, plan, "the new engine", job.dla_core) as engine:
             outcome = outcome._replace(bindings=engine.bindings)
             if job.judge:
                 onnx_file = read_onnx(job.model)
@@ -172,11 +176,19 @@ def _listen(stream: BinaryIO, requests: Any, folder: str) -> None:
     os._exit(1)
 
 
+def _volunteer() -> None:
+    """If the kernel must kill somebody for want of memory, then this process: its supervisor can say so."""
+    with contextlib.suppress(OSError):
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("500")
+
+
 def main(folder: str, *options: str) -> None:
     """Serves standard input until it ends; the option ``verbose`` hands on all that TensorRT says."""
     # TensorRT and CUDA may print: what is theirs goes to standard error, standard output is for answers alone
     answers = os.fdopen(os.dup(1), "wb", 0)
     os.dup2(2, 1)
+    _volunteer()
     lock = threading.Lock()
 
     def send(message: Dict[str, Any]) -> None:
@@ -188,7 +200,3 @@ def main(folder: str, *options: str) -> None:
     arguments = (sys.stdin.buffer, requests, folder)
     threading.Thread(target=_listen, args=arguments, name="requests", daemon=True).start()
     serve(iter(requests.get, None), send, "verbose" in options)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

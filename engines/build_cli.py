@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from typing import Any, Optional, Sequence, Tuple
 
 from ccc_jetson.command import Parser, count_from, run_command
@@ -9,6 +10,7 @@ from ccc_jetson.engines.manifest import OUTPUTS
 from ccc_jetson.errors import UsageError
 
 DEFAULT_MODEL = "model.onnx"
+_MOST_MIB = 1 << 20
 EXAMPLE = """\
 ccc-build-engine --fp16
 ccc-build-engine --fp16 --profile c3.onnx -o c3.engine"""
@@ -82,13 +84,17 @@ def layer_precision(text: str) -> Tuple[str, str]:
 
 
 def _workspace(text: str) -> Optional[int]:
-    return None if text == "auto" else count_from(1)(text)
+    if text == "auto":
+        return None
+    mib = count_from(1)(text)
+    if mib > _MOST_MIB:
+        raise argparse.ArgumentTypeError("{} MiB are more than any GPU has".format(mib))
+    return mib
 
 
 def _work(arguments: argparse.Namespace) -> int:
     if arguments.no_timing_cache and arguments.timing_cache:
         raise UsageError("--timing-cache and --no-timing-cache contradict each other")
-    from ccc_jetson.contract import read_contract_json
     from ccc_jetson.engines.build import BuildOptions, build_engine, engine_path
     from ccc_jetson.engines.build_progress import BuildProgress
 
@@ -101,7 +107,7 @@ def _work(arguments: argparse.Namespace) -> int:
         gate=not arguments.no_gate,
         timing_cache=None if arguments.no_timing_cache else arguments.timing_cache,
         calibration_cache=arguments.calibration_cache,
-        contract=read_contract_json(arguments.contract) if arguments.contract else None,
+        contract=arguments.contract,
         profile=arguments.profile,
         rebuild=arguments.rebuild,
         force=arguments.force,
@@ -118,6 +124,9 @@ def _work(arguments: argparse.Namespace) -> int:
     print(built_page(built))
     if built.profile is not None:
         _write_layers(built.path, built)
+    if built.problem is not None:
+        sys.stdout.flush()
+        raise built.problem
     return 0
 
 

@@ -4,6 +4,7 @@ TensorRT 10 and newer report phases; before, the verbose log names the layer tha
 that has passed is shown, and the time that the last build of the same network took.
 """
 
+import shutil
 import sys
 import time
 from typing import Any, Dict, Optional, TextIO
@@ -14,7 +15,6 @@ from ccc_jetson.engines.tensorrt_log import WARNING
 _WARNINGS_SHOWN = 5
 _PIPE_EVERY_S = 30.0  # where no line can be rewritten, one is added now and then
 _TERMINAL_EVERY_S = 0.2
-_LONGEST = 110
 
 
 class BuildProgress:
@@ -68,9 +68,9 @@ class BuildProgress:
         now = self._clock()
         if now - self._shown >= (_TERMINAL_EVERY_S if self._terminal else _PIPE_EVERY_S):
             self._shown = now
-            text = "  {}{}".format(self.elapsed(now), "  " + self._doing if self._doing else "")[:_LONGEST]
-            if self._terminal:
-                self._rewrite(text)
+            text = "  {}{}".format(self.elapsed(now), "  " + self._doing if self._doing else "")
+            if self._terminal:  # a line that wraps could not be rewritten
+                self._rewrite(text[: shutil.get_terminal_size().columns - 1])
             else:
                 self.line(text)
 

@@ -2,7 +2,7 @@
 
 import fnmatch
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Tuple
 
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.gate import output_name
@@ -16,14 +16,20 @@ from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 
 
 class Built(NamedTuple):
-    """A plan's bytes, the layers that were kept in FP32, the seconds it took, and what the caches hold now."""
+    """A plan's bytes, the layers that the gate wanted in FP32, the seconds it took, and the timing cache after it."""
 
     plan: bytes
     pinned: Tuple[str, ...]
     seconds: float
     timing_cache_reused: bool
     timing_cache: bytes
-    calibration_cache: bytes
+
+
+class Float32(NamedTuple):
+    """What is kept in FP32: the layers that the gate wanted so, and the tensors of all layers that are."""
+
+    pinned: Tuple[str, ...]
+    tensors: FrozenSet[str]
 
 
 def build_plan(
@@ -47,20 +53,23 @@ def build_plan(
     choose_output(network, contract, job.output, job.model)
     config = api.config(builder)
     api.set_workspace(config, job.workspace_mib)
+    float32 = _constrain(api, config, network, job)
     if not job.strongly_typed:
         for precision in job.precisions:
-            api.allow(config, precision)
+            if (
+                precision != INT8 or api.has_precision_flags
+            ):  # TensorRT 11 reads INT8 from the network's Q/DQ nodes alone
+                api.allow(config, precision)
         if FP16 in job.precisions:
-            _use_half_bindings(api, network)
-    pinned = _constrain(api, config, network, job)
+            _use_half_bindings(api, network, float32)
     if job.dla_core is not None:
         api.use_dla(builder, config, job.dla_core)
-    store, calibrator = CacheStore(), None
+    calibrator = None
     if INT8 in job.precisions and job.calibration_cache:
         calibration = Calibration(
             calibration_algorithm(job.calibration_cache), read_bytes(job.calibration_cache), 1, _no_batches
         )
-        calibrator = make_calibrator(api.module, guard, calibration, store)
+        calibrator = make_calibrator(api.module, guard, calibration, CacheStore())
         api.calibrate_with(config, calibrator)
     reused = job.timing_cache and api.use_timing_cache(config, _timing_cache(job.timing_cache_in))
     api.watch(config, on_phase)
@@ -70,7 +79,7 @@ def build_plan(
     timing_cache = api.timing_cache(config) if job.timing_cache else b""
     # The parser owns the weights, and TensorRT keeps no reference to the calibrator: both have to outlive the build
     del parser, calibrator
-    return Built(plan, pinned, seconds, reused, timing_cache, store.written)
+    return Built(plan, float32.pinned, seconds, reused, timing_cache)
 
 
 def choose_output(network: Any, contract: Contract, output: str, origin: str) -> None:
@@ -93,28 +102,33 @@ def choose_output(network: Any, contract: Contract, output: str, origin: str) ->
         network.mark_output(found)
 
 
-def _use_half_bindings(api: TensorRT, network: Any) -> None:
-    """FP16 where a frame enters and where features leave: half the bytes, and no reformatting layer."""
+def _use_half_bindings(api: TensorRT, network: Any, float32: Float32) -> None:
+    """FP16 where a frame enters and where features leave: half the bytes, and no reformatting layer.
+
+    An output's own type decides what leaves the engine, so one whose layer is kept in FP32 stays FP32.
+    """
     ends = [network.get_input(index) for index in range(network.num_inputs)]
     ends += [network.get_output(index) for index in range(network.num_outputs)]
     for tensor in ends:
-        if api.is_float32(tensor):
+        if api.is_float32(tensor) and tensor.name not in float32.tensors:
             api.set_half_binding(tensor)
 
 
-def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Tuple[str, ...]:
-    """Gives layers the precision that was asked for; the names of those that the gate keeps in FP32.
+def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Float32:
+    """Gives layers the precision that was asked for.
 
     Raises:
         BuildError: a pattern of the user's fits no layer.
     """
     chosen: Dict[str, str] = {}
+    pinned: List[str] = []
     named: Dict[str, Any] = {}
     for layer in layers(network):
         named[layer.name] = layer
         outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
         names = [layer.name] + [tensor.name for tensor in outputs if tensor is not None]
         if any(name in job.pinned for name in names):
+            pinned.append(layer.name)
             chosen[layer.name] = FP32
         for pattern, precision in job.layer_precisions:
             if any(fnmatch.fnmatchcase(name, pattern) for name in names):
@@ -128,7 +142,12 @@ def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Tuple[str,
     if chosen:
         api.obey_precisions(config)
     constrained = [name for name, precision in chosen.items() if api.set_precision(named[name], precision)]
-    return tuple(name for name in constrained if chosen[name] == FP32)
+    float32 = [name for name in constrained if chosen[name] == FP32]
+    outputs = [named[name].get_output(index) for name in float32 for index in range(named[name].num_outputs)]
+    return Float32(
+        tuple(name for name in pinned if name in float32),
+        frozenset(tensor.name for tensor in outputs if tensor is not None),
+    )
 
 
 def _names(network: Any) -> List[str]:

@@ -3,11 +3,15 @@
 Whoever makes a ``Cuda`` uses and closes it in the same thread: a CUDA context belongs to the thread it is current in.
 """
 
-from typing import Any, Dict, NamedTuple
+import contextlib
+from typing import Any, Dict, Iterator, NamedTuple
 
 import numpy as np
 
 from ccc_jetson.errors import BackendError, DependencyMissing
+
+# a container without the NVIDIA runtime has empty files in the place of these libraries
+NO_DRIVER = "in a container: docker run --runtime nvidia; else the driver's libraries are missing or damaged"
 
 
 class DeviceFacts(NamedTuple):
@@ -33,7 +37,9 @@ def import_pycuda() -> Any:
     except ImportError as error:
         raise DependencyMissing(
             "pycuda cannot be imported: {}".format(error),
-            hint="on a Jetson: export PATH=/usr/local/cuda/bin:$PATH; pip3 install pycuda==2022.1 (compiling "
+            hint=NO_DRIVER
+            if ".so" in str(error)
+            else "on a Jetson: export PATH=/usr/local/cuda/bin:$PATH; pip3 install pycuda==2022.1 (compiling "
             "takes some minutes); on a PC: pip install pycuda",
         )
     return pycuda.driver
@@ -64,12 +70,18 @@ class Cuda:
                 hint="in a container: docker run --runtime nvidia; on a board: is this user in the group video?",
             )
         self._device = device
-        self._stream = self._driver.Stream()
         self._closed = False
+        try:
+            with self._translated("no stream"):
+                self._stream = self._driver.Stream()
+        except BackendError:
+            self.close()
+            raise
 
     def facts(self) -> DeviceFacts:
         """What the GPU is, and how much memory is free now."""
-        free, total = self._driver.mem_get_info()
+        with self._translated("the GPU's memory cannot be asked for"):
+            free, total = self._driver.mem_get_info()
         return DeviceFacts(
             name=self._device.name(),
             sm="{}.{}".format(*self._device.compute_capability()),
@@ -100,15 +112,31 @@ class Cuda:
 
     def upload(self, memory: Any, array: np.ndarray) -> None:
         """Copies a C-ordered array to the device."""
-        self._driver.memcpy_htod(memory, array)
+        with self._translated("an array could not be copied to the GPU"):
+            self._driver.memcpy_htod(memory, array)
 
     def download(self, array: np.ndarray, memory: Any) -> None:
         """Fills an array from the device."""
-        self._driver.memcpy_dtoh(array, memory)
+        with self._translated("an array could not be copied from the GPU"):
+            self._driver.memcpy_dtoh(array, memory)
 
     def synchronize(self) -> None:
         """Waits until everything on the stream has been done."""
-        self._stream.synchronize()
+        with self._translated("the GPU did not finish its work"):
+            self._stream.synchronize()
+
+    @contextlib.contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """CUDA's errors as ours; a kernel that failed is often noticed by a later call."""
+        try:
+            yield
+        except self._driver.Error as error:
+            hint = "restart the command; if it happens again, sudo dmesg says what the driver saw"
+            if "timed out" in str(error) or "timeout" in str(error):
+                hint = (
+                    "the GPU's watchdog ends kernels while a desktop uses it: sudo systemctl isolate multi-user.target"
+                )
+            raise BackendError("{}: {}".format(what, error), hint=hint)
 
     def close(self) -> None:
         """Gives the context back; may be called twice. Free memory before."""

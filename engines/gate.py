@@ -9,8 +9,9 @@ from typing import Callable, List, Optional
 
 import numpy as np
 
-from ccc_jetson.contract import Contract
+from ccc_jetson.contract import EXPORT_AGAIN, Contract
 from ccc_jetson.engines.manifest import CLASSES, FEATURES, LOGITS, Gate, GateFrame
+from ccc_jetson.errors import ContractError
 from ccc_jetson.golden import GoldenFrame
 from ccc_jetson.head import HeadWeights, head_class_map
 from ccc_jetson.preprocess import Preprocessor
@@ -34,7 +35,12 @@ def judge(
         frames: the golden frames.
         run: the engine: (N, 3, H, W) float32 -> its output, any type, batch first. In a batch the frame stands N times,
             and the worst of them counts.
+
+    Raises:
+        ContractError: there is no frame to judge it on.
     """
+    if not frames:
+        raise ContractError("there are no golden frames, so nothing can be judged", hint=EXPORT_AGAIN)
     preprocess = Preprocessor(contract)
     judged = []
     for golden in frames:

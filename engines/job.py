@@ -30,7 +30,7 @@ class Facts(NamedTuple):
 class Job(NamedTuple):
     """One build.
 
-    Files: ``model`` is read, ``plan``, ``timing_cache_out`` and ``calibration_out`` are written; empty names mean none.
+    Files: ``model`` and the caches are read, ``plan`` and ``timing_cache_out`` written; empty names mean none.
     ``pinned`` are ONNX tensors whose layers are kept in FP32, ``layer_precisions`` the user's (pattern, precision).
     ``contract`` is a JSON text.
     """
@@ -78,7 +78,7 @@ class LayerProfile(NamedTuple):
 class Outcome(NamedTuple):
     """What a build gave.
 
-    ``pinned`` are layers that were constrained to FP32; ``milliseconds`` is a run of the engine alone, 0 where it was
+    ``pinned`` are the layers of ``Job.pinned``; ``milliseconds`` is a run of the engine alone, 0 where it was
     not judged.
     """
 

@@ -4,7 +4,7 @@ Live use copies less and overlaps more; here every run is complete when it retur
 """
 
 import time
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -22,15 +22,16 @@ class LoadedEngine:
         cuda: the context to run in; stays the caller's.
         plan: the plan's bytes.
         origin: names the plan in messages.
+        dla_core: the one to run on, for an engine that was built for a DLA.
 
     Raises:
         BuildError: TensorRT cannot load the plan.
         BackendError: it has open sizes, or memory runs out.
     """
 
-    def __init__(self, api: TensorRT, cuda: Cuda, plan: bytes, origin: str) -> None:
+    def __init__(self, api: TensorRT, cuda: Cuda, plan: bytes, origin: str, dla_core: Optional[int] = None) -> None:
         self._api, self._cuda = api, cuda
-        self._engine = api.deserialize(plan, origin)
+        self._engine = api.deserialize(plan, origin, dla_core)
         self.bindings = api.bindings(self._engine)
         for binding in self.bindings:
             if min(binding.shape, default=1) < 1:

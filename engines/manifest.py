@@ -138,8 +138,8 @@ class Manifest(NamedTuple):
 
 
 def manifest_path(engine_path: str) -> str:
-    """``model.engine`` -> ``model.engine.json``."""
-    return engine_path + ".json"
+    """``model.engine`` -> ``model.engine.json``; beside the engine itself where the path is a link."""
+    return (os.path.realpath(engine_path) if os.path.islink(engine_path) else engine_path) + ".json"
 
 
 def read_manifest(engine_path: str) -> Optional[Manifest]:

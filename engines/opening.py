@@ -68,7 +68,7 @@ def open_engine(api: TensorRT, cuda: Cuda, path: str, contract: Optional[Contrac
     head = None
     if manifest.head is not None and manifest.contract.head is not None:
         head = head_weights(manifest.contract.head, manifest.head, manifest_path(path))
-    engine = LoadedEngine(api, cuda, plan, path)
+    engine = LoadedEngine(api, cuda, plan, path, manifest.settings.dla_core)
     if set(engine.bindings) != set(manifest.bindings):
         engine.close()
         raise EngineMismatch(

@@ -4,14 +4,28 @@ Rounding errors are spread over such a network: keeping a stage in FP32 changes 
 for overflow and gross failure, so the candidates are few and in the order of what export measured of every activation.
 """
 
-from typing import Iterator, Sequence, Tuple
+from typing import Iterator, List, Sequence, Set, Tuple
 
 from ccc_jetson.layer_ranges import LayerRange
+from ccc_jetson.onnx_file import OnnxFile
 
 MAX_REBUILDS = 4
 _LARGEST_HALF = 65504.0
 _HEADROOM = 4.0  # a frame that export has not seen may be so much larger
 _STEPS = (4, 16, 64)  # layers pinned in the rebuilds after those for overflow
+
+
+def tensors_behind(onnx_file: OnnxFile, output: str) -> Set[str]:
+    """All tensors that ``output`` is computed from, itself included: what else there is does not enter the engine."""
+    makers = {name: node for node in onnx_file.nodes for name in node.outputs}
+    found: Set[str] = set()
+    waiting: List[str] = [output]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += makers[name].inputs if name in makers else ()
+    return found
 
 
 def pin_sets(layers: Sequence[LayerRange]) -> Iterator[Tuple[str, ...]]:

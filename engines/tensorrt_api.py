@@ -20,6 +20,7 @@ What differs, by version:
 
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
+from ccc_jetson.engines.cuda import NO_DRIVER
 from ccc_jetson.engines.manifest import Binding
 from ccc_jetson.engines.tensorrt_callbacks import Guard, make_logger, make_monitor, make_profiler
 from ccc_jetson.engines.tensorrt_log import TensorRTLog
@@ -55,7 +56,9 @@ def import_tensorrt() -> Any:
     except ImportError as error:
         raise DependencyMissing(
             "TensorRT cannot be imported: {}".format(error),
-            hint="on a Jetson it comes with JetPack for the system's own python3 (python3 -m venv "
+            hint=NO_DRIVER
+            if ".so" in str(error)
+            else "on a Jetson it comes with JetPack for the system's own python3 (python3 -m venv "
             "--system-site-packages to use it in an environment); on a PC with an NVIDIA GPU: pip install tensorrt",
         )
     return tensorrt
@@ -82,6 +85,9 @@ class TensorRT:
                 sink(severity, text)
 
         self._logger = make_logger(module, guard, listen)
+        # importers of TensorRT 8 make plugins of some operators (InstanceNormalization): they have to be registered
+        if not module.init_libnvinfer_plugins(self._logger, ""):
+            raise log.failure("TensorRT's own plugins cannot be registered")
 
     @property
     def module(self) -> Any:
@@ -268,10 +274,12 @@ class TensorRT:
 
     # running
 
-    def deserialize(self, plan: bytes, origin: str) -> Any:
-        """An engine; keeps what it needs alive."""
+    def deserialize(self, plan: bytes, origin: str, dla_core: Optional[int] = None) -> Any:
+        """An engine; keeps what it needs alive. The DLA core is chosen when it is loaded, not when it is built."""
         self._log.clear()
         runtime = self._made(lambda: self._module.Runtime(self._logger), "TensorRT gives no runtime")
+        if dla_core is not None:
+            runtime.DLA_core = int(dla_core)
         return self._checked(
             runtime.deserialize_cuda_engine(plan), "{}: TensorRT {} cannot load it".format(origin, self.version)
         )

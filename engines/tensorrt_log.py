@@ -31,6 +31,8 @@ _MEMORY = re.compile(
     r"out ?of ?memory|insuff?icient memory|memory is insufficient|due to oom|could not be allocated|std::bad_alloc",
     re.I,
 )
+# cudaErrorMemoryAllocation; a warning, like every such line
+_NO_MEMORY_AT_START = re.compile(r"CUDA initialization failure with error:? *2\b")
 _NO_TACTIC = re.compile(r"Could not find any implementation for node (.+?)\.?(?:\)|, |$)")
 LESS_MEMORY = (
     "close other programs and the desktop (sudo systemctl isolate multi-user.target), or name a smaller --workspace"
@@ -139,7 +141,8 @@ class TensorRTLog:
         """Memory is the cause if an error says so, or if no tactic was left after some were skipped for want of it."""
         errors = self.errors
         scarce = [line.text for line in self._lines if _MEMORY.search(line.text)]
-        direct = any(_MEMORY.search(text) for text in errors)
+        scarce += [line.text for line in self._lines if _NO_MEMORY_AT_START.search(line.text)]
+        direct = any(_MEMORY.search(text) for text in errors) or _NO_MEMORY_AT_START.search(" ".join(scarce))
         if not direct and not (scarce and any(_NO_TACTIC.search(text) for text in errors)):
             return None
         return OutOfMemory("{}: out of memory; TensorRT says:{}".format(what, _quoted(scarce)), hint=LESS_MEMORY)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from typing import Any, Callable, Dict, Optional
 
 from ccc_jetson.engines.build_child import MODULE
@@ -17,8 +18,12 @@ from ccc_jetson.engines.tensorrt_log import OutOfMemory
 from ccc_jetson.errors import BackendError, BuildError, CccError, DependencyMissing
 from ccc_jetson.files import translated_os_errors
 
+_SUFFIX = ".part"
 _KINDS = {each.__name__: each for each in (BackendError, BuildError, DependencyMissing)}
+# Python puts the current folder before all others, and what lies there is not ours to import
+_CHILD = "import sys; sys.path[:] = filter(None, sys.path); from {} import main; main(*sys.argv[1:])".format(MODULE)
 _GOODBYE_S = 10.0  # to close CUDA in order; a driver may hang
+_STALE_S = 24 * 3600.0  # of a folder that a power cut has left
 _TAIL = 12  # lines of what the process printed, when it died
 HEARTBEAT_S = 1.0
 
@@ -38,9 +43,11 @@ class Worker:
 
     def __init__(self, beside: str, on_event: Callable[[Dict[str, Any]], None], verbose: bool = False) -> None:
         self._on_event, self._verbose = on_event, verbose
-        folder, name = os.path.split(os.path.realpath(beside))
+        self._beside = os.path.realpath(beside)
+        folder, name = os.path.split(self._beside)
         with translated_os_errors(beside):
-            self.folder = tempfile.mkdtemp(prefix=".{}.".format(name), suffix=".part", dir=folder)
+            _remove_stale(folder, name)
+            self.folder = tempfile.mkdtemp(prefix=".{}.".format(name), suffix=_SUFFIX, dir=folder)
         self._process: Optional[subprocess.Popen] = None
         self._is_busy = False
         self._answers: Any = queue.Queue()
@@ -89,11 +96,11 @@ class Worker:
                 continue
             self._is_busy = False
             if message["event"] == "failed":
-                raise _failure(message)
+                raise _failure(dict(message, message=self._named(message["message"])))
             return message
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", MODULE, self.folder] + ["verbose"] * self._verbose
+        command = [sys.executable, "-c", _CHILD, self.folder] + ["verbose"] * self._verbose
         # a session of its own: Ctrl-C is for the supervisor, which ends the child itself
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
@@ -123,28 +130,46 @@ class Worker:
             hint="run it again with --verbose; if it ends the same way, report it with this text",
         )
 
+    def _named(self, text: str) -> str:
+        """Names the file that is asked for where a message names the unfinished one."""
+        return text.replace(self.path("plan"), self._beside)
+
     def close(self) -> None:
         """Ends the process, in order if it is idle, else at once, and removes the folder; may be called twice."""
         process, self._process = self._process, None
-        if process is not None:
-            if self._is_busy:
+        try:
+            if process is not None and not self._is_busy:
+                assert process.stdin is not None
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.write(b"\n")
+                    process.stdin.close()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_GOODBYE_S)
+        finally:  # a second Ctrl-C, too, leaves neither process nor folder
+            if process is not None:
                 process.kill()
-            assert process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(b"\n")
-                process.stdin.close()
-            try:
-                process.wait(_GOODBYE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if process is not None:
                 process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+                if process.stdin is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        process.stdin.close()
 
     def __enter__(self) -> "Worker":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _remove_stale(folder: str, name: str) -> None:
+    """Removes what builds of the same engine left when they could not tidy up."""
+    for entry in os.listdir(folder):
+        path = os.path.join(folder, entry)
+        if entry.startswith(".{}.".format(name)) and entry.endswith(_SUFFIX) and os.path.isdir(path):
+            with contextlib.suppress(OSError):
+                if time.time() - os.path.getmtime(path) > _STALE_S:
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def _forward(stream: Any, answers: Any) -> None:

@@ -58,8 +58,8 @@ def tiny_weights(classes=19, seed=7):
     return conv, head
 
 
-def tiny_graph(contract, seed=7):
-    """The model as ``onnx.ModelProto``, opset 13, IR 7, without a contract."""
+def tiny_graph(contract, seed=7, quantized=False):
+    """The model as ``onnx.ModelProto``, opset 13, IR 7, without a contract; ``quantized``: its image in INT8."""
     conv, head = tiny_weights(len(contract.classes), seed)
     batch, width, height = contract.input.batch, contract.input.width, contract.input.height
     nodes = [
@@ -69,6 +69,12 @@ def tiny_graph(contract, seed=7):
             "ConvTranspose", ["features", "hw", "hb"], ["logits"], "head", kernel_shape=[2, 2], strides=[2, 2]
         ),
     ]
+    if quantized:
+        nodes[0].input[0] = "dequantized"
+        nodes[:0] = [
+            helper.make_node("QuantizeLinear", ["image", "scale", "zero"], ["quantized"], "quantize"),
+            helper.make_node("DequantizeLinear", ["quantized", "scale", "zero"], ["dequantized"], "dequantize"),
+        ]
     output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, len(contract.classes), height, width])
     if contract.output.kind == "class_map":
         nodes.append(helper.make_node("ArgMax", ["logits"], ["indices"], "argmax", axis=1, keepdims=0))
@@ -77,6 +83,8 @@ def tiny_graph(contract, seed=7):
     weights = [
         numpy_helper.from_array(array, name) for array, name in ((conv, "w"), (head.weight, "hw"), (head.bias, "hb"))
     ]
+    if quantized:
+        weights += [numpy_helper.from_array(np.float32(0.03), "scale"), numpy_helper.from_array(np.int8(0), "zero")]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, height, width])
     graph = helper.make_graph(nodes, "tiny", [image], [output], weights)
     model = helper.make_model(graph, producer_name="tests", opset_imports=[helper.make_opsetid("", 13)])
@@ -85,7 +93,7 @@ def tiny_graph(contract, seed=7):
     return model
 
 
-def tiny_model_bytes(kind="class_map", golden=2, seed=7, attachments=True, **more):
+def tiny_model_bytes(kind="class_map", golden=2, seed=7, attachments=True, ranges=RANGES, **more):
     """The bytes of a complete file, or of one with the contract alone; keyword arguments as for ``tiny_contract``."""
     contract = tiny_contract(kind, **more)
     _, head = tiny_weights(len(contract.classes), seed)
@@ -95,7 +103,7 @@ def tiny_model_bytes(kind="class_map", golden=2, seed=7, attachments=True, **mor
     attached = {
         HEAD_KEY: head.to_bytes(),
         GOLDEN_KEY: encode_golden(golden_frames(contract, model, golden, seed)),
-        RANGES_KEY: encode_layer_ranges(RANGES),
+        RANGES_KEY: encode_layer_ranges(ranges),
     }
     return embed(model, contract, attached)
 

@@ -31,6 +31,10 @@ class Board:
             if os.environ.get(name) != value:
                 self._monkeypatch.setenv(name, value)
 
+    def patch(self, name, value):
+        """Replaces something of the supervisor's until the test ends."""
+        self._monkeypatch.setattr(name, value)
+
     def build(self, *arguments):
         """Runs ccc-build-engine on the model: exit code, standard output, standard error."""
         self._capsys.readouterr()

@@ -3,8 +3,10 @@
 import json
 import os
 
+import onnx
 import pytest
 
+from ccc_jetson.engines.machine import Board
 from ccc_jetson.engines.manifest import read_manifest
 from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 from tests.engines.conftest import VERSIONS, WRITTEN
@@ -102,6 +104,15 @@ def test_anything_else_builds_again(board, arguments):
     assert "building: 5 nodes" in err
 
 
+def test_an_engine_that_is_there_is_compared_with_the_machine_as_it_is_now(board):
+    board.patch("ccc_jetson.engines.build.read_board", lambda: Board("NVIDIA Jetson TX2", "32.7.1", "4.6.1", "MAXQ"))
+    board.build("--fp16")
+    board.patch("ccc_jetson.engines.build.read_board", lambda: Board("NVIDIA Jetson TX2", "32.7.1", "4.6.1", "MAXN"))
+    _, out, err = board.build("--fp16")
+    assert "already built" in out
+    assert "note: timings were chosen at MAXQ, this machine is in MAXN" in err
+
+
 def test_another_tensorrt_builds_again(board):
     board.build("--fp16")
     board.be("8.2.3.0")
@@ -185,6 +196,51 @@ def test_the_model_is_not_overwritten(board):
     code, _, err = board.build("-o", board.model)
     assert code == 2 and "which it would overwrite" in err
     assert board.bytes("model.onnx") == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--timing-cache", "model.onnx"],
+        ["--timing-cache", "model.engine"],
+        ["--contract", "model.engine.json", "--no-gate"],
+        ["--timing-cache", "contract", "--contract", "contract.json", "--no-gate"],
+        ["--timing-cache", "old.calib"],
+    ],
+)
+def test_no_file_that_is_read_or_written_otherwise_is_overwritten(board, monkeypatch, arguments):
+    monkeypatch.chdir(str(board.folder))
+    for name in ("model.engine.json", "contract.json"):
+        (board.folder / name).write_text(tiny_contract().to_json())
+    (board.folder / "old.calib").write_text("TRT-8201-EntropyCalibration2\n")
+    before = {name: board.bytes(name) for name in board.files()}
+    code, _, err = board.build(*arguments)
+    assert code == 2
+    assert "overwrit" in err
+    assert {name: board.bytes(name) for name in board.files()} == before
+
+
+def test_weights_in_another_file_are_refused(board):
+    model = tiny_graph(tiny_contract())
+    onnx.save(model, board.model, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    code, _, err = board.build("--no-gate")
+    assert code == 1
+    assert "weights lie in another file" in err and "onnx.save(onnx.load(NAME), NAME)" in err
+
+
+def test_an_engine_behind_a_link_keeps_its_manifest(board):
+    (board.folder / "disk").mkdir()
+    os.symlink(str(board.folder / "disk" / "real.engine"), board.engine)
+    assert board.build("--fp16")[0] == 0
+    assert sorted(os.listdir(str(board.folder / "disk"))) == ["real.engine", "real.engine.json"]
+    assert "already built" in board.build("--fp16")[1]
+
+
+def test_what_lies_in_the_current_folder_is_not_imported(board, monkeypatch):
+    monkeypatch.chdir(str(board.folder))
+    for name in ("queue.py", "tensorrt.py", "numpy.py"):
+        (board.folder / name).write_text("raise SystemExit('a stranger')")
+    assert board.build("--fp16")[0] == 0
 
 
 def test_a_missing_model_is_named(board):
@@ -274,8 +330,6 @@ def test_warnings_are_shown_and_verbose_shows_all(board):
 
 
 def test_a_file_for_a_newer_parser_is_refused_before_anything_is_built(board):
-    import onnx
-
     model = onnx.load(board.model)
     model.opset_import[0].version = 15
     onnx.save(model, board.model)

@@ -2,9 +2,12 @@
 
 import pytest
 
+from ccc_jetson.engines import attempts
 from ccc_jetson.engines.build_cli import build_parser, layer_precision
 from ccc_jetson.engines.manifest import read_manifest
-from tests.doubles.tiny_model import write_tiny_model
+from ccc_jetson.errors import BuildError
+from ccc_jetson.layer_ranges import LayerRange
+from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 from tests.engines.conftest import VERSIONS, WRITTEN
 
 # the gate
@@ -39,7 +42,7 @@ def test_a_layer_that_overflows_is_kept_in_fp32(board, version):
     assert manifest.attempts == 2
     assert "conv" in manifest.pinned
     assert manifest.gate.passed
-    assert "and holds NaN or infinite values; building again with the layers of 3 tensors in FP32" in err
+    assert "and holds NaN or infinite values; building again with the layers of 2 tensors in FP32" in err
     assert "layers kept in FP32: " in out
     assert "before layers were kept in FP32" in out
 
@@ -70,6 +73,71 @@ def test_a_typed_network_cannot_be_pinned(board):
     assert "-> export it without --fp16" in err
 
 
+def test_an_output_that_overflows_leaves_the_engine_in_fp32(board):
+    board.be(nan_unless_fp32=["features"])
+    assert board.build("--fp16")[0] == 0
+    manifest = read_manifest(board.engine)
+    assert "relu" in manifest.pinned
+    assert [(each.name, each.dtype) for each in manifest.bindings] == [("image", "float16"), ("features", "float32")]
+
+
+def test_layers_behind_the_engines_output_are_not_pinned(board):
+    board.be(nan_unless_fp32=["conv"])
+    board.build("--fp16")
+    assert read_manifest(board.engine).pinned == ("conv", "relu")
+    board.build("--fp16", "--output", "logits")
+    assert read_manifest(board.engine).pinned == ("conv", "relu", "head")
+
+
+def test_pins_that_tensorrt_refuses_are_followed_by_others(board):
+    ranges = [LayerRange("conv", 1e5, float("inf")), LayerRange("features", 12.5, 0.5)]
+    write_tiny_model(board.model, ranges=ranges)
+    refused = {"pins": 1}
+
+    class Refusing(attempts.Attempts):
+        def _built(self, pins):
+            if len(pins) == refused["pins"]:
+                raise BuildError("no implementation in this precision")
+            return attempts.Attempts.__dict__["_built"](self, pins)
+
+    board.patch("ccc_jetson.engines.build.Attempts", Refusing)
+    board.be(nan_unless_fp32=["conv"])
+    code, _, err = board.build("--fp16")
+    assert code == 0
+    assert "note: no implementation in this precision" in err
+    refused["pins"] = 2
+    board.be(nan_unless_fp32=["features"])
+    code, _, err = board.build("--fp16", "--rebuild")
+    assert code == 1
+    assert "error: no implementation in this precision" in err
+
+
+def test_a_gate_without_frames_passes_nothing(board):
+    write_tiny_model(board.model, golden=0)
+    code, _, err = board.build("--fp16")
+    assert code == 1
+    assert "there are no golden frames, so nothing can be judged" in err
+    assert board.files() == ["model.onnx"]
+
+
+def test_what_was_timed_is_kept_when_the_gate_fails(board):
+    board.be(wrong=True, build_seconds=0.2)
+    assert board.build("--fp16")[0] == 1
+    board.be()
+    board.build("--fp16")
+    assert read_manifest(board.engine).timing_cache == "reused"
+
+
+def test_a_profile_that_fails_takes_nothing_from_the_engine(board):
+    board.build("--fp16")
+    board.be(context_none=True)
+    code, out, err = board.build("--fp16", "--profile")
+    assert code == 1
+    assert "already built" in out
+    assert "error: the engine cannot be prepared to run" in err
+    assert board.files() == WRITTEN
+
+
 # memory
 
 
@@ -79,7 +147,7 @@ def test_out_of_memory_is_tried_again_with_half_the_workspace(board):
     assert code == 0
     manifest = read_manifest(board.engine)
     assert (manifest.workspace_mib, manifest.attempts) == (256, 3)
-    assert "out of memory; TensorRT says; trying again with a workspace of 512 MiB" in err
+    assert "out of memory; trying again with a workspace of 512 MiB" in err
     assert "3 builds, workspace 256 MiB" in out
 
 
@@ -153,7 +221,59 @@ def test_a_missing_package_is_named_with_where_it_comes_from(board, package, cur
     assert board.files() == ["model.onnx"]
 
 
+@pytest.mark.parametrize("package, library", [("tensorrt", "libnvinfer.so.8"), ("pycuda", "libcuda.so.1")])
+def test_a_container_without_the_nvidia_runtime_is_recognised(board, package, library):
+    board.be(**{package + "_missing": library + ": file too short"})
+    code, _, err = board.build()
+    assert code == 1
+    assert "docker run --runtime nvidia" in err
+
+
 # precision
+
+
+def test_a_qdq_model_is_built_where_types_are_the_models_own(board):
+    with open(board.model, "wb") as file:
+        file.write(tiny_graph(tiny_contract(), quantized=True).SerializeToString())
+    contract = board.folder / "contract.json"
+    contract.write_text(tiny_contract().to_json())
+    for version, faults in (("10.3.0", {"sm": "8.7", "device": "Orin"}), ("11.0.0.114", {"sm": "8.9"})):
+        board.be(version, **faults)
+        code, _, err = board.build("--contract", contract, "--no-gate")
+        assert code == 0
+        assert "INT8" in err
+        assert read_manifest(board.engine).settings.precisions[-1] == "int8"
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--fp32", "--layer-precision", "conv=fp16"], "asks for FP16, which the engine may not use"),
+        (["--fp16", "--calibration-cache", "model.calib"], "the engine uses no INT8"),
+        (["--fp32", "--dla", "0"], "a DLA computes in FP16 and INT8"),
+    ],
+)
+def test_wishes_that_contradict_each_other_are_told_before_tensorrt_is(board, monkeypatch, arguments, message):
+    monkeypatch.chdir(str(board.folder))
+    calibration_cache(board)
+    code, _, err = board.build(*arguments)
+    assert code == 2
+    assert message in err
+
+
+def test_layers_of_a_typed_model_cannot_be_chosen(board):
+    write_tiny_model(board.model, precision="fp16")
+    board.be("10.3.0")
+    code, _, err = board.build("--layer-precision", "conv=fp32")
+    assert code == 2
+    assert "the model states its own types" in err
+
+
+def test_a_workspace_that_is_not_there_is_noted_and_an_absurd_one_refused(board):
+    board.be("10.3.0", integrated=False, free_mib=2000, sm="8.6")
+    assert "note: --workspace 3000: 2000 MiB are available" in board.build("--workspace", "3000")[2]
+    with pytest.raises(SystemExit):
+        board.build("--workspace", "99999999")
 
 
 def test_int8_is_refused_on_a_tx2_and_nothing_is_built(board):
@@ -190,8 +310,11 @@ def test_what_is_no_calibration_cache_is_refused(board):
 
 
 def test_a_layers_precision_can_be_chosen(board):
+    board.be(nan_unless_fp32=["conv"])
     assert board.build("--fp16", "--layer-precision", "co*=fp32")[0] == 0
-    assert read_manifest(board.engine).pinned == ("conv",)
+    manifest = read_manifest(board.engine)
+    assert manifest.attempts == 1 and manifest.settings.layer_precisions == (("co*", "fp32"),)
+    assert manifest.pinned == ()  # those are the gate's
 
 
 def test_a_pattern_that_fits_nothing_names_what_there_is(board):

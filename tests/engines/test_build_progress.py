@@ -60,6 +60,16 @@ def test_on_a_terminal_one_line_moves_with_time_and_layer():
     assert stream.getvalue().endswith("\rbuilt in 77 s, 3.5 MB; running it\n")
 
 
+def test_the_moving_line_is_no_longer_than_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = Terminal()
+    progress, clock = progress_on(stream)
+    progress(BUILDING)
+    clock.now += 1
+    progress({"event": "layer", "name": "Conv_1 + " * 40})
+    assert len(stream.getvalue().split("\r")[-1]) == 59
+
+
 def test_phases_of_newer_versions_are_shown_with_their_steps():
     stream = Terminal()
     progress, clock = progress_on(stream)

@@ -60,6 +60,33 @@ def test_what_was_allocated_is_given_back_when_memory_runs_out():
         assert set(pycuda.driver.standin_live().values()) == {0}
 
 
+@pytest.mark.parametrize(
+    "call, message, cure",
+    [
+        ("memcpy_htod", "launch timed out and was terminated", "multi-user.target"),
+        ("memcpy_dtoh", "an illegal memory access", "dmesg"),
+        ("mem_get_info", "unknown error", "dmesg"),
+    ],
+)
+def test_an_error_of_cudas_is_a_sentence(driver, monkeypatch, call, message, cure):
+    def fail(*arguments):
+        raise driver.LogicError("{} failed: {}".format(call, message))
+
+    with Cuda() as cuda:
+        buffers = Buffers(cuda, {"a": 16})
+        monkeypatch.setattr(driver, call, fail)
+        array = np.zeros(4, np.float32)
+        work = {
+            "memcpy_htod": lambda: cuda.upload(buffers["a"], array),
+            "memcpy_dtoh": lambda: cuda.download(array, buffers["a"]),
+            "mem_get_info": cuda.facts,
+        }
+        with pytest.raises(BackendError, match=message) as caught:
+            work[call]()
+        buffers.close()
+    assert cure in caught.value.hint
+
+
 def test_no_gpu_is_a_sentence():
     with standin.installed(no_gpu=True), pytest.raises(BackendError, match="CUDA finds no GPU") as caught:
         Cuda()

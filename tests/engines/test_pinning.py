@@ -1,7 +1,9 @@
 """Which layers go to FP32, in what order."""
 
-from ccc_jetson.engines.pinning import MAX_REBUILDS, pin_sets
+from ccc_jetson.engines.pinning import MAX_REBUILDS, pin_sets, tensors_behind
 from ccc_jetson.layer_ranges import LayerRange
+from ccc_jetson.onnx_file import parse_onnx
+from tests.doubles.tiny_model import tiny_contract, tiny_graph
 
 
 def ranges(*errors):
@@ -31,6 +33,12 @@ def test_every_set_holds_the_one_before_and_there_are_few():
 
 def test_a_small_network_is_not_built_again_with_the_same_layers():
     assert list(pin_sets(ranges(0.1, 0.2))) == [("t1", "t0")]
+
+
+def test_only_what_an_output_is_computed_from_enters_an_engine():
+    file = parse_onnx(tiny_graph(tiny_contract()).SerializeToString())
+    assert tensors_behind(file, "features") == {"features", "conv", "image", "w"}
+    assert "logits" in tensors_behind(file, "class_map") and "class_map" not in tensors_behind(file, "logits")
 
 
 def test_without_ranges_there_is_nothing_to_pin():

@@ -119,6 +119,12 @@ def test_a_gpu_that_cannot_be_used_is_told_from_a_warning():
     assert "CUDA cannot be used here (error 35)" in str(failure)
 
 
+def test_no_memory_for_cuda_itself_is_out_of_memory():
+    failure = log_of((WARNING, "CUDA initialization failure with error: 2. Please check")).failure("no")
+    assert isinstance(failure, OutOfMemory)
+    assert not isinstance(log_of((WARNING, "CUDA initialization failure with error: 209")).failure("no"), OutOfMemory)
+
+
 def test_an_error_explains_more_than_a_warning():
     log = log_of((ERROR, "No importer registered for op: Foo"), (WARNING, "CUDA initialization failure with error: 35"))
     assert "operator Foo" in str(log.failure("no"))

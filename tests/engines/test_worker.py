@@ -72,6 +72,27 @@ def test_ctrl_c_and_sigterm_end_the_builder_and_leave_no_file(board, building, n
     assert board.files() == ["model.onnx"]
 
 
+def test_a_second_ctrl_c_during_the_clean_up_leaves_no_file_either(board, building):
+    process, child = building
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    process.wait(PATIENCE_S)
+    wait_until(lambda: not is_running(child))
+    assert board.files() == ["model.onnx"]
+
+
+def test_what_a_power_cut_left_is_removed_by_the_next_build(board):
+    old, new, other = (board.folder / name for name in (".model.engine.a.part", ".model.engine.b.part", ".x.a.part"))
+    for folder in (old, new, other):
+        folder.mkdir()
+        (folder / "plan").write_text("half")
+    os.utime(str(old), (0, 0))
+    os.utime(str(other), (0, 0))
+    Worker(board.engine, lambda event: None).close()
+    assert board.files() == [".model.engine.b.part", ".x.a.part", "model.onnx"]
+
+
 def test_a_builder_whose_command_was_killed_ends_by_itself_and_leaves_no_file(board, building):
     process, child = building
     process.kill()

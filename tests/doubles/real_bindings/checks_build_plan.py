@@ -61,7 +61,7 @@ def a_network_that_states_its_types_becomes_a_plan_from_10_on(scene):
         refusal(BuildError, lambda: _built(scene, strongly_typed=True, precisions=("fp16",)))
 
 
-def a_network_in_fp16_gives_features_in_half_and_keeps_pinned_layers(scene):
+def a_network_in_fp16_has_half_ends_but_for_pinned_layers(scene):
     since = len(scene.all_arguments("IBuilderConfig.set_flag"))
     wanted = {
         "precisions": ("fp16",),
@@ -73,21 +73,24 @@ def a_network_in_fp16_gives_features_in_half_and_keeps_pinned_layers(scene):
     if scene.major >= 11:
         refusal(BuildError, lambda: _built(scene, **wanted))
         return
+    typed = len(scene.all_arguments("features.dtype"))
     built = _built(scene, {"timing_cache_in": CACHE}, **wanted)
     assert (built.plan, built.timing_cache, built.timing_cache_reused) == (PLAN, CACHE, True)
     assert built.pinned == ("relu",)
     assert scene.outputs() == ["features"]
     assert _flags(scene, since) == ["FP16", "OBEY_PRECISION_CONSTRAINTS"]
     half, full = int(scene.trt.float16), int(scene.trt.float32)
-    wanted = {"image.dtype": half, "features.dtype": half, "relu.precision": full, "conv.precision": half}
+    wanted = {"image.dtype": half, "relu.precision": full, "conv.precision": half}
     assert {name: scene.arguments(name)[0] & 0xFFFFFFFF for name in wanted} == wanted
+    assert len(scene.all_arguments("features.dtype")) == typed  # what relu gives in FP32 has to leave in FP32
 
 
 def a_layer_cannot_be_given_a_precision_where_the_network_states_them(scene):
     if scene.major >= 11:
         refusal(BuildError, lambda: _built(scene, layer_precisions=(("conv*", "fp32"),)))
     else:
-        assert _built(scene, precisions=("fp16",), layer_precisions=(("conv*", "fp32"),)).pinned == ("conv",)
+        _built(scene, precisions=("fp16",), layer_precisions=(("conv*", "fp32"),))
+        assert scene.arguments("conv.precision")[0] & 0xFFFFFFFF == int(scene.trt.float32)
 
 
 def a_network_in_int8_takes_a_calibration_cache_where_there_are_calibrators(scene):
@@ -116,7 +119,7 @@ def a_file_that_cannot_be_read_names_the_node(scene):
 CHECKS = (
     a_network_in_fp32_becomes_a_plan,
     a_network_that_states_its_types_becomes_a_plan_from_10_on,
-    a_network_in_fp16_gives_features_in_half_and_keeps_pinned_layers,
+    a_network_in_fp16_has_half_ends_but_for_pinned_layers,
     a_layer_cannot_be_given_a_precision_where_the_network_states_them,
     a_network_in_int8_takes_a_calibration_cache_where_there_are_calibrators,
     a_file_that_cannot_be_read_names_the_node,

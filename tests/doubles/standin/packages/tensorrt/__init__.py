@@ -43,8 +43,8 @@ The process; true stands for "build", else "create", "parse", "deserialize" or "
     abort, segfault, kill   it ends by that signal
     hang                it goes on for an hour
 
-A layer counts as kept in FP32 if both its precision and the types of its floating-point outputs are set to FLOAT (an
-output of the network needs only the former) and the configuration has OBEY_ or PREFER_PRECISION_CONSTRAINTS or
+A layer counts as kept in FP32 if both its precision and the types of its floating-point outputs are set to FLOAT (of an
+output of the network the tensor's own type counts) and the configuration has OBEY_ or PREFER_PRECISION_CONSTRAINTS or
 STRICT_TYPES. With the FP16 flag, outputs of other layers are rounded to half precision. INT8 changes no result.
 """
 

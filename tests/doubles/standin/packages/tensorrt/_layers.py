@@ -53,8 +53,8 @@ def needed(network):
 def pinned(network, layers, is_obeyed):
     """The layers that have to compute in FP32 and hand FP32 on.
 
-    A wish for the computation alone leaves the result in half precision, where it overflows as before; an output of the
-    network has a type anyway.
+    A wish for the computation alone leaves the result in half precision, where it overflows as before; of an output of
+    the network its own type decides.
     """
     return [
         layer
@@ -62,7 +62,7 @@ def pinned(network, layers, is_obeyed):
         if is_obeyed
         and layer._precision == "float32"
         and all(
-            layer._output_types.get(index) == "float32" or tensor in network._outputs
+            tensor._dtype == "float32" if tensor in network._outputs else layer._output_types.get(index) == "float32"
             for index, tensor in enumerate(layer._outputs)
             if tensor._dtype in FLOATS
         )
