@@ -71,21 +71,17 @@ class Attempts:
             BuildError: none passed, or there is no memory for one.
         """
         first = outcome = self._built(())
-        refusal = None
         for pins in self._pin_sets() if _has_failed(first) else ():
             text = "the gate failed: {}; building again with the layers of {} tensors in FP32"
             self._say("stage", text.format(worst_frame(outcome.gate), len(pins)))
             try:
-                outcome, refusal = self._built(pins), None
+                outcome = self._built(pins)
             except OutOfMemory:
                 raise
             except BuildError as error:  # not every layer has an implementation in FP32; a larger set may have one
-                refusal = error
                 self._say("note", _first_line(error))
             if not _has_failed(outcome):
                 break
-        if refusal is not None:
-            raise refusal
         if _has_failed(outcome):
             raise self._failure(first, outcome)
         return Finished(outcome, self._workspace, self._builds, 0.0 if outcome is first else first.milliseconds)

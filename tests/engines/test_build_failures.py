@@ -109,7 +109,8 @@ def test_pins_that_tensorrt_refuses_are_followed_by_others(board):
     board.be(nan_unless_fp32=["features"])
     code, _, err = board.build("--fp16", "--rebuild")
     assert code == 1
-    assert "error: no implementation in this precision" in err
+    assert "note: no implementation in this precision" in err
+    assert "error: the engine does not see what the network saw" in err
 
 
 def test_a_gate_without_frames_passes_nothing(board):
