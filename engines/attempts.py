@@ -71,7 +71,7 @@ class Attempts:
             BuildError: none passed, or there is no memory for one.
         """
         first = outcome = self._built(())
-        for pins in self._pin_sets() if _has_failed(first) else ():
+        for pins in self._pin_sets(first.gate) if _has_failed(first) and first.gate else ():
             text = "the gate failed: {}; building again with the layers of {} tensors in FP32"
             self._say("stage", text.format(worst_frame(outcome.gate), len(pins)))
             try:
@@ -86,13 +86,17 @@ class Attempts:
             raise self._failure(first, outcome)
         return Finished(outcome, self._workspace, self._builds, 0.0 if outcome is first else first.milliseconds)
 
-    def _pin_sets(self) -> Iterator[Tuple[str, ...]]:
-        """Empty where nothing can be pinned: FP32 has nothing to keep, and a typed network states its types."""
+    def _pin_sets(self, gate: Gate) -> Iterator[Tuple[str, ...]]:
+        """What to keep in FP32 after ``gate`` has failed.
+
+        Empty where nothing can be pinned: FP32 has nothing to keep, and a typed network states its types.
+        """
         possible = self._settings.precisions and self._facts.has_precision_flags and not self._model.strongly_typed
         if not possible:
             return iter(())
         live = tensors_behind(self._model.file, output_name(self._model.contract, self._settings.output))
-        return pin_sets([each for each in self._model.ranges if each.tensor in live])
+        finite = all(frame.finite for frame in gate.frames)
+        return pin_sets([each for each in self._model.ranges if each.tensor in live], finite)
 
     def _built(self, pins: Tuple[str, ...]) -> Outcome:
         while True:

@@ -9,10 +9,9 @@ from typing import Iterator, List, Sequence, Set, Tuple
 from ccc_jetson.layer_ranges import LayerRange
 from ccc_jetson.onnx_file import OnnxFile
 
-MAX_REBUILDS = 4
 _LARGEST_HALF = 65504.0
 _HEADROOM = 4.0  # a frame that export has not seen may be so much larger
-_STEPS = (4, 16, 64)  # layers pinned in the rebuilds after those for overflow
+_STEPS = (4, 16, 64, 256)  # layers pinned beside those; the first is left out where there are any
 
 
 def tensors_behind(onnx_file: OnnxFile, output: str) -> Set[str]:
@@ -28,18 +27,27 @@ def tensors_behind(onnx_file: OnnxFile, output: str) -> Set[str]:
     return found
 
 
-def pin_sets(layers: Sequence[LayerRange]) -> Iterator[Tuple[str, ...]]:
-    """Tensors whose layers are kept in FP32, a larger set each time; at most ``MAX_REBUILDS`` of them.
+def pin_sets(layers: Sequence[LayerRange], finite: bool) -> Iterator[Tuple[str, ...]]:
+    """Tensors whose layers are kept in FP32, a larger set each time; at most four of them.
 
-    First those that overflow or come near it; then the 4, 16 and 64 with the largest error in FP16 beside them.
+    First those that overflow or come near it; beside them more and more of the others, up to nearly all: a slower
+    engine that is right is worth more than none.
+
+    Args:
+        layers: what export measured.
+        finite: the engine that failed gave finite values. If it did not, a sum has overflowed on the device that did
+            not at export, where sums are FP32: the largest activations are suspected then, else the largest errors.
     """
     overflowing = [each for each in layers if each.half_error == float("inf")]
     overflowing += [each for each in layers if each not in overflowing and each.largest > _LARGEST_HALF / _HEADROOM]
-    others = sorted((each for each in layers if each not in overflowing), key=lambda each: -each.half_error)
+    others = sorted(
+        (each for each in layers if each not in overflowing),
+        key=lambda each: -(each.half_error if finite else each.largest),
+    )
     sets = [overflowing] if overflowing else []
-    sets += [overflowing + others[:count] for count in _STEPS]
+    sets += [overflowing + others[:count] for count in _STEPS[len(sets) :]]
     given = 0
-    for chosen in sets[:MAX_REBUILDS]:
+    for chosen in sets:
         if len(chosen) > given:
             given = len(chosen)
             yield tuple(each.tensor for each in chosen)
