@@ -40,9 +40,9 @@ class Session:
         self._send, self._verbose = send, verbose
         self._layer_sent = 0.0
         self.guard = Guard()
-        module = import_tensorrt()  # before CUDA is touched: its absence is the commoner trouble
+        # before there is a context to close: its absence is the commoner trouble
+        self.api = TensorRT(import_tensorrt(), TensorRTLog(), self.guard, self._message)
         self.cuda = Cuda()
-        self.api = TensorRT(module, TensorRTLog(), self.guard, self._message)
 
     def _message(self, severity: str, text: str) -> None:
         """Warnings and errors are handed on, everything if asked for; of the rest only which layer is being timed."""

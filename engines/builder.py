@@ -56,9 +56,8 @@ def build_plan(
     float32 = _constrain(api, config, network, job)
     if not job.strongly_typed:
         for precision in job.precisions:
-            if (
-                precision != INT8 or api.has_precision_flags
-            ):  # TensorRT 11 reads INT8 from the network's Q/DQ nodes alone
+            # TensorRT 11 has no flag for INT8: a network with Q/DQ nodes states it
+            if precision != INT8 or api.has_precision_flags:
                 api.allow(config, precision)
         if FP16 in job.precisions:
             _use_half_bindings(api, network, float32)
