@@ -2,11 +2,11 @@
 gate fails, until an engine passes or nothing is left to try."""
 
 import os
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Tuple
 
-from ccc_jetson.engines.gate import MIN_DECIDED, output_name
+from ccc_jetson.engines.gate import MIN_DECIDED, output_name, quality
 from ccc_jetson.engines.job import Facts, Job, Outcome
-from ccc_jetson.engines.manifest import Gate, Settings
+from ccc_jetson.engines.manifest import Settings
 from ccc_jetson.engines.onnx_model import OnnxModel
 from ccc_jetson.engines.pinning import pin_sets, tensors_behind
 from ccc_jetson.engines.preflight import smaller_workspace
@@ -71,9 +71,9 @@ class Attempts:
             BuildError: none passed, or there is no memory for one.
         """
         first = outcome = self._built(())
-        for pins in self._pin_sets(first.gate) if _has_failed(first) and first.gate else ():
+        for pins in self._pin_sets(first):
             text = "the gate failed: {}; building again with the layers of {} tensors in FP32"
-            self._say("stage", text.format(worst_frame(outcome.gate), len(pins)))
+            self._say("stage", text.format(_worst_frame(outcome), len(pins)))
             try:
                 outcome = self._built(pins)
             except OutOfMemory:
@@ -86,16 +86,16 @@ class Attempts:
             raise self._failure(first, outcome)
         return Finished(outcome, self._workspace, self._builds, 0.0 if outcome is first else first.milliseconds)
 
-    def _pin_sets(self, gate: Gate) -> Iterator[Tuple[str, ...]]:
-        """What to keep in FP32 after ``gate`` has failed.
+    def _pin_sets(self, first: Outcome) -> Iterator[Tuple[str, ...]]:
+        """What to keep in FP32 after the first build; nothing if it has passed.
 
-        Empty where nothing can be pinned: FP32 has nothing to keep, and a typed network states its types.
+        Nothing, too, where nothing can be pinned: FP32 has nothing to keep, and a typed network states its types.
         """
         possible = self._settings.precisions and self._facts.has_precision_flags and not self._model.strongly_typed
-        if not possible:
+        if first.gate is None or first.gate.passed or not possible:
             return iter(())
         live = tensors_behind(self._model.file, output_name(self._model.contract, self._settings.output))
-        finite = all(frame.finite for frame in gate.frames)
+        finite = all(frame.finite for frame in first.gate.frames)
         return pin_sets([each for each in self._model.ranges if each.tensor in live], finite)
 
     def _built(self, pins: Tuple[str, ...]) -> Outcome:
@@ -128,7 +128,6 @@ class Attempts:
             pinned=pins,
             workspace_mib=self._workspace,
             dla_core=settings.dla_core,
-            timing_cache=bool(files.timing_cache_out),
             timing_cache_in=files.timing_cache,
             timing_cache_out=files.timing_cache_out,
             calibration_cache=files.calibration_cache,
@@ -136,10 +135,9 @@ class Attempts:
         )
 
     def _failure(self, first: Outcome, last: Outcome) -> CccError:
-        assert first.gate is not None and last.gate is not None
-        found = worst_frame(first.gate)
+        found = _worst_frame(first)
         if last is not first:
-            found += "; with {} layers in FP32, {}".format(len(last.pinned), worst_frame(last.gate))
+            found += "; with {} layers in FP32, {}".format(len(last.pinned), _worst_frame(last))
         return BuildError(
             "the engine does not see what the network saw: {}. {:.1%} of the decided pixels of every golden frame must "
             "keep their class; nothing was written".format(found, MIN_DECIDED),
@@ -166,10 +164,9 @@ def _first_line(error: CccError) -> str:
     return str(error).splitlines()[0].split("; TensorRT says")[0]
 
 
-def worst_frame(gate: Optional[Gate]) -> str:
-    """The frame that fares worst, in words."""
-    if gate is None:
-        return "not judged"
-    worst = min(gate.frames, key=lambda frame: (frame.finite, frame.decided))
+def _worst_frame(outcome: Outcome) -> str:
+    """The frame that fares worst, in words; of an engine that was judged."""
+    assert outcome.gate is not None
+    worst = min(outcome.gate.frames, key=quality)
     text = "{!r} keeps the class of {:.3%} of its decided pixels".format(worst.name, worst.decided)
     return text if worst.finite else text + " and holds NaN or infinite values"

@@ -9,12 +9,13 @@ import signal
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
+from ccc_jetson.clean_text import listed
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.engines.attempts import Attempts, Files, Finished
 from ccc_jetson.engines.builder import calibration_algorithm
 from ccc_jetson.engines.compatibility import Problem, problems
-from ccc_jetson.engines.job import Facts, LayerProfile, Outcome, listed
-from ccc_jetson.engines.machine import Machine, free_disk, read_board, read_memory
+from ccc_jetson.engines.job import Facts, LayerProfile, Outcome
+from ccc_jetson.engines.machine import Machine, free_disk, gpu_text, read_board, read_memory
 from ccc_jetson.engines.manifest import (
     CLASSES,
     FEATURES,
@@ -34,9 +35,8 @@ from ccc_jetson.engines.tensorrt_api import FP16, INT8
 from ccc_jetson.engines.timing_cache import BuildTimes, default_path, load, store
 from ccc_jetson.engines.worker import Worker
 from ccc_jetson.errors import BuildError, CccError, ContractError, EngineMismatch, FileProblem, UsageError
-from ccc_jetson.files import check_output, read_bytes, sha256_of, translated_os_errors, write_bytes
+from ccc_jetson.files import check_output, sha256_of, translated_os_errors, write_bytes
 from ccc_jetson.head import read_head
-from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.targets import CPU_TARGET
 
 SUFFIX = ".engine"
@@ -48,8 +48,8 @@ _START = 8  # bytes that tell a calibration cache or JSON from a timing cache
 class BuildOptions(NamedTuple):
     """What the user may choose; empty and ``None`` take this machine's own.
 
-    ``precisions`` are of ``fp32``, ``fp16``, ``int8``, ``best``; ``output`` of ``gate.OUTPUTS``; ``workspace`` in MiB;
-    ``timing_cache`` is a file, "" the usual one, ``None`` none; ``contract`` a file instead of the model's own.
+    ``precisions`` are of ``fp32``, ``fp16``, ``int8``, ``best``; ``output`` of ``manifest.OUTPUTS``; ``workspace`` in
+    MiB; ``timing_cache`` is a file, "" the usual one, ``None`` none; ``contract`` a file instead of the model's own.
     """
 
     precisions: Tuple[str, ...] = ()
@@ -180,7 +180,7 @@ def described(machine: Machine) -> str:
     """The machine in a line."""
     parts = [
         machine.board or machine.device,
-        "{} (sm_{})".format(machine.device, machine.sm.replace(".", "")) if machine.board else "",
+        gpu_text(machine.device, machine.sm) if machine.board else "",
         "JetPack {}".format(machine.jetpack) if machine.jetpack else machine.l4t and "L4T " + machine.l4t,
         "TensorRT " + machine.tensorrt,
         "CUDA " + machine.cuda if machine.cuda else "",
@@ -191,7 +191,7 @@ def described(machine: Machine) -> str:
 
 def _check_operators(model: OnnxModel, facts: Facts, force: bool, note: Callable[[str], None]) -> None:
     """Says what this TensorRT cannot take, before it fails at some node with less to say."""
-    found = problems(model.file, version_of(facts.tensorrt), constant_arrays(read_bytes(model.path)))
+    found = problems(model.file, version_of(facts.tensorrt), model.arrays)
     if not found:
         return
     lines = "".join(_problem_lines(problem) for problem in found[:_PROBLEMS_SHOWN])
@@ -202,7 +202,7 @@ def _check_operators(model: OnnxModel, facts: Facts, force: bool, note: Callable
 
 
 def _problem_lines(problem: Problem) -> str:
-    where = " ({})".format(listed(list(problem.nodes))) if problem.nodes else ""
+    where = " ({})".format(listed(problem.nodes)) if problem.nodes else ""
     return "\n  {} {}{}\n    -> {}".format(problem.operator, problem.sentence, where, problem.cure)
 
 

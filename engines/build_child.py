@@ -11,11 +11,12 @@ import os
 import queue
 import re
 import shutil
+import statistics
 import sys
 import threading
 import time
 import traceback
-from typing import Any, BinaryIO, Callable, Dict, List, Sequence
+from typing import Any, BinaryIO, Callable, Dict, List
 
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.job import MIN_RUNS, Facts, Job, LayerProfile, LayerTime, Outcome, decode, encode
@@ -65,7 +66,6 @@ class Session:
             sm=device.sm,
             integrated=device.integrated,
             free_bytes=device.free_bytes,
-            total_bytes=device.total_bytes,
             fast_fp16=self.api.is_fast(builder, FP16),
             fast_int8=self.api.is_fast(builder, INT8),
             has_precision_flags=self.api.has_precision_flags,
@@ -124,16 +124,12 @@ class Session:
         with open_engine(self.api, self.cuda, path).engine as engine:
             engine.profile(runs, lambda name, ms: times.setdefault(name, []).append(ms))
             information = engine.layer_information()
-        return LayerProfile(tuple(LayerTime(name, _median(each)) for name, each in times.items()), information)
+        return LayerProfile(
+            tuple(LayerTime(name, statistics.median(each)) for name, each in times.items()), information
+        )
 
     def close(self) -> None:
         self.cuda.close()
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _answer(session: Session, request: Dict[str, Any]) -> Dict[str, Any]:

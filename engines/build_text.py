@@ -2,10 +2,11 @@
 
 from typing import List, Optional
 
+from ccc_jetson.clean_text import listed
 from ccc_jetson.engines.build import BuiltEngine
 from ccc_jetson.engines.build_progress import seconds
+from ccc_jetson.engines.gate import quality
 from ccc_jetson.engines.inspect_text import Row, page, tensor_text
-from ccc_jetson.engines.job import listed
 from ccc_jetson.engines.manifest import Binding, Gate, manifest_path
 
 
@@ -21,7 +22,7 @@ def built_page(built: BuiltEngine) -> str:
     rows.append(("manifest", manifest_path(built.path)))
     rows.append(("precision", " and ".join(each.upper() for each in settings.precisions) or "FP32"))
     if found.pinned:
-        rows.append(("", "{} layers kept in FP32: {}".format(len(found.pinned), listed(list(found.pinned)))))
+        rows.append(("", "{} layers kept in FP32: {}".format(len(found.pinned), listed(found.pinned))))
     for each in found.bindings:
         rows.append(("input" if each.is_input else "output", tensor_text(each.name, each.dtype, each.shape)))
     rows += [("gate", text) for text in _gate(found.gate)]
@@ -53,7 +54,7 @@ def _binding(binding: Binding) -> str:
 def _gate(gate: Optional[Gate]) -> List[str]:
     if gate is None:
         return ["not judged (--no-gate)"]
-    worst = min(gate.frames, key=lambda frame: frame.decided)
+    worst = min(gate.frames, key=quality)
     mean = sum(frame.agreement for frame in gate.frames) / len(gate.frames)
     return [
         "passed on {} golden frames: same class as FP32 for {:.3%} of the pixels, over the 90% with the largest margin "

@@ -4,9 +4,10 @@ import fnmatch
 import time
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Tuple
 
+from ccc_jetson.clean_text import listed
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.gate import output_name
-from ccc_jetson.engines.job import Job, listed
+from ccc_jetson.engines.job import Job
 from ccc_jetson.engines.manifest import CLASSES
 from ccc_jetson.engines.tensorrt_api import FP16, FP32, INT8, ParseError, TensorRT, layers, tensors
 from ccc_jetson.engines.tensorrt_callbacks import CacheStore, Calibration, Guard, make_calibrator

@@ -8,10 +8,9 @@ from typing import Any, Dict, Iterator, NamedTuple
 
 import numpy as np
 
+from ccc_jetson.engines.preflight import END_DESKTOP
+from ccc_jetson.engines.tensorrt_log import NO_GPU
 from ccc_jetson.errors import BackendError, DependencyMissing
-
-# a container without the NVIDIA runtime has empty files in the place of these libraries
-NO_DRIVER = "in a container: docker run --runtime nvidia; else the driver's libraries are missing or damaged"
 
 
 class DeviceFacts(NamedTuple):
@@ -26,6 +25,13 @@ class DeviceFacts(NamedTuple):
     total_bytes: int
 
 
+def cannot_import(package: str, error: ImportError, hint: str) -> DependencyMissing:
+    """What to raise where a package is missing (``hint`` says how to get it), or NVIDIA's libraries below it are."""
+    if ".so" in str(error):  # a container without the NVIDIA runtime has empty files in their place
+        hint = "in a container: docker run --runtime nvidia; else the driver's libraries are missing or damaged"
+    return DependencyMissing("{} cannot be imported: {}".format(package, error), hint=hint)
+
+
 def import_pycuda() -> Any:
     """``pycuda.driver``.
 
@@ -35,11 +41,10 @@ def import_pycuda() -> Any:
     try:
         import pycuda.driver
     except ImportError as error:
-        raise DependencyMissing(
-            "pycuda cannot be imported: {}".format(error),
-            hint=NO_DRIVER
-            if ".so" in str(error)
-            else "on a Jetson: export PATH=/usr/local/cuda/bin:$PATH; pip3 install pycuda==2022.1 (compiling "
+        raise cannot_import(
+            "pycuda",
+            error,
+            "on a Jetson: export PATH=/usr/local/cuda/bin:$PATH; pip3 install pycuda==2022.1 (compiling "
             "takes some minutes); on a PC: pip install pycuda",
         )
     return pycuda.driver
@@ -67,7 +72,7 @@ class Cuda:
         except self._driver.Error as error:
             raise BackendError(
                 "CUDA finds no GPU that it can use: {}".format(error),
-                hint="in a container: docker run --runtime nvidia; on a board: is this user in the group video?",
+                hint=NO_GPU,
             )
         self._device = device
         self._closed = False
@@ -107,7 +112,7 @@ class Cuda:
         except self._driver.MemoryError:
             raise BackendError(
                 "the GPU has no {:,} bytes of memory left".format(size),
-                hint="close other programs and the desktop (sudo systemctl isolate multi-user.target)",
+                hint="close other programs and the desktop ({})".format(END_DESKTOP),
             )
 
     def upload(self, memory: Any, array: np.ndarray) -> None:
@@ -133,9 +138,7 @@ class Cuda:
         except self._driver.Error as error:
             hint = "restart the command; if it happens again, sudo dmesg says what the driver saw"
             if "timed out" in str(error) or "timeout" in str(error):
-                hint = (
-                    "the GPU's watchdog ends kernels while a desktop uses it: sudo systemctl isolate multi-user.target"
-                )
+                hint = "the GPU's watchdog ends kernels while a desktop uses it: " + END_DESKTOP
             raise BackendError("{}: {}".format(what, error), hint=hint)
 
     def close(self) -> None:

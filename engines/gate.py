@@ -16,7 +16,7 @@ from ccc_jetson.golden import GoldenFrame
 from ccc_jetson.head import HeadWeights, head_class_map
 from ccc_jetson.preprocess import Preprocessor
 
-MIN_DECIDED = 0.995  # of the decided pixels, in every frame: export's own bound for FP16
+MIN_DECIDED = 0.995  # of the decided pixels, in every frame: at export, for simulated FP16, too
 
 
 def judge(
@@ -47,11 +47,12 @@ def judge(
         image = np.repeat(preprocess(golden.frame), contract.input.batch, axis=0)
         found = run(image)
         # one by one: full-resolution logits of a batch in FP32 would take much memory on a board
-        judged.append(min((_judged(golden, each, output, head) for each in found), key=_quality))
+        judged.append(min((_judged(golden, each, output, head) for each in found), key=quality))
     return Gate(all(frame.finite and frame.decided >= MIN_DECIDED for frame in judged), tuple(judged))
 
 
-def _quality(frame: GateFrame) -> tuple:
+def quality(frame: GateFrame) -> tuple:
+    """By what frames are compared: the smallest is the worst."""
     return (frame.finite, frame.decided, frame.agreement)
 
 

@@ -6,8 +6,8 @@ Nearly all of it is the manifest's; of the plan itself only the size, the SHA-25
 import os
 from typing import Any, Dict, List, NamedTuple, Optional
 
+from ccc_jetson.clean_text import listed
 from ccc_jetson.engines.inspect_text import Row, contract_rows, page, table, tensor_text
-from ccc_jetson.engines.job import listed
 from ccc_jetson.engines.machine import Machine
 from ccc_jetson.engines.manifest import (
     FEATURES,

@@ -1,7 +1,7 @@
 """What the supervising process asks of the one that has TensorRT, and what that one answers: JSON, a line each."""
 
 import json
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ccc_jetson.engines.manifest import Binding, Gate, GateFrame
 
@@ -21,7 +21,6 @@ class Facts(NamedTuple):
     sm: str
     integrated: bool
     free_bytes: int
-    total_bytes: int
     fast_fp16: Optional[bool]
     fast_int8: Optional[bool]
     has_precision_flags: bool
@@ -45,11 +44,15 @@ class Job(NamedTuple):
     pinned: Tuple[str, ...]
     workspace_mib: int
     dla_core: Optional[int]
-    timing_cache: bool
     timing_cache_in: str
     timing_cache_out: str
     calibration_cache: str
     judge: bool
+
+    @property
+    def timing_cache(self) -> bool:
+        """Whether the build has one; an earlier one need not be there."""
+        return bool(self.timing_cache_out)
 
     def to_record(self) -> Dict[str, Any]:
         return dict(zip(self._fields, self))
@@ -121,9 +124,3 @@ def decode(line: bytes) -> Dict[str, Any]:
     message = json.loads(line.decode("ascii"))
     assert isinstance(message, dict)
     return message
-
-
-def listed(names: List[str], shown: int = 5) -> str:
-    """A few names, and how many more there are."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (" and {} more".format(more) if more > 0 else "")

@@ -66,21 +66,23 @@ class LoadedEngine:
                     "input {!r} has shape {}, {} was given".format(binding.name, binding.shape, array.shape)
                 )
             self._cuda.upload(self._buffers[binding.name], array)
-        self._api.enqueue(self._bound, self._cuda.stream)
-        self._cuda.synchronize()
+        self._complete_run()
         found = {}
         for binding in self.outputs:
             found[binding.name] = _empty(binding)
             self._cuda.download(found[binding.name], self._buffers[binding.name])
         return found
 
+    def _complete_run(self) -> None:
+        self._api.enqueue(self._bound, self._cuda.stream)
+        self._cuda.synchronize()
+
     def milliseconds(self, runs: int) -> float:
         """The median time of a run of the engine alone, inputs and outputs where they are."""
         times = []
         for _ in range(runs):
             started = time.perf_counter()
-            self._api.enqueue(self._bound, self._cuda.stream)
-            self._cuda.synchronize()
+            self._complete_run()
             times.append(time.perf_counter() - started)
         return float(np.median(times)) * 1e3
 
@@ -88,8 +90,7 @@ class LoadedEngine:
         """Runs ``runs`` times while ``listen`` is told every layer's name and milliseconds."""
         self._api.profile(self._context, listen)
         for _ in range(runs):
-            self._api.enqueue(self._bound, self._cuda.stream)
-            self._cuda.synchronize()
+            self._complete_run()
 
     def layer_information(self) -> str:
         """The inspector's JSON; empty before TensorRT 8.2."""

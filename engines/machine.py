@@ -75,6 +75,11 @@ class Machine(NamedTuple):
     power_mode: str
 
 
+def gpu_text(device: str, sm: str) -> str:
+    """``NVIDIA Tegra X2 (sm_62)``."""
+    return "{} (sm_{})".format(device, sm.replace(".", ""))
+
+
 class Board(NamedTuple):
     """The fields of a Machine that are found without TensorRT and CUDA; each is "" where it is not known."""
 

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Attachment, Contract
-from ccc_jetson.engines.machine import Machine
+from ccc_jetson.engines.machine import Machine, gpu_text
 from ccc_jetson.errors import ContractError, EngineMismatch, FileProblem
 from ccc_jetson.files import read_bytes, sha256_of, write_text
 from ccc_jetson.json_records import JsonReader, plain
@@ -284,7 +284,7 @@ def _differ(built: str, here: str) -> bool:
 
 
 def _gpu(machine: Machine) -> str:
-    return "{} (sm_{})".format(machine.device or "a GPU", machine.sm.replace(".", ""))
+    return gpu_text(machine.device or "a GPU", machine.sm)
 
 
 def _manifest(read: JsonReader, record: Dict[str, Any]) -> Manifest:

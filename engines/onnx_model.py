@@ -1,7 +1,9 @@
 """The ONNX file that an engine is built from, with what it carries."""
 
 import hashlib
-from typing import NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
+
+import numpy as np
 
 from ccc_jetson.carried import check_against, contract_of
 from ccc_jetson.contract import Contract
@@ -11,16 +13,18 @@ from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
 from ccc_jetson.layer_ranges import LayerRange, read_layer_ranges
+from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 
 
 class OnnxModel(NamedTuple):
-    """The file, its SHA-256, size in bytes, contract, and what export measured of its activations."""
+    """The file, its SHA-256, size in bytes, constants, contract, and what export measured of its activations."""
 
     path: str
     file: OnnxFile
     sha256: str
     size: int
+    arrays: Dict[str, np.ndarray]
     contract: Contract
     ranges: Tuple[LayerRange, ...]
 
@@ -69,4 +73,5 @@ def read_model(path: str, contract: Optional[Contract], gate: bool) -> OnnxModel
             hint="export it with ccc-export; --no-gate builds it unjudged",
         )
     ranges = read_layer_ranges(contract, onnx_file, path) if RANGES_KEY in contract.attachments else ()
-    return OnnxModel(path, onnx_file, hashlib.sha256(data).hexdigest(), len(data), contract, ranges)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return OnnxModel(path, onnx_file, sha256, len(data), constant_arrays(data), contract, ranges)

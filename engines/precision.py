@@ -7,6 +7,7 @@ TX2, 300 ms instead of 200 were reported for a detection network). So it is refu
 from typing import List, NamedTuple, Sequence, Tuple
 
 from ccc_jetson.engines.job import Facts
+from ccc_jetson.engines.machine import gpu_text
 from ccc_jetson.engines.tensorrt_api import FP16, FP32, INT8
 from ccc_jetson.errors import BuildError, UsageError
 
@@ -61,7 +62,7 @@ def choose_precisions(
     if FP16 in chosen and not half:
         if not force:
             raise BuildError(
-                "--fp16: {} (sm_{}) computes in FP16 no faster than in FP32".format(facts.device, _sm(facts)),
+                "--fp16: {} computes in FP16 no faster than in FP32".format(gpu_text(facts.device, facts.sm)),
                 hint="build with --fp32; --force builds it all the same",
             )
         notes.append("FP16 without fast units: forced")
@@ -125,7 +126,7 @@ def _without_flags(asked: Sequence[str], facts: Facts, quantized: bool) -> Choic
 
 
 def _refuse_int8(facts: Facts, quantized: bool, force: bool) -> None:
-    name = "{} (sm_{})".format(facts.device, _sm(facts))
+    name = gpu_text(facts.device, facts.sm)
     if quantized:  # TensorRT refuses it too, in words that help nobody, so there is nothing to force
         raise BuildError(
             "the model's QuantizeLinear and DequantizeLinear nodes need INT8 units, which {} does not have".format(
@@ -139,7 +140,3 @@ def _refuse_int8(facts: Facts, quantized: bool, force: bool) -> None:
             "slower than in FP16".format(name),
             hint="ccc-build-engine --fp16; INT8 is for Xavier and Orin (--force builds it all the same)",
         )
-
-
-def _sm(facts: Facts) -> str:
-    return facts.sm.replace(".", "")

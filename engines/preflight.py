@@ -21,7 +21,7 @@ _LITTLE_MEMORY_MIB = 2048
 # kernels' code
 _PLAN_PER_ONNX, _PLAN_CODE_MIB = 2, 32
 
-_END_DESKTOP = "sudo systemctl isolate multi-user.target"
+END_DESKTOP = "sudo systemctl isolate multi-user.target"
 _ADD_SWAP = (
     "sudo fallocate -l 4G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile && sudo swapon /swapfile"
 )
@@ -75,7 +75,7 @@ def preflight(
         if available < _LITTLE_MEMORY_MIB * MIB:
             warnings.append(
                 "{} MiB of memory are available, for CPU and GPU together: the build may run out of it. If this board "
-                "shows a desktop, end it for the time of the build, over ssh: {}".format(available // MIB, _END_DESKTOP)
+                "shows a desktop, end it for the time of the build, over ssh: {}".format(available // MIB, END_DESKTOP)
             )
     if memory and memory.available < _LITTLE_MEMORY_MIB * MIB and not memory.swap_total:
         warnings.append(
@@ -110,5 +110,5 @@ def _check_shared_memory(available: int) -> None:
             "{} MiB of memory are available, for CPU and GPU together; a build needs at least {} MiB".format(
                 available // MIB, _LEAST_MEMORY_MIB
             ),
-            hint="end other programs, the desktop first (over ssh): {}".format(_END_DESKTOP),
+            hint="end other programs, the desktop first (over ssh): {}".format(END_DESKTOP),
         )

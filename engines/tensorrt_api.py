@@ -20,11 +20,12 @@ What differs, by version:
 
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-from ccc_jetson.engines.cuda import NO_DRIVER
+from ccc_jetson.engines.cuda import cannot_import
 from ccc_jetson.engines.manifest import Binding
+from ccc_jetson.engines.preflight import MIB
 from ccc_jetson.engines.tensorrt_callbacks import Guard, make_logger, make_monitor, make_profiler
 from ccc_jetson.engines.tensorrt_log import TensorRTLog
-from ccc_jetson.errors import BackendError, BuildError, CccError, DependencyMissing
+from ccc_jetson.errors import BackendError, BuildError, CccError
 
 FP32, FP16, INT8 = "fp32", "fp16", "int8"
 _FLAGS = {FP16: "FP16", INT8: "INT8"}
@@ -35,7 +36,6 @@ _TYPES = {
 }  # fmt: skip
 # Operators whose output TensorRT computes in a floating-point type that can be chosen
 _UNTYPED_LAYERS = ("CONSTANT", "SHAPE", "QUANTIZE", "DEQUANTIZE", "IDENTITY", "CAST", "ASSERTION")
-_MIB = 1 << 20
 
 
 class ParseError(NamedTuple):
@@ -54,11 +54,10 @@ def import_tensorrt() -> Any:
     try:
         import tensorrt
     except ImportError as error:
-        raise DependencyMissing(
-            "TensorRT cannot be imported: {}".format(error),
-            hint=NO_DRIVER
-            if ".so" in str(error)
-            else "on a Jetson it comes with JetPack for the system's own python3 (python3 -m venv "
+        raise cannot_import(
+            "TensorRT",
+            error,
+            "on a Jetson it comes with JetPack for the system's own python3 (python3 -m venv "
             "--system-site-packages to use it in an environment); on a PC with an NVIDIA GPU: pip install tensorrt",
         )
     return tensorrt
@@ -150,9 +149,9 @@ class TensorRT:
     def set_workspace(self, config: Any, mib: int) -> None:
         """The scratch memory that a layer may use, in MiB."""
         if hasattr(config, "set_memory_pool_limit"):
-            config.set_memory_pool_limit(self._module.MemoryPoolType.WORKSPACE, int(mib) * _MIB)
+            config.set_memory_pool_limit(self._module.MemoryPoolType.WORKSPACE, int(mib) * MIB)
         else:
-            config.max_workspace_size = int(mib) * _MIB
+            config.max_workspace_size = int(mib) * MIB
 
     def is_fast(self, builder: Any, precision: str) -> Optional[bool]:
         """Whether this GPU has units for ``FP16`` or ``INT8``; ``None`` where this TensorRT cannot say."""

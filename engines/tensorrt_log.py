@@ -20,6 +20,7 @@ import collections
 import re
 from typing import Deque, NamedTuple, Optional, Sequence, Tuple
 
+from ccc_jetson.engines.preflight import END_DESKTOP
 from ccc_jetson.errors import BuildError
 
 INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = "internal error", "error", "warning", "info", "verbose"
@@ -34,9 +35,9 @@ _MEMORY = re.compile(
 # cudaErrorMemoryAllocation; a warning, like every such line
 _NO_MEMORY_AT_START = re.compile(r"CUDA initialization failure with error:? *2\b")
 _NO_TACTIC = re.compile(r"Could not find any implementation for node (.+?)\.?(?:\)|, |$)")
-LESS_MEMORY = (
-    "close other programs and the desktop (sudo systemctl isolate multi-user.target), or name a smaller --workspace"
-)
+# what to do where CUDA or TensorRT find no GPU
+NO_GPU = "in a container: docker run --runtime nvidia; on a board: is this user in the group video?"
+LESS_MEMORY = "close other programs and the desktop ({}), or name a smaller --workspace".format(END_DESKTOP)
 
 
 class OutOfMemory(BuildError):
@@ -97,12 +98,12 @@ CAUSES = (
     Cause(
         r"launch timed out",
         "the GPU's watchdog ended a kernel that ran too long, as it does where a desktop uses the same GPU",
-        "stop the desktop: sudo systemctl isolate multi-user.target",
+        "stop the desktop: " + END_DESKTOP,
     ),
     Cause(
         r"(?:CUDA initialization failure with error|Cuda failure|CUDA error):? *(\d+)?",
         "CUDA cannot be used here (error {0})",
-        "in a container: docker run --runtime nvidia; on a board: is this user in the group video?",
+        NO_GPU,
     ),
 )
 

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Optional
 
 from ccc_jetson.engines.build_child import MODULE
 from ccc_jetson.engines.job import Facts, Job, LayerProfile, LayerTime, Outcome, decode, encode
-from ccc_jetson.engines.tensorrt_log import OutOfMemory
+from ccc_jetson.engines.tensorrt_log import LESS_MEMORY, OutOfMemory
 from ccc_jetson.errors import BackendError, BuildError, CccError, DependencyMissing
 from ccc_jetson.files import translated_os_errors
 
@@ -119,8 +119,7 @@ class Worker:
         if code == -signal.SIGKILL:
             return WorkerKilled(
                 "the builder was killed: on a board that is the kernel's way to say that memory has run out",
-                hint="close other programs and the desktop (sudo systemctl isolate multi-user.target), or name a "
-                "smaller --workspace",
+                hint=LESS_MEMORY,
             )
         how = "code {}".format(code)
         if code < 0:

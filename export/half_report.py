@@ -9,6 +9,7 @@ import onnx_ir as ir
 from onnx import TensorProto, helper
 
 from ccc_jetson.confusion import ConfusionMatrix
+from ccc_jetson.engines.gate import MIN_DECIDED
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.passes.graph import activations, constant
 from ccc_jetson.export.passes.half import half_precision, half_runner
@@ -18,7 +19,6 @@ from ccc_jetson.layer_ranges import LayerRange
 from ccc_jetson.ort import cpu_session
 
 DECIDED_SHARE = 0.9
-MIN_DECIDED = 0.995  # of the decided pixels, in every frame
 MAX_MIOU_LOSS = 0.003
 _PREFIX = "half."
 

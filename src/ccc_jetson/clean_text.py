@@ -1,6 +1,14 @@
 """Text that came from a file of anyone, made fit for a terminal."""
 
+from typing import Sequence
+
 
 def clean(text: str) -> str:
     """``text`` with a ``?`` for every character that steers a terminal or cannot be encoded."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def listed(names: Sequence[str], shown: int = 5) -> str:
+    """A few names, and how many more there are."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (" and {} more".format(more) if more > 0 else "")

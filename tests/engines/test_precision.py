@@ -8,7 +8,7 @@ from ccc_jetson.errors import BuildError, UsageError
 
 
 def facts(sm="6.2", fp16=None, int8=None, flags=True, device="NVIDIA Tegra X2", tensorrt="8.2.1.8"):
-    return Facts(tensorrt, "10.2", device, sm, True, 1 << 32, 1 << 33, fp16, int8, flags)
+    return Facts(tensorrt, "10.2", device, sm, True, 1 << 32, fp16, int8, flags)
 
 
 TX2 = facts(fp16=True, int8=False)

@@ -21,7 +21,6 @@ JOB = Job(
     pinned=(),
     workspace_mib=256,
     dla_core=None,
-    timing_cache=False,
     timing_cache_in="",
     timing_cache_out="",
     calibration_cache="",
@@ -68,7 +67,7 @@ def a_network_in_fp16_has_half_ends_but_for_pinned_layers(scene):
         "output": "features",
         "pinned": ("features",),
         "layer_precisions": (("conv*", "fp16"),),
-        "timing_cache": True,
+        "timing_cache_out": "timing.out",
     }
     if scene.major >= 11:
         refusal(BuildError, lambda: _built(scene, **wanted))
