@@ -2,16 +2,19 @@
 
 import argparse
 import errno
+import math
 import os
 import signal
 import sys
 import threading
-from typing import Any, Callable, NoReturn, Optional, Sequence, Tuple
+import time
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.errors import CccError
 
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
+_ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its group, asks once
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,11 +35,15 @@ def run_command(
 ) -> int:
     """Parses, works, and returns the exit code; no user's mistake ends in a traceback.
 
-    SIGTERM is treated as Ctrl-C, so that temporary files are removed there too.
+    SIGTERM is treated as Ctrl-C, so that temporary files are removed there too; what follows either within a second
+    does not disturb that. A signal that the caller of this program switched off stays off.
     """
     arguments = parser.parse_args(argv)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
+        interrupt = Interrupt()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, interrupt)
     try:
         code = work(arguments)
         sys.stdout.flush()
@@ -90,5 +97,15 @@ def count_from(least: int) -> Callable[[str], int]:
     return count
 
 
-def _interrupt(number: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
+class Interrupt:
+    """A signal handler that raises ``KeyboardInterrupt``, but not again while the first is being cleaned up after."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._quiet_until_s = -math.inf
+
+    def __call__(self, number: int, frame: Any) -> None:
+        now_s = self._clock()
+        if now_s >= self._quiet_until_s:  # a clean-up that hangs can still be ended
+            self._quiet_until_s = now_s + _ONE_WISH_S
+            raise KeyboardInterrupt

@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM end a command once, however often they come."""
+
+import os
+import signal
+
+import pytest
+
+from ccc_jetson.command import INTERRUPTED, Interrupt, Parser, run_command
+
+
+@pytest.fixture(autouse=True)
+def ordinary_handlers():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_being_cleaned_up_is_not_interrupted_by_a_second_signal(first, second):
+    steps = []
+
+    def work(_):
+        try:
+            os.kill(os.getpid(), first)
+            steps.append("never reached")
+        finally:
+            os.kill(os.getpid(), second)
+            steps.append("cleaned up")
+        return 0
+
+    assert run_command(Parser("ccc-test", "test", "ccc-test"), work, []) == INTERRUPTED
+    assert steps == ["cleaned up"]
+
+
+def test_a_clean_up_that_hangs_can_be_interrupted_after_a_second():
+    now = [100.0]
+    interrupt = Interrupt(lambda: now[0])
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(signal.SIGINT, None)
+    now[0] += 0.9
+    interrupt(signal.SIGINT, None)
+    now[0] += 0.2
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(signal.SIGTERM, None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_was_switched_off_stays_off(number):
+    signal.signal(number, signal.SIG_IGN)
+    assert run_command(Parser("ccc-test", "test", "ccc-test"), lambda _: 0, []) == 0
+    assert signal.getsignal(number) is signal.SIG_IGN
