@@ -31,7 +31,7 @@ def judge(
     Args:
         contract: of the network.
         output: what the engine gives: ``FEATURES``, ``LOGITS`` or ``CLASSES``.
-        head: for ``FEATURES``: what makes classes of them.
+        head: for ``FEATURES``: the weights of the contract's head, where its kind has any.
         frames: the golden frames.
         run: the engine: (N, 3, H, W) float32 -> its output, any type, batch first. In a batch the frame stands N times,
             and the worst of them counts.
@@ -47,7 +47,7 @@ def judge(
         image = np.repeat(preprocess(golden.frame), contract.input.batch, axis=0)
         found = run(image)
         # one by one: full-resolution logits of a batch in FP32 would take much memory on a board
-        judged.append(min((_judged(golden, each, output, head) for each in found), key=quality))
+        judged.append(min((_judged(contract, golden, each, output, head) for each in found), key=quality))
     return Gate(all(frame.finite and frame.decided >= MIN_DECIDED for frame in judged), tuple(judged))
 
 
@@ -56,7 +56,9 @@ def quality(frame: GateFrame) -> tuple:
     return (frame.finite, frame.decided, frame.agreement)
 
 
-def _judged(golden: GoldenFrame, result: np.ndarray, output: str, head: Optional[HeadWeights]) -> GateFrame:
+def _judged(
+    contract: Contract, golden: GoldenFrame, result: np.ndarray, output: str, head: Optional[HeadWeights]
+) -> GateFrame:
     """A frame's verdict from what the engine gives for it: (C, h, w) features, (C, H, W) logits or (H, W) classes."""
     finite = True
     if output == CLASSES:
@@ -67,8 +69,8 @@ def _judged(golden: GoldenFrame, result: np.ndarray, output: str, head: Optional
         finite = bool(known.all())
         values = np.where(known, values, np.float32(0))  # so that the rest of the frame can still be judged
         if output == FEATURES:
-            assert head is not None
-            classes = head_class_map(values, head)
+            assert contract.head is not None
+            classes = head_class_map(values, contract.head, head)
         else:
             classes = values.argmax(axis=0)
     same = classes == golden.class_map

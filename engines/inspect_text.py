@@ -3,7 +3,7 @@
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ccc_jetson.clean_text import clean
-from ccc_jetson.contract import Contract
+from ccc_jetson.contract import Contract, Head
 from ccc_jetson.engines.compatibility import Problem
 from ccc_jetson.engines.inspect_onnx import Carried, OnnxReport, Verdict
 from ccc_jetson.graph_cost import GraphCost
@@ -132,15 +132,7 @@ def contract_rows(
         ("gives", "{} of {} classes: {}".format(contract.output.kind, len(contract.classes), _class_names(contract))),
     ]
     if contract.head is not None:
-        head = contract.head
-        rows.append(
-            (
-                "head",
-                "{} behind {!r}, {} -> {} channels, weights {}".format(
-                    head.kind, head.features, head.channels_in, head.channels_out, "attached" if has_head else "missing"
-                ),
-            )
-        )
+        rows.append(("head", _head(contract.head, has_head)))
     if golden is not None:
         rows.append(("golden", "{} frames{}".format(len(golden), _colon(golden))))
     rows.append(("verified", _value(contract.verification) or "not noted"))
@@ -175,6 +167,17 @@ def _layer_rows(layers: Sequence[LayerRange]) -> List[Row]:
         ),
         ("layers", "largest relative errors in FP16: " + shown),
     ]
+
+
+def _head(head: Head, weights_attached: bool) -> str:
+    if head.has_weights:
+        attached = "attached" if weights_attached else "missing"
+        what = "{} -> {} channels, weights {}".format(head.channels_in, head.channels_out, attached)
+    else:
+        what = "by {} with {}, {} channels".format(
+            head.scale, "aligned corners" if head.align_corners else "half-pixel centres", head.channels_out
+        )
+    return "{} behind {!r}, {}".format(head.kind, head.features, what)
 
 
 def _operators(cost: GraphCost) -> str:

@@ -15,7 +15,7 @@ import shlex
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ccc_jetson.clean_text import clean
-from ccc_jetson.contract import Attachment, Contract
+from ccc_jetson.contract import HEAD_ATTACHMENT, Attachment, Contract
 from ccc_jetson.engines.machine import Machine, gpu_text
 from ccc_jetson.errors import ContractError, EngineMismatch, FileProblem
 from ccc_jetson.files import read_bytes, sha256_of, write_text
@@ -87,7 +87,8 @@ class Manifest(NamedTuple):
     ``machine`` is the one it was built on; ``pinned`` are the layers that the gate kept in FP32; ``gate`` is None where
     it was not run; ``workspace_mib`` is what the builder was given in the end; ``timing_cache`` one of
     ``TIMING_CACHES``; ``attempts`` counts the builds that it took; ``onnx_file`` is a name without folder; ``contract``
-    is the ONNX file's, unchanged; ``head`` its head attachment where the engine gives features, else None.
+    is the ONNX file's, unchanged; ``head`` its head attachment where the engine gives features and that head has
+    weights, else None.
     """
 
     tool: str
@@ -254,19 +255,9 @@ def rebuild_command(manifest: Manifest, onnx: str = "", engine: str = "") -> str
 
 def _usual_output(contract: Contract) -> str:
     """What is built where nothing is asked for: features where the runtime can do the rest, else the model's own."""
-    if _has_head(contract):
+    if contract.has_head:
         return FEATURES
     return CLASSES if contract.output.kind == "class_map" else LOGITS
-
-
-def _has_head(contract: Contract) -> bool:
-    return contract.head is not None and _head_key() in contract.attachments
-
-
-def _head_key() -> str:
-    from ccc_jetson.head import METADATA_KEY  # here: numpy is no part of --help
-
-    return METADATA_KEY
 
 
 def _rebuild(manifest: Manifest, engine_path: str) -> str:
@@ -388,12 +379,16 @@ def _head(read: JsonReader, value: Any, output: str, contract: Contract) -> Opti
         if value is not None:
             read.fail("head", "null, because the output is {}".format(output), value)
         return None
+    if contract.head is not None and not contract.head.has_weights:
+        if value is not None:
+            read.fail("head", "null, because a {} head has no weights".format(contract.head.kind), value)
+        return None
     try:
         data = base64.b64decode(read.text(value, "head").encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
         read.fail("head", "base64", value)
-    if not _has_head(contract):
+    if not contract.has_head:
         read.fail("settings.output", "logits or classes, because the contract has no head", output)
-    if Attachment(len(data), hashlib.sha256(data).hexdigest()) != contract.attachments[_head_key()]:
+    if Attachment(len(data), hashlib.sha256(data).hexdigest()) != contract.attachments[HEAD_ATTACHMENT]:
         read.damaged("head is not what its contract describes")
     return data

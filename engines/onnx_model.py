@@ -10,7 +10,6 @@ from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.files import read_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
-from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
 from ccc_jetson.layer_ranges import LayerRange, read_layer_ranges
 from ccc_jetson.onnx_arrays import constant_arrays
@@ -41,7 +40,7 @@ class OnnxModel(NamedTuple):
     @property
     def has_head(self) -> bool:
         """Whether the runtime can compute its head."""
-        return self.contract.head is not None and HEAD_KEY in self.contract.attachments
+        return self.contract.has_head
 
 
 def read_model(path: str, contract: Optional[Contract], gate: bool) -> OnnxModel:

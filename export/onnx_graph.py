@@ -17,7 +17,7 @@ from onnx_ir.passes import common
 from torch import Tensor, nn
 
 from ccc_jetson import __version__
-from ccc_jetson.contract import Head
+from ccc_jetson.contract import TRANSPOSED_CONV, Head
 from ccc_jetson.engines.compatibility import hardware_problems, problems
 from ccc_jetson.errors import CccError, DependencyMissing, VerificationError
 from ccc_jetson.export.passes.graph import convolution, integers, tensor_named
@@ -87,7 +87,7 @@ def find_head(model: ir.Model) -> tuple[Head, HeadWeights] | None:
     assert features is not None
     features.name = FEATURES
     weights = HeadWeights(part.stored().astype(np.float32), part.bias.astype(np.float32))
-    return Head("transposed_conv_2x2", FEATURES, part.inputs, part.outputs), weights
+    return Head(TRANSPOSED_CONV, FEATURES, part.inputs, part.outputs, scale=2, align_corners=False), weights
 
 
 def torch_export(

@@ -14,11 +14,14 @@ from ccc_jetson.files import read_text
 from ccc_jetson.half_verdict import HalfPrecision
 from ccc_jetson.json_records import JsonReader, plain
 
-SCHEMA = 2
+SCHEMA = 3
 OUTPUT_KINDS = ("class_map", "logits")
 COLOR_ORDERS = ("BGR", "RGB")
 PRECISIONS = ("fp32", "fp16")
-HEAD_KINDS = ("transposed_conv_2x2",)
+TRANSPOSED_CONV, BILINEAR = "transposed_conv_2x2", "bilinear"
+HEAD_KINDS = (TRANSPOSED_CONV, BILINEAR)
+HEAD_SCALES = (2, 32)  # of a bilinear head: the smallest and the largest
+HEAD_ATTACHMENT = "ccc_jetson.head"  # the attachment
 MAX_CLASSES = 255  # class maps are uint8, and 255 means "not seen"
 EXPORT_AGAIN = "export it again: ccc-export CHECKPOINT MODEL.onnx"
 
@@ -76,13 +79,22 @@ class Class(NamedTuple):
 class Head(NamedTuple):
     """The last upsampling, which an engine leaves to a kernel: ``features`` is the tensor before it.
 
-    ``transposed_conv_2x2``: stride 2, no overlap; weights (channels_in, channels_out, 2, 2) and bias are attached.
+    Both sides of a frame grow by ``scale``. ``transposed_conv_2x2``: stride 2, no overlap; weights (channels_in,
+    channels_out, 2, 2) and bias are attached. ``bilinear``: interpolation of what are logits already, one channel per
+    class, without weights; ``align_corners`` as in PyTorch (ONNX: ``align_corners``, else ``half_pixel``).
     """
 
     kind: str
     features: str
     channels_in: int
     channels_out: int
+    scale: int
+    align_corners: bool
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it can be computed with its attachment alone."""
+        return self.kind == TRANSPOSED_CONV
 
 
 class Source(NamedTuple):
@@ -164,6 +176,11 @@ class Contract(NamedTuple):
         """Names in the order of the output's channels."""
         return tuple(each.name for each in self.classes)
 
+    @property
+    def has_head(self) -> bool:
+        """Whether a head can be computed behind the network: it needs no weights, or they are attached."""
+        return self.head is not None and (not self.head.has_weights or HEAD_ATTACHMENT in self.attachments)
+
 
 def read_contract_json(path: str) -> Contract:
     """A contract from a JSON file (``--contract``), for models that something else exported."""
@@ -203,8 +220,8 @@ def _contract(read: JsonReader, record: Any) -> Contract:
     )
     if not 1 <= len(contract.classes) <= MAX_CLASSES:
         read.fail("classes", "1 to {} of them".format(MAX_CLASSES), len(contract.classes))
-    if contract.head is not None and contract.head.channels_out != len(contract.classes):
-        read.fail("head.channels_out", "{} (one per class)".format(len(contract.classes)), contract.head.channels_out)
+    if contract.head is not None:
+        _check_head(read, contract.head, contract)
     return contract
 
 
@@ -265,7 +282,27 @@ def _head(read: JsonReader, value: Any) -> Head:
         read.text(value["features"], "head.features"),
         read.integer(value["channels_in"], "head.channels_in", 1, 1 << 16),
         read.integer(value["channels_out"], "head.channels_out", 1, 256),
+        read.integer(value["scale"], "head.scale", *HEAD_SCALES),
+        read.flag(value["align_corners"], "head.align_corners"),
     )
+
+
+def _check_head(read: JsonReader, head: Head, contract: Contract) -> None:
+    """Refuses what contradicts itself, the classes, or the input's size."""
+    if head.channels_out != len(contract.classes):
+        read.fail("head.channels_out", "{} (one per class)".format(len(contract.classes)), head.channels_out)
+    if head.kind == TRANSPOSED_CONV and head.scale != 2:
+        read.fail("head.scale", "2, because the head is a {}".format(head.kind), head.scale)
+    if head.kind == TRANSPOSED_CONV and head.align_corners:
+        read.fail("head.align_corners", "false, because the head is a {}".format(head.kind), True)
+    if head.kind == BILINEAR and head.channels_in != head.channels_out:
+        read.fail("head.channels_in", "{} (interpolation keeps channels)".format(head.channels_out), head.channels_in)
+    if head.kind == BILINEAR and HEAD_ATTACHMENT in contract.attachments:
+        read.damaged("attachments has {}, and a {} head has no weights".format(HEAD_ATTACHMENT, head.kind))
+    given = contract.input
+    if given.width % head.scale or given.height % head.scale:
+        expected = "a divisor of the input's {}x{}".format(given.width, given.height)
+        read.fail("head.scale", expected, head.scale)
 
 
 def _published(read: JsonReader, value: Any, field: str) -> Published:

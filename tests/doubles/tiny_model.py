@@ -9,7 +9,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ccc_jetson.carried import embed
 from ccc_jetson.cityscapes import TRAIN_LABELS
-from ccc_jetson.contract import Architecture, Class, Contract, Head, Input, Output, Preprocessing, Published, Source
+from ccc_jetson.contract import (
+    BILINEAR,
+    TRANSPOSED_CONV,
+    Architecture,
+    Class,
+    Contract,
+    Head,
+    Input,
+    Output,
+    Preprocessing,
+    Published,
+    Source,
+)
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.golden import encode_golden, golden_frame
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
@@ -25,9 +37,17 @@ RANGES = (LayerRange("conv", 12.5, 0.0004), LayerRange("features", 12.5, 0.0005)
 
 
 def tiny_contract(
-    kind="class_map", width=WIDTH, height=HEIGHT, classes=19, batch=1, color_order="BGR", precision="fp32"
+    kind="class_map",
+    width=WIDTH,
+    height=HEIGHT,
+    classes=19,
+    batch=1,
+    color_order="BGR",
+    precision="fp32",
+    head=TRANSPOSED_CONV,
 ):
-    """The contract of the tiny model, before its attachments are noted."""
+    """The contract of the tiny model, before its attachments are noted; ``head`` is its kind."""
+    features = classes if head == BILINEAR else FEATURES
     return Contract(
         architecture=Architecture("tiny", "Tiny", {"features": FEATURES}),
         target="tx2",
@@ -40,7 +60,7 @@ def tiny_contract(
             Class(label.name, label.color, label.train_id, label.label_id) for label in TRAIN_LABELS[:classes]
         ),
         ignore_index=255,
-        head=Head("transposed_conv_2x2", "features", FEATURES, classes),
+        head=Head(head, "features", features, classes, 2, False),
         source=Source("tiny.pth", "0" * 64),
         published=(Published("mIoU %", 61.96, "Cityscapes test"),),
         verification={"argmax_agreement": 1.0},
@@ -62,12 +82,25 @@ def tiny_graph(contract, seed=7, quantized=False):
     """The model as ``onnx.ModelProto``, opset 13, IR 7, without a contract; ``quantized``: its image in INT8."""
     conv, head = tiny_weights(len(contract.classes), seed)
     batch, width, height = contract.input.batch, contract.input.width, contract.input.height
+    upsampling = helper.make_node(
+        "ConvTranspose", ["features", "hw", "hb"], ["logits"], "head", kernel_shape=[2, 2], strides=[2, 2]
+    )
+    arrays = {"w": conv, "hw": head.weight, "hb": head.bias}
+    if contract.head.kind == BILINEAR:
+        upsampling = helper.make_node(
+            "Resize",
+            ["features", "", "scales"],
+            ["logits"],
+            "head",
+            mode="linear",
+            coordinate_transformation_mode="half_pixel",
+        )
+        filters = np.random.RandomState(seed).randn(len(contract.classes), 3, 3, 3).astype(np.float32)
+        arrays = {"w": filters, "scales": np.array([1, 1, 2, 2], np.float32)}
     nodes = [
         helper.make_node("Conv", ["image", "w"], ["conv"], "conv", pads=[1, 1, 1, 1], strides=[2, 2]),
         helper.make_node("Relu", ["conv"], ["features"], "relu"),
-        helper.make_node(
-            "ConvTranspose", ["features", "hw", "hb"], ["logits"], "head", kernel_shape=[2, 2], strides=[2, 2]
-        ),
+        upsampling,
     ]
     if quantized:
         nodes[0].input[0] = "dequantized"
@@ -80,9 +113,7 @@ def tiny_graph(contract, seed=7, quantized=False):
         nodes.append(helper.make_node("ArgMax", ["logits"], ["indices"], "argmax", axis=1, keepdims=0))
         nodes.append(helper.make_node("Cast", ["indices"], ["class_map"], "cast", to=TensorProto.INT32))
         output = helper.make_tensor_value_info("class_map", TensorProto.INT32, [batch, height, width])
-    weights = [
-        numpy_helper.from_array(array, name) for array, name in ((conv, "w"), (head.weight, "hw"), (head.bias, "hb"))
-    ]
+    weights = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     if quantized:
         weights += [numpy_helper.from_array(np.float32(0.03), "scale"), numpy_helper.from_array(np.int8(0), "zero")]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, height, width])
@@ -101,10 +132,11 @@ def tiny_model_bytes(kind="class_map", golden=2, seed=7, attachments=True, range
     if not attachments:
         return embed(model, contract, {})
     attached = {
-        HEAD_KEY: head.to_bytes(),
         GOLDEN_KEY: encode_golden(golden_frames(contract, model, golden, seed)),
         RANGES_KEY: encode_layer_ranges(ranges),
     }
+    if contract.head.has_weights:
+        attached[HEAD_KEY] = head.to_bytes()
     return embed(model, contract, attached)
 
 
@@ -118,7 +150,7 @@ def golden_frames(contract, model, count, seed):
         frame = rng.randint(0, 256, (contract.input.height, contract.input.width, 3)).astype(np.uint8)
         image = np.repeat(preprocess(frame), contract.input.batch, axis=0)
         (features,) = session.run(["features"], {contract.input.name: image})
-        logits = head_logits(features[0], tiny_weights(len(contract.classes), seed)[1])
+        logits = head_logits(features[0], contract.head, tiny_weights(len(contract.classes), seed)[1])
         frames.append(golden_frame("frame{}".format(index), frame, logits))
     return frames
 

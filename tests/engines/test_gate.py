@@ -27,7 +27,7 @@ def frames():
     for index in range(3):
         frame = rng.randint(0, 256, (CONTRACT.input.height, CONTRACT.input.width, 3)).astype(np.uint8)
         features = features_of(preprocess(frame)[None] if preprocess(frame).ndim == 3 else preprocess(frame))
-        found.append(golden_frame("frame{}".format(index), frame, head_logits(features[0], HEAD)))
+        found.append(golden_frame("frame{}".format(index), frame, head_logits(features[0], CONTRACT.head, HEAD)))
     return found
 
 
@@ -36,7 +36,7 @@ def run_judge(frames, run, output="features", contract=CONTRACT):
 
 
 def logits_of(image):
-    return np.stack([head_logits(each, HEAD) for each in features_of(image)])
+    return np.stack([head_logits(each, CONTRACT.head, HEAD) for each in features_of(image)])
 
 
 def test_the_network_itself_passes_in_every_form_of_output(frames):
@@ -63,6 +63,17 @@ def test_one_frame_that_is_wrong_fails_the_engine(frames):
     gate = run_judge(frames, run)
     assert not gate.passed
     assert [frame.decided > 0.99 for frame in gate.frames] == [True, False, True]
+
+
+def test_an_engine_whose_head_has_no_weights_is_judged_as_well():
+    contract = tiny_contract(classes=FEATURES, head="bilinear")
+    preprocess = Preprocessor(contract)
+    frame = np.random.RandomState(8).randint(0, 256, (contract.input.height, contract.input.width, 3)).astype(np.uint8)
+    features = features_of(preprocess(frame))
+    golden = [golden_frame("frame", frame, head_logits(features[0], contract.head, None))]
+    gate = judge(contract, "features", None, golden, lambda image: features_of(image).astype(np.float16))
+    assert gate.passed, gate
+    assert not judge(contract, "features", None, golden, lambda image: -features_of(image)).passed
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

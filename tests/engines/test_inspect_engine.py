@@ -14,7 +14,7 @@ from ccc_jetson.errors import FileProblem
 from ccc_jetson.files import sha256_of
 from tests.doubles.damage import flipped_bytes
 from tests.doubles.manifests import PLAN, SETTINGS, tiny_manifest, write_tiny_engine
-from tests.doubles.tiny_model import write_tiny_model
+from tests.doubles.tiny_model import tiny_contract, write_tiny_model
 
 
 def inspected(capsys, path, code=0):
@@ -126,6 +126,15 @@ def test_an_engine_that_nobody_judged_on_a_machine_that_nobody_knows(tmp_path, c
     assert (rows["built with"], rows["built on"]) == (["unknown"], ["unknown"])
     assert (rows["gate"], rows["precision"]) == (["not run: --no-gate"], ["FP32 alone"])
     assert "golden frame" not in text
+
+
+@pytest.mark.parametrize(("align_corners", "where"), [(False, "half-pixel centres"), (True, "aligned corners")])
+def test_a_head_without_weights_says_how_it_interpolates(tmp_path, capsys, align_corners, where):
+    contract = tiny_contract(head="bilinear")
+    contract = contract._replace(head=contract.head._replace(align_corners=align_corners))
+    manifest = tiny_manifest(contract=contract, head=None)
+    text, _ = inspected(capsys, write_tiny_engine(tmp_path / "tiny.engine", manifest=manifest))
+    assert rows_of(text)["head"] == ["bilinear behind 'features', by 2 with {}, 19 channels".format(where)]
 
 
 def test_json_holds_the_whole_manifest(tmp_path, capsys):

@@ -15,12 +15,14 @@ from ccc_jetson.engines.manifest import (
     Manifest,
     manifest_path,
     read_manifest,
+    rebuild_command,
     write_manifest,
 )
 from ccc_jetson.errors import FileProblem
 from ccc_jetson.half_verdict import HalfPrecision
 from tests.doubles.damage import flipped_bytes
 from tests.doubles.manifests import PLAN, SETTINGS, tiny_manifest, write_tiny_engine
+from tests.doubles.tiny_model import tiny_contract
 
 MANIFEST = tiny_manifest()
 TEXT = MANIFEST.to_json()
@@ -180,6 +182,15 @@ def test_every_variety_survives_the_way(changes):
 
 
 # What may be wrong
+
+
+def test_features_need_no_weights_where_the_contracts_head_has_none():
+    contract = tiny_contract(head="bilinear")
+    manifest = MANIFEST._replace(contract=contract, head=None)
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert rebuild_command(manifest) == "ccc-build-engine --fp16 tiny.onnx"  # features are what is built by itself
+    with_weights = refusal(manifest._replace(head=b"weights").to_json())
+    assert "head is 'd2VpZ2h0cw==', expected null, because a bilinear head has no weights" in with_weights
 
 
 @pytest.mark.parametrize(("path", "original"), FIELDS, ids=NAMES)

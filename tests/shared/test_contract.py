@@ -7,8 +7,10 @@ import pytest
 
 from ccc_jetson.carried import METADATA_KEY, attachment, check_against, contract_of, embed, read_contract
 from ccc_jetson.contract import (
+    HEAD_ATTACHMENT,
     SCHEMA,
     Architecture,
+    Attachment,
     Class,
     Contract,
     Head,
@@ -34,7 +36,7 @@ CONTRACT = Contract(
     output=Output("class_map", "class_map", "logits"),
     classes=(Class("road", (128, 64, 128), 0, 7), Class("void", (0, 0, 0), 255, 0)),
     ignore_index=255,
-    head=Head("transposed_conv_2x2", "head_features", 20, 2),
+    head=Head("transposed_conv_2x2", "head_features", 20, 2, 2, False),
     source=Source("a.pth", "ab"),
     published=(Published("mIoU %", 61.96, "Cityscapes, paper"),),
     verification={"argmax_agreement": 1.0},
@@ -49,14 +51,15 @@ GOLDEN = (
     '{"color":[0,0,0],"label_id":0,"name":"void","train_id":255}],'
     '"half":{"agreement":0.996,"agreement_worst":0.99,"decided":0.99999,"decided_worst":0.9999,"frames":6,'
     '"largest_activation":20.5,"largest_weight":4.75,"miou_fp16":null,"miou_fp32":0.4,"safe":true},'
-    '"head":{"channels_in":20,"channels_out":2,"features":"head_features","kind":"transposed_conv_2x2"},'
+    '"head":{"align_corners":false,"channels_in":20,"channels_out":2,"features":"head_features",'
+    '"kind":"transposed_conv_2x2","scale":2},'
     '"ignore_index":255,'
     '"input":{"batch":1,"height":512,"name":"image","width":1024},'
     '"output":{"kind":"class_map","logits":"logits","name":"class_map"},'
     '"passes":["fold-batchnorm","equalise"],"precision":"fp32",'
     '"preprocessing":{"color_order":"BGR","mean":[72.5,83.0,73.25],"scale":0.00392156862745098,"std":[45.5,46.0,45.0]},'
     '"published":[{"figure":"mIoU %","value":61.96,"where":"Cityscapes, paper"}],'
-    '"schema":2,'
+    '"schema":3,'
     '"source":{"file":"a.pth","sha256":"ab"},'
     '"target":"tx2","tool":"ccc-jetson 0.1.0",'
     '"verification":{"argmax_agreement":1.0}}'
@@ -130,7 +133,15 @@ def test_the_verdict_on_half_precision_is_told_in_sentences():
         ("classes.0.color", [0, 0, 256], r"classes\[0\].color\[2\] is 256"),
         ("classes.1.name", None, r"classes\[1\].name is None"),
         ("head.channels_out", 3, "head.channels_out is 3, expected 2"),
-        ("head.kind", "magic", "head.kind"),
+        ("head.kind", "magic", "head.kind is 'magic', expected one of transposed_conv_2x2, bilinear"),
+        ("head.scale", ..., "head lacks scale"),
+        ("head.scale", 1, "head.scale is 1, expected a whole number from 2 to 32"),
+        ("head.scale", 33, "head.scale is 33"),
+        ("head.scale", 4, "head.scale is 4, expected 2, because the head is a transposed_conv_2x2"),
+        ("head.align_corners", 1, "head.align_corners is 1, expected true or false"),
+        ("head.align_corners", True, "head.align_corners is True, expected false, because the head is a transposed"),
+        ("head.kind", "bilinear", r"head.channels_in is 20, expected 2 \(interpolation keeps channels\)"),
+        ("input.height", 511, "head.scale is 2, expected a divisor of the input's 1024x511"),
         ("head", 4, "head is 4, expected an object"),
         ("published.0.value", "high", r"published\[0\].value"),
         ("verification", {"x": "y"}, "verification.x"),
@@ -154,9 +165,36 @@ def test_what_is_no_json_object_is_damaged(text):
         Contract.from_json(text)
 
 
-def test_an_older_schema_says_export_again():
-    with pytest.raises(ContractError, match="schema 1, this version reads schema {}".format(SCHEMA)) as caught:
-        Contract.from_json(json.dumps({"schema": 1, "everything": "else"}))
+@pytest.mark.parametrize("head", [Head("bilinear", "small", 2, 2, 8, False), Head("bilinear", "small", 2, 2, 32, True)])
+def test_a_bilinear_head_survives_the_way_and_needs_no_weights(head):
+    contract = CONTRACT._replace(head=head)
+    assert Contract.from_json(contract.to_json()) == contract
+    assert contract.has_head and not CONTRACT.has_head
+
+
+def test_a_transposed_convolution_can_be_computed_where_its_weights_are_attached():
+    assert CONTRACT._replace(attachments={HEAD_ATTACHMENT: Attachment(648, "ab")}).has_head
+    assert not CONTRACT._replace(head=None, attachments={HEAD_ATTACHMENT: Attachment(648, "ab")}).has_head
+
+
+def test_a_bilinear_head_with_weights_contradicts_itself():
+    contract = CONTRACT._replace(
+        head=Head("bilinear", "small", 2, 2, 8, False), attachments={HEAD_ATTACHMENT: Attachment(648, "ab")}
+    )
+    with pytest.raises(ContractError, match=r"attachments has ccc_jetson\.head, and a bilinear head has no weights"):
+        Contract.from_json(contract.to_json())
+
+
+def test_a_scale_that_does_not_divide_the_input_is_refused():
+    contract = CONTRACT._replace(head=Head("bilinear", "small", 2, 2, 3, False))
+    with pytest.raises(ContractError, match=r"head\.scale is 3, expected a divisor of the input's 1024x512"):
+        Contract.from_json(contract.to_json())
+
+
+@pytest.mark.parametrize("schema", range(1, SCHEMA))
+def test_an_older_schema_says_export_again(schema):
+    with pytest.raises(ContractError, match="schema {}, this version reads schema {}".format(schema, SCHEMA)) as caught:
+        Contract.from_json(json.dumps({"schema": schema, "everything": "else"}))
     assert "ccc-export" in caught.value.hint
 
 
