@@ -15,6 +15,8 @@ from ccc_jetson.engines.attempts import Attempts, Files, Finished
 from ccc_jetson.engines.builder import calibration_algorithm
 from ccc_jetson.engines.compatibility import Problem, problems
 from ccc_jetson.engines.job import Facts, LayerProfile, Outcome
+from ccc_jetson.engines.kernel_store import Kernels, carry_kernels
+from ccc_jetson.engines.kernels_file import kernels_path
 from ccc_jetson.engines.machine import Machine, free_disk, gpu_text, read_board, read_memory
 from ccc_jetson.engines.manifest import (
     CLASSES,
@@ -49,7 +51,8 @@ class BuildOptions(NamedTuple):
     """What the user may choose; empty and ``None`` take this machine's own.
 
     ``precisions`` are of ``fp32``, ``fp16``, ``int8``, ``best``; ``output`` of ``manifest.OUTPUTS``; ``workspace`` in
-    MiB; ``timing_cache`` is a file, "" the usual one, ``None`` none; ``contract`` a file instead of the model's own.
+    MiB; ``timing_cache`` is a file, "" the usual one, ``None`` none; ``contract`` a file instead of the model's own;
+    ``kernels`` says whether the runtime's are compiled, too.
     """
 
     precisions: Tuple[str, ...] = ()
@@ -64,6 +67,7 @@ class BuildOptions(NamedTuple):
     profile: bool = False
     rebuild: bool = False
     force: bool = False
+    kernels: bool = True
     verbose: bool = False
 
 
@@ -72,7 +76,8 @@ class BuiltEngine(NamedTuple):
 
     ``milliseconds`` is a run of the engine alone, ``first_milliseconds`` the same of the engine that failed the gate
     before layers were pinned; both 0 where there was none. ``reused`` says that the engine was there already,
-    ``problem`` why there is no profile although one was asked for.
+    ``problem`` why there is no profile although one was asked for. ``kernels`` lie beside it; None where they could not
+    be compiled, or were not wanted.
     """
 
     path: str
@@ -83,6 +88,7 @@ class BuiltEngine(NamedTuple):
     first_milliseconds: float
     profile: Optional[LayerProfile]
     problem: Optional[CccError]
+    kernels: Optional[Kernels]
 
 
 def engine_path(model: str) -> str:
@@ -93,7 +99,7 @@ def engine_path(model: str) -> str:
 def build_engine(
     model_path: str, path: str, options: BuildOptions, on_event: Callable[[Dict[str, Any]], None]
 ) -> BuiltEngine:
-    """Builds the engine of an ONNX file for this machine.
+    """Builds the engine of an ONNX file for this machine, and compiles the kernels that the runtime has around it.
 
     Takes minutes on a board: TensorRT times every implementation of every layer. That grows with the number of layers
     that differ, and with the frame; a second build finds most of it in the timing cache.
@@ -106,8 +112,17 @@ def build_engine(
             ``building`` with ``workspace_mib``, ``build`` (its number), ``expected_seconds`` and ``nodes``.
 
     Raises:
-        CccError: with the cause and the cure; nothing was written.
+        CccError: with the cause and the cure; nothing was written. That there are no kernels is a note.
     """
+    built = _built(model_path, path, options, on_event)
+    # after the process with TensorRT has ended: on a board its memory is nvcc's
+    return built._replace(kernels=_carried(built, on_event)) if options.kernels else built
+
+
+def _built(
+    model_path: str, path: str, options: BuildOptions, on_event: Callable[[Dict[str, Any]], None]
+) -> BuiltEngine:
+    """The engine without kernels."""
     _check_files(model_path, path, options)
     contract = read_contract_json(options.contract) if options.contract else None
     model = read_model(model_path, contract, options.gate)
@@ -128,7 +143,7 @@ def build_engine(
         if present is not None:
             for text in check_machine(present, machine, path):
                 note(text)
-            return BuiltEngine(path, present, model, True, 0.0, 0.0, *_profiled(worker, path, options))
+            return BuiltEngine(path, present, model, True, 0.0, 0.0, *_profiled(worker, path, options), None)
         workspace = _workspace(path, model, facts, options, note)
         cache = _Cache(options.timing_cache, machine, model, settings)
         files = _files(worker, cache, options)
@@ -149,14 +164,14 @@ def build_engine(
         _publish(files.plan, manifest, path)
         profile, problem = _profiled(worker, path, options)
     times = finished.outcome.milliseconds, finished.first_milliseconds
-    return BuiltEngine(path, manifest, model, False, times[0], times[1], profile, problem)
+    return BuiltEngine(path, manifest, model, False, times[0], times[1], profile, problem, None)
 
 
 def _check_files(model: str, path: str, options: BuildOptions) -> None:
     """No file is written over one that is read, or over another that is written."""
     read = [file for file in (model, options.calibration_cache, options.contract) if file]
     caches = [options.timing_cache, options.timing_cache + ".json"] if options.timing_cache else []
-    written = [path, manifest_path(path)] + caches
+    written = [path, manifest_path(path), kernels_path(path)] + caches
     for index, file in enumerate(written):
         check_output(file, read + written[:index])
     if options.timing_cache and os.path.exists(options.timing_cache):
@@ -174,6 +189,21 @@ def _profiled(worker: Worker, path: str, options: BuildOptions) -> Tuple[Optiona
         return (worker.profile(path, _PROFILE_RUNS) if options.profile else None), None
     except CccError as error:
         return None, error
+
+
+def _carried(built: BuiltEngine, on_event: Callable[[Dict[str, Any]], None]) -> Optional[Kernels]:
+    """The kernels beside the engine, which is complete without them: they can be compiled wherever it runs."""
+    machine = built.manifest.machine  # this one, by all that counts
+
+    def say(text: str) -> None:
+        on_event({"event": "stage", "text": text})
+
+    try:
+        return carry_kernels(built.path, machine.sm, machine.cuda, built.manifest.contract.head, say=say)
+    except CccError as error:
+        text = "the engine is complete, but there are no compiled kernels beside it: {}".format(error)
+        on_event({"event": "note", "text": text + ("\n  -> " + error.hint if error.hint else "")})
+        return None
 
 
 def described(machine: Machine) -> str:
@@ -324,9 +354,7 @@ def _files(worker: Worker, cache: _Cache, options: BuildOptions) -> Files:
 def _manifest(model: OnnxModel, settings: Settings, machine: Machine, finished: Finished, files: Files) -> Manifest:
     outcome = finished.outcome
     timing_cache = "reused" if outcome.timing_cache_reused else "new"
-    head = None
-    if settings.output == FEATURES:
-        head = read_head(model.contract, model.file, model.path).to_bytes()
+    head = read_head(model.contract, model.file, model.path) if settings.output == FEATURES else None
     return Manifest(
         tool="ccc-jetson " + __version__,
         machine=machine,
@@ -343,7 +371,7 @@ def _manifest(model: OnnxModel, settings: Settings, machine: Machine, finished: 
         plan_sha256=sha256_of(files.plan),
         plan_bytes=os.path.getsize(files.plan),
         contract=model.contract,
-        head=head,
+        head=None if head is None else head.to_bytes(),
     )
 
 

@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     build.add_argument("--no-timing-cache", action="store_true", help="time every layer anew, and keep nothing")
     build.add_argument("--rebuild", action="store_true", help="build even if the same engine is there already")
     build.add_argument("--force", action="store_true", help="try what the hardware or the parser is not made for")
+    build.add_argument("--no-kernels", action="store_true", help="do not compile the runtime's CUDA kernels with nvcc")
     build.add_argument("--profile", action="store_true", help="time every layer: a table, and JSON beside the engine")
     build.add_argument("--verbose", action="store_true", help="show all that TensorRT says")
     return parser
@@ -111,6 +112,7 @@ def _work(arguments: argparse.Namespace) -> int:
         profile=arguments.profile,
         rebuild=arguments.rebuild,
         force=arguments.force,
+        kernels=not arguments.no_kernels,
         verbose=arguments.verbose,
     )
     path = arguments.engine or engine_path(arguments.model)

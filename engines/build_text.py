@@ -7,7 +7,8 @@ from ccc_jetson.engines.build import BuiltEngine
 from ccc_jetson.engines.build_progress import seconds
 from ccc_jetson.engines.gate import quality
 from ccc_jetson.engines.inspect_text import Row, page, tensor_text
-from ccc_jetson.engines.manifest import Binding, Gate, manifest_path
+from ccc_jetson.engines.kernels_file import kernels_path
+from ccc_jetson.engines.manifest import Gate, manifest_path
 
 
 def built_page(built: BuiltEngine) -> str:
@@ -20,6 +21,7 @@ def built_page(built: BuiltEngine) -> str:
             ("", "already built from the same file, with the same settings, on this machine; --rebuild builds it")
         )
     rows.append(("manifest", manifest_path(built.path)))
+    rows.append(("kernels", _kernels(built)))
     rows.append(("precision", " and ".join(each.upper() for each in settings.precisions) or "FP32"))
     if found.pinned:
         rows.append(("", "{} layers kept in FP32: {}".format(len(found.pinned), listed(found.pinned))))
@@ -47,8 +49,13 @@ def built_page(built: BuiltEngine) -> str:
     return page(rows)
 
 
-def _binding(binding: Binding) -> str:
-    return "{}: {} {}".format(binding.name, binding.dtype, "x".join(str(size) for size in binding.shape))
+def _kernels(built: BuiltEngine) -> str:
+    if built.kernels is None:
+        return "none beside the engine: compiled where it is first run, which takes nvcc"
+    compiled, path = built.kernels.compiled, kernels_path(built.path)
+    origin = "there already" if built.kernels.origin == path else built.kernels.origin
+    text = "{}, {:.1f} kB for sm_{} with CUDA {}: {}"
+    return text.format(path, len(compiled.cubin) / 1e3, compiled.sm.replace(".", ""), compiled.cuda, origin)
 
 
 def _gate(gate: Optional[Gate]) -> List[str]:

@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 from ccc_jetson import __version__
 from ccc_jetson.command import Parser, run_command
 from ccc_jetson.errors import CccError, DependencyMissing, FileProblem
-from ccc_jetson.file_kinds import CALIBRATION, CHECKPOINT, ENGINE, kind_of
+from ccc_jetson.file_kinds import CALIBRATION, CHECKPOINT, ENGINE, ONNX, kind_of
 from ccc_jetson.progress import say
 
 SCHEMA = 1
@@ -26,11 +26,14 @@ def build_parser() -> argparse.ArgumentParser:
         "ccc-inspect",
         "Say what a checkpoint or an ONNX file is: contract, layers, parameters, FLOPs, bytes moved, ranges of its\n"
         "weights, and what keeps which TensorRT from taking it. Of an engine: what it was built from, for which\n"
-        "machine, and how it was judged. Needs no GPU and no TensorRT; nothing in the file is executed.\n"
+        "machine, and how it was judged; of the compiled kernels beside it: for which GPU. Needs no GPU and no\n"
+        "TensorRT; nothing in the file is executed.\n"
         "Checkpoints are read on the workstation (Python 3.10 or newer), the others everywhere.",
         EXAMPLE,
     )
-    parser.add_argument("file", metavar="FILE", help=".onnx, .engine, .pth, .pt, .safetensors; its content counts")
+    parser.add_argument(
+        "file", metavar="FILE", help=".onnx, .engine, .kernels, .pth, .pt, .safetensors; its content counts"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of the page")
     return parser
 
@@ -62,6 +65,8 @@ def _inspected(path: str) -> Inspected:
         )
     if kind == CHECKPOINT:
         return _checkpoint(path)
+    if kind == ONNX and _is_kernels(path):
+        return _kernels(path)
     if kind == ENGINE or _is_json_object(path):
         return _engine(path, kind)
     return _onnx(path)
@@ -71,6 +76,21 @@ def _is_json_object(path: str) -> bool:
     """An engine's manifest is one; no ONNX file is."""
     with open(path, "rb") as file:
         return file.read(64).lstrip().startswith(b"{")
+
+
+def _is_kernels(path: str) -> bool:
+    """Its first line says so, or, where that is damaged, its name."""
+    from ccc_jetson.engines.kernels_file import MAGIC, SUFFIX
+
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC or path.endswith(SUFFIX)
+
+
+def _kernels(path: str) -> Inspected:
+    from ccc_jetson.engines.inspect_kernels import inspect_kernels, kernels_page
+
+    report = inspect_kernels(path)
+    return dict(report.to_json(), kind="kernels"), kernels_page(report), None
 
 
 def _engine(path: str, kind: str) -> Inspected:

@@ -7,6 +7,7 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from ccc_jetson.clean_text import listed
+from ccc_jetson.engines.inspect_kernels import KernelsReport, kernels_beside, kernels_row
 from ccc_jetson.engines.inspect_text import Row, contract_rows, page, table, tensor_text
 from ccc_jetson.engines.machine import Machine
 from ccc_jetson.engines.manifest import (
@@ -56,22 +57,25 @@ class EngineReport(NamedTuple):
     """Everything that is known of an engine.
 
     ``path`` is what was asked for, the engine or its manifest; ``plan`` is None where only the manifest is there;
-    ``manifest`` None where there is none, or a damaged one. ``problem`` is what is wrong with either, or between them.
+    ``manifest`` None where there is none, or a damaged one; ``kernels`` None where there are none beside them.
+    ``problem`` is what is wrong with plan or manifest, or between them.
     """
 
     path: str
     plan: Optional[Plan]
     manifest: Optional[Manifest]
+    kernels: Optional[KernelsReport]
     problem: Optional[CccError]
     notes: List[str]
 
     def to_json(self) -> Dict[str, Any]:
-        """The report for machines; ``plan`` and ``manifest`` are null where they are not there."""
+        """The report for machines; ``plan``, ``manifest`` and ``kernels`` are null where they are not there."""
         return {
             "kind": "engine",
             "path": self.path,
             "plan": None if self.plan is None else self.plan.to_json(),
             "manifest": None if self.manifest is None else self.manifest.to_record(),
+            "kernels": None if self.kernels is None else self.kernels.to_json(),
             "problem": None if self.problem is None else str(self.problem),
             "notes": self.notes,
         }
@@ -88,10 +92,11 @@ def inspect_engine(path: str) -> EngineReport:
     try:
         manifest = read_manifest(path)
     except FileProblem as error:
-        return EngineReport(path, plan, None, error, [])
+        return EngineReport(path, plan, None, kernels_beside(path, None), error, [])
+    kernels = kernels_beside(path, manifest)
     if manifest is None:
-        return EngineReport(path, plan, None, None, [_WITHOUT_MANIFEST.format(manifest_path(path))])
-    return EngineReport(path, plan, manifest, plan_problem(manifest, path, plan.size_bytes, plan.sha256), [])
+        return EngineReport(path, plan, None, kernels, None, [_WITHOUT_MANIFEST.format(manifest_path(path))])
+    return EngineReport(path, plan, manifest, kernels, plan_problem(manifest, path, plan.size_bytes, plan.sha256), [])
 
 
 def inspect_manifest(path: str) -> EngineReport:
@@ -102,10 +107,12 @@ def inspect_manifest(path: str) -> EngineReport:
     """
     manifest = read_manifest_file(path)
     engine = path[: -len(_SUFFIX)] if path.endswith(_SUFFIX) else ""
+    kernels = kernels_beside(engine, manifest) if engine else None
     if not os.path.isfile(engine):
-        return EngineReport(path, None, manifest, None, [_ALONE])
+        return EngineReport(path, None, manifest, kernels, None, [_ALONE])
     plan = _read_plan(engine)
-    return EngineReport(path, plan, manifest, plan_problem(manifest, engine, plan.size_bytes, plan.sha256), [])
+    problem = plan_problem(manifest, engine, plan.size_bytes, plan.sha256)
+    return EngineReport(path, plan, manifest, kernels, problem, [])
 
 
 def engine_page(report: EngineReport) -> str:
@@ -128,6 +135,8 @@ def engine_page(report: EngineReport) -> str:
         rows += _build_rows(manifest) + _engine_rows(manifest)
         rows += contract_rows(manifest.contract, manifest.head is not None)
         rows.append(("build again", rebuild_command(manifest)))
+    if report.plan is not None or report.kernels is not None:  # of a manifest alone the others lie elsewhere
+        rows.append(("kernels", kernels_row(report.kernels)))
     rows += [("note", note) for note in report.notes]
     frames = () if manifest is None or manifest.gate is None else manifest.gate.frames
     parts = [page(rows)]

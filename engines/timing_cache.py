@@ -9,11 +9,8 @@ import os
 import re
 from typing import Dict, Mapping, Optional, Tuple
 
+from ccc_jetson.engines.cache_folder import cache_folder, keep
 from ccc_jetson.engines.machine import Machine
-from ccc_jetson.errors import FileProblem
-from ccc_jetson.files import write_bytes
-
-FOLDER_VARIABLE = "CCC_JETSON_CACHE"
 
 _MOST_BYTES = 1 << 26  # far above any timing cache; what is larger is something else, and not for a 4 GB board to read
 _MOST_HISTORY_BYTES = 1 << 20
@@ -26,24 +23,12 @@ _LONGEST_BUILD_S = 1e7  # four months
 def default_path(machine: Machine, environ: Mapping[str, str] = os.environ) -> str:
     """The timing cache of this machine: ``timing/TRT-8.2.1.8-NVIDIA_Tegra_X2-sm62.cache`` in the user's cache folder.
 
-    The folder is ``$CCC_JETSON_CACHE``, else ``ccc-jetson`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``. Version,
-    device and compute capability are in the name because TensorRT takes a cache for exactly the same ones alone.
+    Version, device and compute capability are in the name because TensorRT takes a cache for exactly the same ones
+    alone.
     """
     capability = re.sub("[^0-9]", "", machine.sm)
     name = "TRT-{}-{}-sm{}.cache".format(_safe(machine.tensorrt), _safe(machine.device), capability or "-unknown")
-    return os.path.join(_folder(environ), "timing", name)
-
-
-def _folder(environ: Mapping[str, str]) -> str:
-    given = environ.get(FOLDER_VARIABLE)
-    if given:
-        return os.path.abspath(given)
-    base = environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # the XDG specification: a relative path is to be ignored
-        home = environ.get("HOME") or os.path.expanduser("~")
-        # a container's user may have no home at all; a folder called "~" is never meant
-        base = os.path.join(home if os.path.isabs(home) else os.sep, ".cache")
-    return os.path.join(base, "ccc-jetson")
+    return os.path.join(cache_folder(environ), "timing", name)
 
 
 def _safe(name: str) -> str:
@@ -69,7 +54,7 @@ def store(path: str, data: bytes) -> Optional[str]:
     Returns:
         None, or a sentence on why the next build will not be faster.
     """
-    reason = _write(path, data) if data else ""
+    reason = keep(path, data) if data else ""
     return "the timing cache is not kept, so the next build takes as long as this one: " + reason if reason else None
 
 
@@ -82,19 +67,6 @@ def _read(path: str, most_bytes: int) -> bytes:
     except OSError:
         return b""
     return data if len(data) <= most_bytes else b""
-
-
-def _write(path: str, data: bytes) -> str:
-    """Makes the folder and writes the file; returns what kept it from doing so, "" for nothing."""
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        os.makedirs(folder, exist_ok=True)
-        write_bytes(path, data)
-    except FileProblem as problem:
-        return str(problem)
-    except OSError as error:
-        return "{}: cannot be made: {}".format(folder, error.strerror or error)
-    return ""
 
 
 class BuildTimes:
@@ -128,7 +100,7 @@ class BuildTimes:
         builds[(key, cached)] = round(seconds, 3)
         rows = [[key, cached, seconds] for (key, cached), seconds in builds.items()]
         record = {"format": _FORMAT, "builds": rows[-_MOST_BUILDS:]}
-        _write(self.path, (json.dumps(record) + "\n").encode("ascii"))
+        keep(self.path, (json.dumps(record) + "\n").encode("ascii"))
 
     def _builds(self) -> Dict[Tuple[str, bool], float]:
         """Seconds by key and cached, oldest first."""

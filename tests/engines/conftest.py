@@ -6,14 +6,24 @@ import pytest
 
 from ccc_jetson.engines.build_cli import main
 from tests.doubles import standin
+from tests.doubles.fake_nvcc import FakeNvcc
 from tests.doubles.tiny_model import write_tiny_model
 
 WRITTEN = ["model.engine", "model.engine.json", "model.onnx"]
 VERSIONS = ("8.0.1.6", "8.2.1.8", "8.5.3.1", "8.6.1", "10.3.0", "11.0.0.114")
 
 
+def hide_nvcc(monkeypatch, folder):
+    """As on a machine without CUDA's compiler, whatever the one has that runs the tests."""
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    without = [each for each in folders if not os.path.exists(os.path.join(each, "nvcc"))]
+    monkeypatch.setenv("PATH", os.pathsep.join(without))
+    monkeypatch.setattr("ccc_jetson.engines.nvcc.PREFIX", str(folder / "usr" / "local"))
+
+
 class Board:
-    """A machine with TensorRT; ``be`` changes what it is and what goes wrong there."""
+    """A machine with TensorRT, and without nvcc; ``be`` changes what it is and what goes wrong there."""
 
     def __init__(self, monkeypatch, folder, capsys):
         self._monkeypatch, self._capsys = monkeypatch, capsys
@@ -23,7 +33,14 @@ class Board:
         self.members = str(folder.parent / "members.txt")
         self.cache = folder.parent / "cache"
         monkeypatch.setenv("CCC_JETSON_CACHE", str(self.cache))
+        hide_nvcc(monkeypatch, folder.parent)
         self.be()
+
+    def install_nvcc(self, version="10.2.300", **told):
+        """Gives the machine a compiler that compiles nothing."""
+        nvcc = FakeNvcc(self.folder.parent / "cuda-fake", version, **told)
+        self._monkeypatch.setenv("CUDA_HOME", nvcc.home)
+        return nvcc
 
     def be(self, version="8.2.1.8", **faults):
         """TensorRT's version, and the stand-in's faults."""

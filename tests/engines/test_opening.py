@@ -19,6 +19,7 @@ from ccc_jetson.head import head_class_map
 from ccc_jetson.onnx_file import read_onnx
 from ccc_jetson.preprocess import Preprocessor
 from tests.doubles import standin
+from tests.doubles.tiny_model import write_tiny_model
 
 
 @pytest.fixture()
@@ -54,7 +55,7 @@ def test_the_engine_comes_with_all_that_makes_classes_of_frames(built, opened):
     golden = read_golden(contract, read_onnx(built.model), built.model)[0]
     (given,), (output,) = found.engine.inputs, found.engine.outputs
     features = found.engine.run({given.name: Preprocessor(contract)(golden.frame)})[output.name]
-    classes = head_class_map(features[0].astype(np.float32), found.head)
+    classes = head_class_map(features[0].astype(np.float32), contract.head, found.head)
     assert (classes == golden.class_map)[golden.decided()].mean() > 0.995
 
 
@@ -101,6 +102,19 @@ def test_a_missing_engine_is_named(built, opened):
         opened(built.engine)
 
 
+def test_an_engine_whose_head_has_no_weights_runs_like_any_other(board, opened):
+    write_tiny_model(board.model, head="bilinear")
+    assert board.build("--fp16")[0] == 0
+    manifest = read_manifest(board.engine)
+    assert (manifest.settings.output, manifest.head, manifest.gate.passed) == ("features", None, True)
+    found = opened(board.engine)
+    assert (found.output, found.head) == ("features", None)
+    golden = read_golden(found.contract, read_onnx(board.model), board.model)[0]
+    features = found.engine.run({"image": Preprocessor(found.contract)(golden.frame)})["features"]
+    classes = head_class_map(features[0].astype(np.float32), found.contract.head, None)
+    assert (classes == golden.class_map)[golden.decided()].mean() > 0.995
+
+
 # without a manifest
 
 
@@ -127,6 +141,13 @@ def test_a_plan_alone_runs_with_a_contract(board, opened, output):
 def test_a_plan_of_features_alone_lacks_its_head(board, opened):
     with pytest.raises(ContractError, match=r"image 1x3x32x64, features 1x4x16x32\) are not those of the contract"):
         opened(plain_plan(board), read_contract(board.model))
+
+
+def test_a_plan_of_features_alone_will_do_where_the_head_has_no_weights(board, opened):
+    write_tiny_model(board.model, head="bilinear")
+    contract = read_contract(board.model)
+    found = opened(plain_plan(board), contract)
+    assert (found.contract, found.output, found.manifest, found.head) == (contract, "features", None, None)
 
 
 def test_a_contract_of_another_size_is_refused(board, opened):
