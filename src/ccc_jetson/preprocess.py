@@ -65,6 +65,13 @@ def normalisation_table(preprocessing: Preprocessing) -> np.ndarray:
     return np.stack(rows).astype(np.float32)
 
 
+def bars_bgr(preprocessing: Preprocessing) -> Tuple[int, int, int]:
+    """The colour of ``letterbox``'s bars: the mean, which becomes an input of about zero."""
+    mean = [round(value) for value in preprocessing.mean]
+    blue, green, red = mean if preprocessing.color_order == "BGR" else reversed(mean)
+    return blue, green, red
+
+
 class Preprocessor:
     """Turns BGR frames of any size into inputs of one network; keeps its buffers from frame to frame.
 
@@ -79,8 +86,7 @@ class Preprocessor:
         self._table = normalisation_table(contract.preprocessing).reshape(3, 256, 1)
         # OpenCV's frames are BGR: channel of the frame for each channel of the network
         self._channels = (0, 1, 2) if contract.preprocessing.color_order == "BGR" else (2, 1, 0)
-        mean = contract.preprocessing.mean
-        self._bars = tuple(round(mean[self._channels.index(i)]) for i in range(3))
+        self._bars = bars_bgr(contract.preprocessing)
         self._resized = np.empty((self.size[1], self.size[0], 3), np.uint8)
         self._planes = [np.empty((self.size[1], self.size[0]), np.uint8) for _ in range(3)]
 
