@@ -1,5 +1,7 @@
 """CUDA through pycuda, as far as building and judging an engine needs it: one context, memory, one stream.
 
+``runtime.gpu`` builds on it what live use needs beyond that.
+
 Whoever makes a ``Cuda`` uses and closes it in the same thread: a CUDA context belongs to the thread it is current in.
 """
 
@@ -15,7 +17,7 @@ from ccc_jetson.errors import BackendError, DependencyMissing
 
 class DeviceFacts(NamedTuple):
     """A GPU: ``name`` and ``sm`` ("6.2") as CUDA says them; ``integrated`` shares its memory with the CPU; ``cuda`` is
-    the version that pycuda was built with ("10.2"); memory in bytes."""
+    the newest version that the driver runs ("10.2"); memory in bytes."""
 
     name: str
     sm: str
@@ -50,6 +52,41 @@ def import_pycuda() -> Any:
     return pycuda.driver
 
 
+class GpuName(NamedTuple):
+    """A GPU as it can be known without a context: CUDA's name and compute capability, and the driver's version."""
+
+    name: str
+    sm: str
+    cuda: str
+
+
+def first_gpu() -> GpuName:
+    """The GPU that ``Cuda`` will use.
+
+    Raises:
+        DependencyMissing, BackendError: as ``Cuda``.
+    """
+    driver = import_pycuda()
+    try:
+        driver.init()
+        return _gpu(driver, driver.Device(0))
+    except driver.Error as error:
+        raise _no_gpu(error)
+
+
+def _gpu(driver: Any, device: Any) -> GpuName:
+    version = driver.get_driver_version()  # 10020
+    return GpuName(
+        device.name(),
+        "{}.{}".format(*device.compute_capability()),
+        "{}.{}".format(version // 1000, version % 1000 // 10),
+    )
+
+
+def _no_gpu(error: Exception) -> BackendError:
+    return BackendError("CUDA finds no GPU that it can use: {}".format(error), hint=NO_GPU)
+
+
 class Cuda:
     """A context on the first GPU, current in this thread until ``close``.
 
@@ -70,14 +107,11 @@ class Cuda:
             else:
                 self._context = device.make_context()
         except self._driver.Error as error:
-            raise BackendError(
-                "CUDA finds no GPU that it can use: {}".format(error),
-                hint=NO_GPU,
-            )
+            raise _no_gpu(error)
         self._device = device
         self._closed = False
         try:
-            with self._translated("no stream"):
+            with self.translated("no stream"):
                 self._stream = self._driver.Stream()
         except BackendError:
             self.close()
@@ -85,16 +119,32 @@ class Cuda:
 
     def facts(self) -> DeviceFacts:
         """What the GPU is, and how much memory is free now."""
-        with self._translated("the GPU's memory cannot be asked for"):
+        with self.translated("the GPU's memory cannot be asked for"):
             free, total = self._driver.mem_get_info()
+        gpu = _gpu(self._driver, self._device)
         return DeviceFacts(
-            name=self._device.name(),
-            sm="{}.{}".format(*self._device.compute_capability()),
-            integrated=bool(self._device.get_attribute(self._driver.device_attribute.INTEGRATED)),
-            cuda="{}.{}".format(*self._driver.get_version()[:2]),
+            name=gpu.name,
+            sm=gpu.sm,
+            integrated=bool(self.attribute("INTEGRATED")),
+            cuda=gpu.cuda,
             free_bytes=int(free),
             total_bytes=int(total),
         )
+
+    @property
+    def driver(self) -> Any:
+        """``pycuda.driver``, for what is made in this context."""
+        return self._driver
+
+    def attribute(self, name: str) -> int:
+        """A device attribute by pycuda's name for it; 0 where this pycuda does not know it."""
+        number = getattr(self._driver.device_attribute, name, None)
+        return 0 if number is None else int(self._device.get_attribute(number))
+
+    @property
+    def queue(self) -> Any:
+        """The stream, as pycuda has it."""
+        return self._stream
 
     @property
     def stream(self) -> int:
@@ -117,21 +167,21 @@ class Cuda:
 
     def upload(self, memory: Any, array: np.ndarray) -> None:
         """Copies a C-ordered array to the device."""
-        with self._translated("an array could not be copied to the GPU"):
+        with self.translated("an array could not be copied to the GPU"):
             self._driver.memcpy_htod(memory, array)
 
     def download(self, array: np.ndarray, memory: Any) -> None:
         """Fills an array from the device."""
-        with self._translated("an array could not be copied from the GPU"):
+        with self.translated("an array could not be copied from the GPU"):
             self._driver.memcpy_dtoh(array, memory)
 
     def synchronize(self) -> None:
         """Waits until everything on the stream has been done."""
-        with self._translated("the GPU did not finish its work"):
+        with self.translated("the GPU did not finish its work"):
             self._stream.synchronize()
 
     @contextlib.contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def translated(self, what: str) -> Iterator[None]:
         """CUDA's errors as ours; a kernel that failed is often noticed by a later call."""
         try:
             yield

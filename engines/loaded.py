@@ -67,14 +67,25 @@ class LoadedEngine:
                 )
             self._cuda.upload(self._buffers[binding.name], array)
         self._complete_run()
-        found = {}
-        for binding in self.outputs:
-            found[binding.name] = _empty(binding)
-            self._cuda.download(found[binding.name], self._buffers[binding.name])
-        return found
+        return {binding.name: self.fetch(binding.name) for binding in self.outputs}
+
+    def fetch(self, name: str) -> np.ndarray:
+        """What lies in an input or output, which must have been waited for."""
+        array = _empty(next(each for each in self.bindings if each.name == name))
+        self._cuda.download(array, self._buffers[name])
+        return array
+
+    @property
+    def addresses(self) -> Dict[str, int]:
+        """Where inputs and outputs lie on the device, by name."""
+        return self._buffers.addresses
+
+    def enqueue(self, stream: int) -> None:
+        """Starts a run on a CUDA stream (its handle) on what lies in the inputs; returns before it has ended."""
+        self._api.enqueue(self._bound, stream)
 
     def _complete_run(self) -> None:
-        self._api.enqueue(self._bound, self._cuda.stream)
+        self.enqueue(self._cuda.stream)
         self._cuda.synchronize()
 
     def milliseconds(self, runs: int) -> float:
@@ -97,9 +108,10 @@ class LoadedEngine:
         return self._api.layer_information(self._engine)
 
     def close(self) -> None:
-        """Frees memory, then TensorRT's objects; may be called twice."""
+        """Ends TensorRT's objects, then frees memory; may be called twice."""
+        self._bound = self._context = None  # type: ignore[assignment]
+        self._engine = None
         self._buffers.close()
-        self._bound = self._context = self._engine = None  # type: ignore[assignment]
 
     def __enter__(self) -> "LoadedEngine":
         return self

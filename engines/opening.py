@@ -9,11 +9,12 @@ import hashlib
 from typing import NamedTuple, Optional, Tuple
 
 from ccc_jetson.contract import Contract
-from ccc_jetson.engines.cuda import Cuda
+from ccc_jetson.engines.cuda import Cuda, first_gpu
 from ccc_jetson.engines.gate import output_name
 from ccc_jetson.engines.loaded import LoadedEngine
 from ccc_jetson.engines.machine import Machine, read_board
 from ccc_jetson.engines.manifest import (
+    CLASSES,
     FEATURES,
     OUTPUTS,
     Manifest,
@@ -23,7 +24,7 @@ from ccc_jetson.engines.manifest import (
     read_manifest,
     rebuild_command,
 )
-from ccc_jetson.engines.tensorrt_api import TensorRT
+from ccc_jetson.engines.tensorrt_api import TensorRT, import_tensorrt
 from ccc_jetson.errors import ContractError, EngineMismatch
 from ccc_jetson.files import read_bytes
 from ccc_jetson.head import HeadWeights, head_weights
@@ -32,8 +33,9 @@ from ccc_jetson.head import HeadWeights, head_weights
 class OpenedEngine(NamedTuple):
     """An engine that fits this machine.
 
-    ``output`` is what it gives (``manifest.OUTPUTS``), ``head`` what makes classes of features, ``manifest`` is
-    ``None`` for a plan without one, ``notes`` say what may make it slower here than where it was built.
+    ``output`` is what it gives (``manifest.OUTPUTS``), ``head`` the weights of the contract's head where it gives
+    features and that head has any (``head.head_class_map`` takes them), ``manifest`` is ``None`` for a plan without
+    one, ``notes`` say what may make it slower here than where it was built.
     """
 
     engine: LoadedEngine
@@ -77,24 +79,48 @@ def open_engine(api: TensorRT, cuda: Cuda, path: str, contract: Optional[Contrac
     return OpenedEngine(engine, manifest.contract, manifest.settings.output, head, manifest, tuple(notes))
 
 
+def check_runnable(path: str) -> None:
+    """Looks for what keeps this machine from running the engine at ``path``, without loading it.
+
+    Raises:
+        FileProblem: the engine or its manifest cannot be read.
+        EngineMismatch: it was built for another TensorRT or GPU.
+        DependencyMissing, BackendError: there is no TensorRT, no pycuda, or no GPU.
+    """
+    manifest = read_manifest(path)
+    if manifest is None:
+        raise no_manifest(path)
+    version, gpu = str(import_tensorrt().__version__), first_gpu()
+    check_machine(manifest, Machine(version, gpu.cuda, gpu.name, gpu.sm, *read_board()), path)
+
+
+def no_manifest(path: str) -> ContractError:
+    """What to say of an engine that nothing is known of."""
+    return ContractError(
+        "{}: has no manifest ({}), so preprocessing and classes are unknown".format(path, manifest_path(path)),
+        hint="copy the manifest too, build the engine with ccc-build-engine, or pass --contract FILE.json",
+    )
+
+
 def _without_manifest(api: TensorRT, cuda: Cuda, path: str, plan: bytes, contract: Optional[Contract]) -> OpenedEngine:
     if contract is None:
-        raise ContractError(
-            "{}: has no manifest ({}), so preprocessing and classes are unknown".format(path, manifest_path(path)),
-            hint="copy the manifest too, build the engine with ccc-build-engine, or pass --contract FILE.json",
-        )
+        raise no_manifest(path)
     engine = LoadedEngine(api, cuda, plan, path)
     outputs = {binding.name for binding in engine.outputs}
-    # the head's weights are in no contract, so features alone make no classes
-    kinds = [kind for kind in OUTPUTS if kind != FEATURES and output_name(contract, kind) in outputs]
+    # weights of a head are in no contract, so features alone make no classes where it has any
+    complete = contract.head is not None and not contract.head.has_weights
+    names = {kind: output_name(contract, kind) for kind in OUTPUTS if kind != FEATURES or complete}
+    if contract.output.kind != "class_map":
+        del names[CLASSES]  # it ends in logits
+    kinds = [kind for kind in OUTPUTS if names.get(kind) in outputs]
     given = contract.input
     shape = (given.batch, 3, given.height, given.width)
     if not kinds or [(binding.name, binding.shape) for binding in engine.inputs] != [(given.name, shape)]:
         found = ", ".join("{} {}".format(each.name, "x".join(map(str, each.shape))) for each in engine.bindings)
         engine.close()
         raise ContractError(
-            "{}: its inputs and outputs ({}) are not those of the contract: {} {}, and {} or {}".format(
-                path, found, given.name, "x".join(map(str, shape)), contract.output.name, contract.output.logits
+            "{}: its inputs and outputs ({}) are not those of the contract: {} {}, and {}".format(
+                path, found, given.name, "x".join(map(str, shape)), " or ".join(sorted(set(names.values())))
             ),
             hint="is it the right contract? ccc-build-engine writes engines that bring their own",
         )

@@ -11,6 +11,7 @@ from ccc_jetson.command import Parser, count_from, run_command
 from ccc_jetson.errors import UsageError
 from ccc_jetson.files import check_output
 from ccc_jetson.progress import Progress, say
+from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
 
 if TYPE_CHECKING:
     from ccc_jetson.datasets import Dataset
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--threads", type=count_from(0), default=0, metavar="N", help="of the CPU (default: all cores)")
     how.add_argument("--contract", metavar="FILE.json", help="for models that something else exported")
+    add_gpu_options(parser)
     out = parser.add_argument_group("output")
     out.add_argument("--report", metavar="FILE.json", help="everything as JSON, with the confusion matrix")
     out.add_argument("--json", action="store_true", help="print the report instead of the tables")
@@ -89,7 +91,8 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
     _check_paths(arguments, choice.path)
     contract = read_contract_json(arguments.contract) if arguments.contract else None
     fit, eval_size = arguments.fit, arguments.eval_size
-    with open_backend(choice.path, fit, contract, arguments.threads, want_logits=eval_size == "full") as backend:
+    gpu = gpu_options(arguments, serial=True)
+    with open_backend(choice.path, fit, contract, arguments.threads, eval_size == "full", gpu) as backend:
         model = Model(choice.path, sha256_of(choice.path), choice.reason, backend.contract)
         remarks = dataset.mapping.remarks(backend.contract)
         say("model: {} ({}), on {}".format(model.path, model.reason, backend.description))

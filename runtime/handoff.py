@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from typing import Any
+from typing import Any, Callable
 
 
 class Handoff:
@@ -11,10 +11,14 @@ class Handoff:
     Args:
         capacity: items that may wait.
         newest_only: a full hand-off replaces its oldest item and counts it as dropped, instead of making ``put`` wait.
+        on_drop: called with an item that is replaced, in the producer's thread.
     """
 
-    def __init__(self, capacity: int = 1, newest_only: bool = False) -> None:
+    def __init__(
+        self, capacity: int = 1, newest_only: bool = False, on_drop: Callable[[Any], None] = lambda item: None
+    ) -> None:
         self.dropped = 0
+        self._on_drop = on_drop
         self._capacity = capacity
         self._newest_only = newest_only
         self._items: deque = deque()
@@ -26,7 +30,7 @@ class Handoff:
         with self._changed:
             while len(self._items) >= self._capacity and not self._ended:
                 if self._newest_only:
-                    self._items.popleft()
+                    self._on_drop(self._items.popleft())
                     self.dropped += 1
                 else:
                     self._changed.wait()
@@ -36,10 +40,10 @@ class Handoff:
             self._changed.notify_all()
             return True
 
-    def get(self) -> Any:
-        """The next item, once there is one; None after the last."""
+    def get(self, wait: bool = True) -> Any:
+        """The next item, once there is one; None after the last, and where there is none yet and nobody waits."""
         with self._changed:
-            while not self._items and not self._ended:
+            while wait and not self._items and not self._ended:
                 self._changed.wait()
             item = self._items.popleft() if self._items else None
             self._changed.notify_all()

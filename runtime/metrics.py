@@ -5,28 +5,29 @@ import os
 import platform
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
+from ccc_jetson.engines.machine import read_board, target_of
+
+PERCENTS = (50, 90, 95, 99)
 _SHORTEST_S, _GROWTH, _BINS = 1e-6, 1.01, 2100  # 1 us * 1.01^2100 = 1190 s
 _LOG_GROWTH = math.log(_GROWTH)
 
 
 class StageSummary(NamedTuple):
-    """A stage's durations in milliseconds: nearest-rank percentiles within 0.5 %, the rest exact."""
+    """A stage's durations in milliseconds: nearest-rank percentiles, from ``StageTimes`` within 0.5 %; the rest exact."""
 
     name: str
     samples: int
     mean_ms: float
     p50_ms: float
     p90_ms: float
+    p95_ms: float
     p99_ms: float
     max_ms: float
 
     def to_json(self) -> Dict[str, float]:
         """All but the name, times rounded to a microsecond."""
-        times = {"p50_ms": self.p50_ms, "p90_ms": self.p90_ms, "p99_ms": self.p99_ms, "max_ms": self.max_ms}
-        times["mean_ms"] = self.mean_ms
-        record = {name: round(value, 3) for name, value in times.items()}
-        record["count"] = self.samples
-        return record
+        record = {name: round(value, 3) for name, value in self._asdict().items() if name.endswith("_ms")}
+        return dict(record, count=self.samples)
 
 
 class StageTimes:
@@ -88,18 +89,18 @@ class _Histogram:
         return self.longest
 
     def summary(self, name: str) -> StageSummary:
-        p50_ms, p90_ms, p99_ms = (1000.0 * self.percentile(percent) for percent in (50, 90, 99))
+        p50_ms, p90_ms, p95_ms, p99_ms = (1000.0 * self.percentile(percent) for percent in PERCENTS)
         mean_ms = 1000.0 * self.total / self.count
-        return StageSummary(name, self.count, mean_ms, p50_ms, p90_ms, p99_ms, 1000.0 * self.longest)
+        return StageSummary(name, self.count, mean_ms, p50_ms, p90_ms, p95_ms, p99_ms, 1000.0 * self.longest)
 
 
-def percentile_table(summaries: Sequence[StageSummary]) -> str:
-    """The summaries as aligned text, milliseconds, one stage a line; empty for no stages."""
+def percentile_table(summaries: Sequence[StageSummary], title: str = "stage") -> str:
+    """The summaries as aligned text, milliseconds, one a line; ``title`` says of what; empty for no summaries."""
     if not summaries:
         return ""
-    rows = [["stage", "p50 ms", "p90 ms", "p99 ms", "mean ms", "max ms", "count"]]
+    rows = [[title, "p50 ms", "p90 ms", "p95 ms", "p99 ms", "mean ms", "max ms", "count"]]
     for each in summaries:
-        times = (each.p50_ms, each.p90_ms, each.p99_ms, each.mean_ms, each.max_ms)
+        times = (each.p50_ms, each.p90_ms, each.p95_ms, each.p99_ms, each.mean_ms, each.max_ms)
         rows.append([each.name] + ["{:.2f}".format(time) for time in times] + [str(each.samples)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
@@ -109,32 +110,42 @@ def percentile_table(summaries: Sequence[StageSummary]) -> str:
 
 
 class Machine(NamedTuple):
-    """Where something was measured. ``board`` is the device tree's model, empty on a PC; ``cores`` that may be used."""
+    """Where something was measured; ``cores`` are those that may be used.
+
+    ``board``, ``l4t``, ``jetpack`` and ``power_mode`` are a Jetson's, as ``engines.machine.Board`` has them, and ""
+    elsewhere and where they are not known.
+    """
 
     board: str
     cpu: str
     cores: int
     system: str
     python: str
+    l4t: str = ""
+    jetpack: str = ""
+    power_mode: str = ""
 
     @property
     def is_tx2(self) -> bool:
-        """Whether this is a Jetson TX2; its device tree says "NVIDIA Jetson TX2 ..." or, before L4T 32, "quill"."""
-        return "TX2" in self.board or "quill" in self.board
+        """Whether this is a Jetson TX2, on which the paper measured; a TX2 NX has slower memory and is none."""
+        target = target_of("", self.board)
+        return target is not None and target.name == "tx2"
 
     def __str__(self) -> str:
         name = self.board or self.cpu
         return "{} ({} core{})".format(name, self.cores, "" if self.cores == 1 else "s")
 
     def to_json(self) -> Dict[str, Any]:
-        """The record as a dictionary."""
-        return dict(self._asdict())
+        """The record as a dictionary; what only a Jetson has is there where it is known."""
+        of_jetsons = ("l4t", "jetpack", "power_mode")
+        return {name: value for name, value in self._asdict().items() if value or name not in of_jetsons}
 
 
 def machine(root: str = "/") -> Machine:
     """The machine this runs on, as the files under ``root`` describe it."""
+    board = read_board(root)
     return Machine(
-        board=_text(root, "proc/device-tree/model"),
+        board=board.board,
         cpu=_after(_text(root, "proc/cpuinfo"), "model name", ":") or platform.machine() or "unknown CPU",
         cores=len(os.sched_getaffinity(0)),
         system="{}, {} {} {}".format(
@@ -144,14 +155,17 @@ def machine(root: str = "/") -> Machine:
             platform.machine(),
         ),
         python=platform.python_version(),
+        l4t=board.l4t,
+        jetpack=board.jetpack,
+        power_mode=board.power_mode,
     )
 
 
 def _text(root: str, path: str) -> str:
-    """A small text file; empty where it is missing. The device tree's strings end in a zero byte."""
+    """A small text file; empty where it is missing."""
     try:
         with open(os.path.join(root, path), "rb") as file:
-            return file.read().decode("utf-8", "replace").strip("\0\n ")
+            return file.read().decode("utf-8", "replace").strip()
     except OSError:
         return ""
 

@@ -7,6 +7,8 @@ import numpy as np
 from ccc_jetson.contract import Contract
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.backends import Segmentation
+from ccc_jetson.runtime.frames import Frame
+from ccc_jetson.runtime.pixels import to_bgr
 
 DEFAULT_OPACITY = 0.5
 _LEGEND_SHARE = 0.005  # a class on fewer pixels is not listed
@@ -30,12 +32,21 @@ class Overlay:
         self._colors = np.empty((0, 0, 3), np.uint8)
         self._picture = np.empty((0, 0, 3), np.uint8)
 
-    def __call__(self, image: np.ndarray, segmentation: Segmentation) -> np.ndarray:
-        """(h, w, 3) uint8 BGR -> the same with colours, valid until the next call.
+    def __call__(self, frame: Frame, segmentation: Segmentation) -> np.ndarray:
+        """A frame -> (h, w, 3) uint8 BGR, with colours, valid until the next call.
 
-        What the network did not see (``crop``) stays as it is.
+        What the network did not see (``crop``) stays as it is. A picture that the backend has drawn is taken.
         """
         cv2 = import_cv2()
+        if segmentation.picture is not None:
+            self._picture = segmentation.picture.copy() if self._legend else segmentation.picture
+        else:
+            self._draw(cv2, to_bgr(frame.image, frame.pixel_format), segmentation)
+        if self._legend:
+            self._draw_legend(cv2, segmentation.geometry.target.of(segmentation.class_map))
+        return self._picture
+
+    def _draw(self, cv2: Any, image: np.ndarray, segmentation: Segmentation) -> None:
         source, target = segmentation.geometry.source, segmentation.geometry.target
         if self._picture.shape != image.shape or self._classes_seen.shape != (source.height, source.width):
             self._picture = np.empty(image.shape, np.uint8)
@@ -49,9 +60,6 @@ class Overlay:
             np.copyto(self._picture, image)
         seen = source.of(self._picture)
         cv2.addWeighted(source.of(image), 1.0 - self._opacity, self._colors, self._opacity, 0.0, dst=seen)
-        if self._legend:
-            self._draw_legend(cv2, class_map)
-        return self._picture
 
     def _draw_legend(self, cv2: Any, class_map: np.ndarray) -> None:
         counts = pixel_counts(class_map)[: len(self._classes)]

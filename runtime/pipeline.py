@@ -2,32 +2,38 @@
 
     capture thread --frames--> compute thread (owns the backend) --results--> calling thread (sinks)
 
-From a file nothing is lost: a full queue makes the reader wait. From a camera only the newest frame waits, and what it
-replaces is counted as dropped, so that results are never older than one frame.
+From a file nothing is lost: a full queue makes the reader wait, and two frames are under way in the backend, so that it
+never waits for the CPU. From a camera only the newest frame waits, and what it replaces is counted as dropped; the next
+one is taken when the backend is done with the last, for it would only grow old inside.
+
+The capturing thread also brings each frame to where the backend wants it, while that computes the one before.
 """
 
+import collections
 import threading
 import time
-from typing import Callable, List, NamedTuple, Optional, Sequence
-
-import numpy as np
+from typing import Any, Callable, Deque, List, NamedTuple, Optional, Sequence, Tuple
 
 from ccc_jetson.runtime.backends import COMPUTE_STAGES, Backend
-from ccc_jetson.runtime.frames import FrameSource
+from ccc_jetson.runtime.frames import Frame, FrameSource
 from ccc_jetson.runtime.handoff import Handoff
 from ccc_jetson.runtime.metrics import StageSummary, StageTimes
 from ccc_jetson.runtime.sinks import Sink
 
-STAGES = ("capture",) + COMPUTE_STAGES + ("sink",)
-THREADS = (("capture",), COMPUTE_STAGES, ("sink",))  # stages that share a thread add up
+STAGES = ("capture", "copy in") + COMPUTE_STAGES + ("sink",)
+# stages that share a thread add up
+THREADS = {"capture": ("capture", "copy in"), "compute": COMPUTE_STAGES, "sink": ("sink",)}
+TO_SINKS, TO_CLASS_MAP = "captured to sunk", "captured to class map"
 _WAITING = 2  # items between two threads: one would stall on jitter, more only cost memory
+_PATIENCE_S = 10.0  # with a thread that should end, when the user wants to leave
 
 
 class Measured(NamedTuple):
     """What a run has measured. ``frames`` reached the end of the sinks, ``dropped`` were replaced by newer ones.
 
     ``wall_s`` runs from the start of the first capture to the end of the last frame's sinks; the model is loaded and
-    has run once before. ``latency`` is of a frame from captured to sunk; empty where no frame got there.
+    warm before. ``latency`` is of frames ``TO_SINKS`` and ``TO_CLASS_MAP``; empty where none got there. ``backend`` is
+    its description, ``facts`` what else there is to know of it.
     """
 
     frames: int
@@ -36,6 +42,7 @@ class Measured(NamedTuple):
     stages: List[StageSummary]
     latency: List[StageSummary]
     backend: str
+    facts: Tuple[Tuple[str, str], ...] = ()
 
     @property
     def fps(self) -> float:
@@ -67,16 +74,18 @@ class Pipeline:
         self._sinks = tuple(sinks)
         self._limit = limit
         self._stop = threading.Event() if stop is None else stop
-        self._frames = Handoff(1 if source.live else _WAITING, newest_only=source.live)
+        self._frames = Handoff(1 if source.live else _WAITING, source.live, self._discard)
         self._results = Handoff(_WAITING)
+        self._opened: Optional[Backend] = None
+        self._staging = threading.Lock()
         self._ready = threading.Event()
         self._failure: Optional[BaseException] = None
         self._lock = threading.Lock()
         self._times = StageTimes(STAGES)
-        self._latency = StageTimes(("latency",))
+        self._latency = StageTimes((TO_SINKS, TO_CLASS_MAP))
         self._started_s = self._ended_s = 0.0
         self._done = 0
-        self._backend = ""
+        self._backend: Tuple[str, Tuple[Tuple[str, str], ...]] = ("", ())
 
     @property
     def measured(self) -> Measured:
@@ -87,14 +96,15 @@ class Pipeline:
             max(0.0, self._ended_s - self._started_s),
             self._times.summaries(),
             self._latency.summaries(),
-            self._backend,
+            *self._backend,
         )
 
     def run(self, on_frame: Callable[[], None] = lambda: None) -> Measured:
         """Runs to the end; to be called once.
 
         Whatever a thread raises ends the run and is raised here; frames that were complete before it still reach the
-        sinks, unless it was a sink that failed. No thread is left in any case.
+        sinks, unless it was a sink that failed. No thread is left, but one that hangs in a camera or a driver for ten
+        seconds after Ctrl-C.
 
         Args:
             on_frame: called after each frame, in the calling thread.
@@ -115,8 +125,7 @@ class Pipeline:
             self._results.cancel()
             raise
         finally:
-            for thread in running:
-                thread.join()
+            _join(running)
         if self._failure is not None:
             raise self._failure
         return self.measured
@@ -143,21 +152,40 @@ class Pipeline:
                     break
                 self._times.add("capture", time.monotonic() - started_s)
                 read += 1
-                if not self._frames.put(frame):
+                if not self._frames.put((frame, self._staged(frame))):
                     break
         finally:
             self._frames.end()
+
+    def _staged(self, frame: Frame) -> Any:
+        """The frame where the backend wants it; None where that has to be done in the compute thread."""
+        with self._staging:  # or the backend would be closed, and its memory gone, while it is written to
+            if self._opened is None or self._opened.serial:
+                return None
+            started_s = time.monotonic()
+            staged = self._opened.stage(frame.image, frame.pixel_format)
+            if self._opened.copies_frames:
+                self._times.add("copy in", time.monotonic() - started_s)
+            return staged
+
+    def _discard(self, item: Tuple[Frame, Any]) -> None:
+        """Of a frame that a newer one has replaced."""
+        _, staged = item
+        if staged is not None and self._opened is not None:
+            self._opened.discard(staged)
 
     def _compute(self) -> None:
         try:
             backend = self._open_backend()
             try:
-                self._backend = backend.description
-                given = backend.contract.input
-                backend.infer(np.zeros((given.height, given.width, 3), np.uint8))  # the first one allocates
+                backend.warm_up(self._source.size, self._source.pixel_format)
+                self._backend = (backend.description, tuple(sorted(backend.facts.items())))
+                self._opened = backend
                 self._ready.set()
                 self._compute_all(backend)
             finally:
+                with self._staging:
+                    self._opened = None
                 backend.close()
         finally:
             self._ready.set()
@@ -165,16 +193,40 @@ class Pipeline:
             self._results.end()
 
     def _compute_all(self, backend: Backend) -> None:
-        computed = 0
-        while computed != self._limit:
-            frame = self._frames.get()
-            if frame is None:
+        under_way: Deque[Tuple[Frame, Any, float]] = collections.deque()
+        started = 0
+        while True:
+            if under_way and self._source.live:
+                backend.wait(under_way[0][1])  # by then there may be a newer frame than now
+            item = None
+            if started != self._limit:
+                item = self._frames.get(wait=not under_way)
+            if item is not None:
+                under_way.append(self._started(backend, *item))
+                started += 1
+                if len(under_way) < backend.depth:
+                    continue
+            if not under_way or not self._finish(backend, *under_way.popleft()):
                 break
-            segmentation = backend.infer(frame.image)
-            self._times.add_all(segmentation.seconds)
-            computed += 1
-            if not self._results.put((frame, segmentation)):
-                break
+
+    def _started(self, backend: Backend, frame: Frame, staged: Any) -> Tuple[Frame, Any, float]:
+        """A frame under way, and the seconds that it took to stage it in this thread."""
+        if staged is not None:
+            return frame, backend.start(staged), 0.0
+        began_s = time.monotonic()
+        staged = backend.stage(frame.image, frame.pixel_format)
+        staged_s = time.monotonic() - began_s
+        return frame, backend.start(staged), staged_s
+
+    def _finish(self, backend: Backend, frame: Frame, running: Any, staged_s: float) -> bool:
+        """Hands a result on; False when nobody takes it any more."""
+        segmentation = backend.finish(running)
+        self._latency.add(TO_CLASS_MAP, time.monotonic() - frame.captured_s)
+        seconds = dict(segmentation.seconds)
+        if backend.copies_frames and staged_s:
+            seconds["preprocess"] = seconds.get("preprocess", 0.0) + staged_s
+        self._times.add_all(seconds)
+        return self._results.put((frame, segmentation._replace(seconds=seconds)))
 
     def _sink(self, on_frame: Callable[[], None]) -> None:
         while True:
@@ -187,9 +239,24 @@ class Pipeline:
                 sink.write(frame, segmentation)
             self._ended_s = time.monotonic()
             self._times.add("sink", self._ended_s - started_s)
-            self._latency.add("latency", self._ended_s - frame.captured_s)
+            self._latency.add(TO_SINKS, self._ended_s - frame.captured_s)
             self._done += 1
             on_frame()
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    """Waits for threads to end. Ctrl-C meanwhile is raised afterwards: the compute thread has to close what CUDA and
+    TensorRT hold, and a process that ends before is aborted; only a thread that hangs is left behind."""
+    interrupt: Optional[KeyboardInterrupt] = None
+    for thread in threads:
+        while thread.is_alive():
+            try:
+                thread.join(_PATIENCE_S if interrupt else None)
+                break
+            except KeyboardInterrupt as another:
+                interrupt = another
+    if interrupt is not None:
+        raise interrupt
 
 
 def bottleneck(measured: Measured, live: bool) -> str:
@@ -197,14 +264,14 @@ def bottleneck(measured: Measured, live: bool) -> str:
     means_ms = {each.name: each.mean_ms for each in measured.stages}
     if not means_ms:
         return ""
-    thread = max(THREADS, key=lambda stages: sum(means_ms.get(stage, 0.0) for stage in stages))
-    total_ms = sum(means_ms.get(stage, 0.0) for stage in thread)
-    stage = max(thread, key=lambda name: means_ms.get(name, 0.0))
-    if live and thread == ("capture",):
+    thread = max(THREADS, key=lambda name: sum(means_ms.get(stage, 0.0) for stage in THREADS[name]))
+    measured_ms = {stage: means_ms[stage] for stage in THREADS[thread] if stage in means_ms}
+    total_ms = sum(measured_ms.values())
+    stage = max(measured_ms, key=lambda name: measured_ms[name])
+    if live and stage == "capture":
         return "the camera: it delivers a frame every {:.1f} ms, everything else is faster".format(total_ms)
-    share = means_ms[stage] / total_ms if total_ms > 0 else 1.0
-    if len(thread) == 1:
+    if len(measured_ms) == 1:
         return "{}: {:.1f} ms a frame, more than any other stage".format(stage, total_ms)
-    return "{}: {:.1f} ms a frame, {:.0f} % of the compute thread's {:.1f} ms".format(
-        stage, means_ms[stage], 100.0 * share, total_ms
+    return "{}: {:.1f} ms a frame, {:.0f} % of the {} thread's {:.1f} ms".format(
+        stage, measured_ms[stage], 100.0 * (measured_ms[stage] / total_ms if total_ms > 0 else 1.0), thread, total_ms
     )

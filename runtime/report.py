@@ -6,12 +6,13 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 from ccc_jetson import __version__
 from ccc_jetson.contract import Contract
 from ccc_jetson.runtime.metrics import Machine, percentile_table
-from ccc_jetson.runtime.pipeline import Measured, bottleneck
+from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck
 from ccc_jetson.targets import PAPER_TARGETS
 
 SCHEMA = 1
 COMPLETE, ENDED_BY_USER = "complete", "interrupted"
 _CLASSES_SHOWN = 6
+_FACTS_SHOWN = ("memory", "cuda_graph")
 
 
 class Model(NamedTuple):
@@ -53,6 +54,7 @@ class Report(NamedTuple):
     def to_json(self) -> str:
         """Indented JSON, schema 1; durations in milliseconds, ``wall_s`` in seconds."""
         measured = self.measured
+        latency = {each.name: each.to_json() for each in measured.latency}
         record: Dict[str, Any] = {
             "schema": SCHEMA,
             "tool": "ccc-jetson " + __version__,
@@ -61,6 +63,7 @@ class Report(NamedTuple):
             "machine": self.machine.to_json(),
             "model": self.model.to_json(),
             "backend": measured.backend,
+            "backend_facts": dict(measured.facts),
             "fit": self.fit,
             "source": {"description": self.source, "live": self.live},
             "outputs": list(self.outputs),
@@ -69,7 +72,8 @@ class Report(NamedTuple):
             "wall_s": round(measured.wall_s, 6),
             "fps": round(measured.fps, 4),
             "stages": {each.name: each.to_json() for each in measured.stages},
-            "latency": measured.latency[0].to_json() if measured.latency else None,
+            "latency": latency.get(TO_SINKS),
+            "latency_to_class_map": latency.get(TO_CLASS_MAP),
             "bottleneck": bottleneck(measured, self.live),
             "class_shares": {name: round(share, 6) for name, share in self.class_shares},
             "targets": {
@@ -106,16 +110,15 @@ class Report(NamedTuple):
         ]
         facts = [("bottleneck", bottleneck(measured, self.live))]
         if self.live and measured.latency:
-            latency = measured.latency[0]
-            facts.append(
-                (
-                    "latency",
-                    "{:.1f} ms from captured to shown (p50), {:.1f} ms (p99)".format(latency.p50_ms, latency.p99_ms),
-                )
+            facts.extend(
+                ("latency", "{}: {:.1f} ms (p50), {:.1f} ms (p99)".format(each.name, each.p50_ms, each.p99_ms))
+                for each in measured.latency
             )
         facts.append(
             ("classes", ", ".join("{} {:.1f} %".format(n, 100 * s) for n, s in self.class_shares[:_CLASSES_SHOWN]))
         )
+        facts.append(("backend", measured.backend))
+        facts.extend((name.replace("_", " "), text) for name, text in measured.facts if name in _FACTS_SHOWN)
         facts.extend(("output", output) for output in self.outputs)
         facts.extend(targets_lines(measured.fps, self.machine))
         width = max(len(name) for name, _ in facts)

@@ -13,6 +13,7 @@ from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.errors import CccError, UsageError
 from ccc_jetson.files import sha256_of, write_text
 from ccc_jetson.progress import Progress, say
+from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
 from ccc_jetson.targets import CPU_TARGET
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="how frames of other proportions meet the network's input; default: crop for cameras, else stretch",
     )
     model.add_argument("--threads", metavar="N", type=count_from(0), default=0, help="of the CPU; default: all cores")
+    add_gpu_options(parser)
     results = parser.add_argument_group("results")
     results.add_argument("--out", metavar="FILE.mp4|FOLDER", help="overlays as a video, or as a PNG file per frame")
     results.add_argument("--class-maps", metavar="FOLDER", help="class numbers as a PNG file per frame, 255 = not seen")
@@ -105,12 +107,15 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
     stop = threading.Event()
     shares = ClassShares(model.contract)
     sinks = outputs.open(model.contract, source, arguments.opacity, arguments.legend)
+    draws = arguments.out is not None
     if not sinks and not arguments.headless:
         sinks.extend(_window(model.contract, arguments, stop.set))
+        draws = bool(sinks)
     contract = model.contract if arguments.contract else None
+    gpu = gpu_options(arguments, arguments.opacity if draws else None)
     pipeline = Pipeline(
         source,
-        lambda: open_backend(model.path, fit, contract, arguments.threads),
+        lambda: open_backend(model.path, fit, contract, arguments.threads, gpu=gpu),
         [shares] + sinks,
         arguments.frames,
         stop,
@@ -187,8 +192,8 @@ def _model(path: str, reason: str, contract_path: Optional[str]) -> "Model":
     from ccc_jetson.runtime.backends import contract_of_model
     from ccc_jetson.runtime.report import Model
 
-    contract: Contract = contract_of_model(path) if contract_path is None else read_contract_json(contract_path)
-    return Model(path, sha256_of(path), reason, contract)
+    given = None if contract_path is None else read_contract_json(contract_path)
+    return Model(path, sha256_of(path), reason, contract_of_model(path, given))
 
 
 def _open_source(arguments: argparse.Namespace) -> "FrameSource":

@@ -13,11 +13,13 @@ PAGES = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/index.md",
+    "docs/benchmark.md",
     "docs/contract.md",
     "docs/engines.md",
     "docs/inspect.md",
     "docs/manifest.md",
     "docs/passes.md",
+    "docs/runtime.md",
     "docs/tensorrt-members.md",
 )
 

@@ -2,18 +2,20 @@
 measure the same thing.
 
 A backend belongs to the thread that opened it: open, infer and close it there (CUDA contexts and floating-point modes
-are per thread).
+are per thread). Only ``stage`` and ``discard`` may be called from another one.
 """
 
 import os
-from typing import Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from ccc_jetson.carried import read_contract
 from ccc_jetson.contract import Contract
-from ccc_jetson.errors import BackendError, FileProblem
+from ccc_jetson.errors import BackendError, CccError, FileProblem
+from ccc_jetson.file_kinds import ENGINE, kind_of
 from ccc_jetson.preprocess import Fitting
+from ccc_jetson.runtime.pixels import BGR, black
 
 COMPUTE_STAGES = ("preprocess", "infer", "postprocess")
 DEFAULT_MODELS = ("model.engine", "model.onnx")
@@ -23,26 +25,83 @@ class Segmentation(NamedTuple):
     """What a backend makes of a frame.
 
     ``class_map`` (H, W) uint8 at the network's size, in ordinary memory of its own; ``geometry`` maps it back to the
-    frame; ``seconds`` of each of ``COMPUTE_STAGES``.
+    frame; ``seconds`` of those of ``COMPUTE_STAGES`` that the backend can tell apart; ``picture`` is the frame with its
+    classes' colours, (h, w, 3) uint8 BGR in ordinary memory of its own, from a backend that was asked to draw it.
     """
 
     class_map: np.ndarray
     geometry: Fitting
     seconds: Dict[str, float]
+    picture: Optional[np.ndarray] = None
+
+
+class GpuOptions(NamedTuple):
+    """What only a backend on a GPU does.
+
+    ``opacity`` of the classes' colours, 0 to 1, makes it draw ``Segmentation.picture``; ``cuda_graph`` lets it use one
+    where that is faster; ``memory`` forces the policy ("copy", "mapped" or "managed") of "input", "class_map" or
+    "picture"; ``serial`` promises that frames are computed one after the other, which allows more policies.
+    """
+
+    opacity: Optional[float] = None
+    cuda_graph: bool = True
+    memory: Tuple[Tuple[str, str], ...] = ()
+    serial: bool = False
 
 
 class Backend:
-    """Interface of all backends. ``description`` says what runs where, for reports."""
+    """Interface of all backends.
+
+    ``description`` says what runs where, ``facts`` what a report should know of it beside that.
+
+    A frame goes through ``stage``, ``start`` and ``finish``; ``depth`` frames may be started before the first of them
+    is finished. ``copies_frames`` says whether ``stage`` does; ``serial`` backends want that in their own thread, after
+    the frame before has been finished.
+    """
 
     contract: Contract
     description: str
+    facts: Dict[str, str]
+    depth = 1
+    copies_frames = False
+    serial = False
 
-    def infer(self, frame: np.ndarray) -> Segmentation:
-        """(h, w, 3) uint8 BGR of any size -> class map. Returns when the result is there."""
+    def infer(self, image: np.ndarray, pixel_format: str = BGR) -> Segmentation:
+        """A frame of any size -> class map. Returns when the result is there."""
+        return self.finish(self.start(self.stage(image, pixel_format)))
+
+    def stage(self, image: np.ndarray, pixel_format: str = BGR) -> Any:
+        """Brings a frame where ``start`` wants it; ``image`` must not change until it is finished or discarded."""
+        return image, pixel_format
+
+    def start(self, staged: Any) -> Any:
+        """Begins to compute what ``stage`` gave; each is started, or discarded, once."""
         raise NotImplementedError
 
-    def logits(self, frame: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8 BGR -> (classes, H, W) float32 at the network's size.
+    def wait(self, running: Any) -> None:
+        """Returns when what ``start`` gave is computed; ``finish`` will not wait then."""
+
+    def finish(self, running: Any) -> Segmentation:
+        """The result of what ``start`` gave; in the order in which frames were started."""
+        raise NotImplementedError
+
+    def discard(self, staged: Any) -> None:
+        """Forgets a staged frame that will not be started."""
+
+    def warm_up(self, size: Optional[Tuple[int, int]] = None, pixel_format: str = BGR) -> None:
+        """Prepares for frames of a size (width, height), the network's by default, so that the first is no slower.
+
+        Raises:
+            CccError: the network cannot be run.
+        """
+        self.infer(black(size or (self.contract.input.width, self.contract.input.height), pixel_format), pixel_format)
+
+    def network_seconds(self, runs: int) -> List[float]:
+        """How long each of so many runs of the bare network takes, on what lies in its input, nothing copied."""
+        raise NotImplementedError
+
+    def logits(self, image: np.ndarray, pixel_format: str = BGR) -> np.ndarray:
+        """A frame -> (classes, H, W) float32 at the network's size.
 
         Raises:
             BackendError: this backend never has full-resolution logits.
@@ -71,21 +130,49 @@ def choose_model(path: Optional[str], folder: str = ".") -> ModelChoice:
     if path is not None:
         return ModelChoice(path, "as asked")
     engine, onnx = (os.path.join(folder, name) for name in DEFAULT_MODELS)
-    skipped: List[str] = []
+    why_not = "{} is not there".format(engine)
+    hint = "ccc-export CHECKPOINT model.onnx, or name the file of a model"
     if os.path.exists(engine):
-        skipped.append("{} is there, but this version runs ONNX files only".format(engine))
+        problem = _engine_problem(engine)
+        if problem is None:
+            return ModelChoice(engine, "this machine can run it")
+        why_not, hint = str(problem), problem.hint or hint
     if os.path.exists(onnx):
-        return ModelChoice(onnx, "; ".join(skipped) or "{} is not there".format(engine))
-    raise FileProblem(
-        "no model: " + "; ".join(skipped + ["{} is not there".format(onnx)]),
-        hint="ccc-export CHECKPOINT model.onnx, or name the file of a model",
-    )
+        return ModelChoice(onnx, why_not)
+    raise FileProblem("no model: {}; {} is not there".format(why_not, onnx), hint=hint)
 
 
-def contract_of_model(path: str) -> Contract:
-    """The contract of the model at ``path``, without opening a backend; raises as ``open_backend`` does."""
-    _refuse_engines(path)
-    return read_contract(path)
+def _engine_problem(path: str) -> Optional[CccError]:
+    """Why this machine cannot run the engine at ``path``; None where nothing speaks against it."""
+    from ccc_jetson.engines.opening import check_runnable
+
+    try:
+        check_runnable(path)
+    except CccError as problem:
+        return problem
+    return None
+
+
+def contract_of_model(path: str, given: Optional[Contract] = None) -> Contract:
+    """The contract that a backend for the model at ``path`` will have, without opening one.
+
+    Args:
+        given: as for ``open_backend``.
+
+    Raises:
+        FileProblem, ContractError: as ``open_backend``.
+    """
+    if kind_of(path) != ENGINE:
+        return read_contract(path) if given is None else given
+    from ccc_jetson.engines.manifest import read_manifest
+    from ccc_jetson.engines.opening import no_manifest
+
+    manifest = read_manifest(path)
+    if manifest is not None:
+        return manifest.contract
+    if given is None:
+        raise no_manifest(path)
+    return given
 
 
 def open_backend(
@@ -94,29 +181,42 @@ def open_backend(
     contract: Optional[Contract] = None,
     threads: int = 0,
     want_logits: bool = False,
+    gpu: GpuOptions = GpuOptions(),  # noqa: B008, it is immutable
 ) -> Backend:
-    """Opens the backend that runs the model at ``path``, in this thread.
+    """Opens the backend that runs the model at ``path``, in this thread: TensorRT for engines, else ONNX Runtime.
 
     Args:
         path: the model file.
         fit: how frames of other proportions meet the input (``choices.FITS``).
-        contract: instead of the file's own (``--contract``), for models that something else exported.
+        contract: instead of the file's own (``--contract``), for models that something else exported; an engine with
+            a manifest has its own.
         threads: of the CPU backend; 0 takes all cores.
         want_logits: prepares for ``logits``; costs memory for them.
+        gpu: what a backend on a GPU does beside that.
 
     Raises:
         FileProblem, ContractError: the file is missing, damaged, or says nothing of itself.
-        BackendError: this machine cannot run it.
+        EngineMismatch, BackendError, DependencyMissing: this machine cannot run it.
     """
-    _refuse_engines(path)
+    if kind_of(path) == ENGINE:
+        from ccc_jetson.runtime.backends.tensorrt import TensorRTBackend
+
+        return TensorRTBackend(path, fit, contract, gpu)
     from ccc_jetson.runtime.backends.onnxruntime import OnnxRuntimeBackend
 
     return OnnxRuntimeBackend(path, fit, contract, threads, want_logits)
 
 
-def _refuse_engines(path: str) -> None:
-    if path.endswith((".engine", ".plan", ".trt")):
+def refuse_batches(contract: Contract, path: str, cure: str) -> None:
+    """Refuses a model for several frames at a time: live use and evaluation take one.
+
+    Raises:
+        BackendError: ``cure`` is the command that makes another.
+    """
+    if contract.input.batch != 1:
         raise BackendError(
-            "{}: TensorRT engines cannot be run by this version".format(path),
-            hint="run the ONNX file it was built from",
+            "{}: is made for batches of {}, live use and evaluation take one frame at a time".format(
+                path, contract.input.batch
+            ),
+            hint=cure,
         )

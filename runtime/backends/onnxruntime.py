@@ -4,7 +4,7 @@ Works with ONNX Runtime 1.10 (the last for Python 3.6) and newer.
 """
 
 import time
-from typing import Optional
+from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from ccc_jetson.files import read_bytes
 from ccc_jetson.onnx_file import parse_onnx, with_extra_outputs
 from ccc_jetson.ort import cpu_session, import_onnxruntime
 from ccc_jetson.preprocess import Preprocessor
-from ccc_jetson.runtime.backends import Backend, Segmentation
+from ccc_jetson.runtime.backends import Backend, Segmentation, refuse_batches
 from ccc_jetson.runtime.denormals import flush_denormals
+from ccc_jetson.runtime.pixels import BGR, to_bgr
 
 
 class OnnxRuntimeBackend(Backend):
@@ -36,16 +37,10 @@ class OnnxRuntimeBackend(Backend):
             contract = contract_of(onnx_file, path)
         else:
             check_against(contract, onnx_file, path)
-        if contract.input.batch != 1:
-            raise BackendError(
-                "{}: is exported for batches of {}, live use and evaluation take one frame at a time".format(
-                    path, contract.input.batch
-                ),
-                hint="ccc-export CHECKPOINT {} --batch 1".format(path),
-            )
+        refuse_batches(contract, path, "ccc-export CHECKPOINT {} --batch 1".format(path))
         self.contract = contract
         self._preprocess = Preprocessor(contract, fit)
-        self._input = np.empty((1, 3, contract.input.height, contract.input.width), np.float32)
+        self._input = np.zeros((1, 3, contract.input.height, contract.input.width), np.float32)
         self._has_logits = want_logits or contract.output.kind == "logits"
         if want_logits and contract.output.kind != "logits":
             data = with_extra_outputs(data, [contract.output.logits])
@@ -53,12 +48,15 @@ class OnnxRuntimeBackend(Backend):
         # zeros; ONNX Runtime sets its mode on the calling thread for a process's first session only.
         flush_denormals()
         self._session = cpu_session(data, path, threads)
+        version = import_onnxruntime().__version__
         self.description = "ONNX Runtime {} on the CPU, {}".format(
-            import_onnxruntime().__version__, "{} threads".format(threads) if threads else "all cores"
+            version, "{} threads".format(threads) if threads else "all cores"
         )
+        self.facts = {"onnxruntime": version}
 
-    def infer(self, frame: np.ndarray) -> Segmentation:
+    def start(self, staged: Tuple[np.ndarray, str]) -> Segmentation:
         started = time.perf_counter()
+        frame = to_bgr(*staged)
         self._preprocess(frame, self._input)
         prepared = time.perf_counter()
         (output,) = self.run([self.contract.output.name], self._input)
@@ -74,10 +72,21 @@ class OnnxRuntimeBackend(Backend):
         }
         return Segmentation(class_map, self._preprocess.fitting(frame), seconds)
 
-    def logits(self, frame: np.ndarray) -> np.ndarray:
+    def finish(self, running: Segmentation) -> Segmentation:
+        return running
+
+    def network_seconds(self, runs: int) -> List[float]:
+        seconds = []
+        for _ in range(runs):
+            started = time.perf_counter()
+            self.run([self.contract.output.name], self._input)
+            seconds.append(time.perf_counter() - started)
+        return seconds
+
+    def logits(self, image: np.ndarray, pixel_format: str = BGR) -> np.ndarray:
         if not self._has_logits:
             raise BackendError("this backend was opened without logits")
-        self._preprocess(frame, self._input)
+        self._preprocess(to_bgr(image, pixel_format), self._input)
         return self.run([self.contract.output.logits], self._input)[0][0]
 
     def run(self, outputs: list, image: np.ndarray) -> list:

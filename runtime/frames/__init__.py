@@ -1,15 +1,17 @@
-"""Where frames come from: cameras, videos, folders of pictures. May import the shared modules of ccc_jetson only.
+"""Where frames come from: cameras, videos, folders of pictures. May import ``runtime.pixels`` and the shared modules.
 
 A source is opened by constructing it, belongs to one reading thread from then on, and is closed by its owner.
 """
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from ccc_jetson.runtime.pixels import BGR
+
 
 class Frame(NamedTuple):
-    """A picture to segment: ``image`` (h, w, 3) uint8 BGR.
+    """A picture to segment: ``image`` uint8 as ``pixel_format`` (``runtime.pixels``) says, (h, w, 3) for BGR.
 
     ``number`` counts from 0; ``name`` is unique in its source and can be a file name; ``captured_s`` is on the clock of
     ``time.monotonic``.
@@ -19,16 +21,19 @@ class Frame(NamedTuple):
     name: str
     image: np.ndarray
     captured_s: float
+    pixel_format: str = BGR
 
 
 class FrameSource:
     """Interface of all sources.
 
-    ``live`` sources do not wait for whoever reads them; ``total`` and ``fps`` are None where nobody knows;
-    ``description`` is a line for people.
+    ``live`` sources do not wait for whoever reads them; ``total``, ``fps`` and ``size`` (width, height) are None where
+    nobody knows, or frames differ; ``description`` is a line for people.
     """
 
     live = False
+    size: Optional[Tuple[int, int]] = None
+    pixel_format = BGR
     total: Optional[int] = None
     fps: Optional[float] = None
     description = ""

@@ -59,7 +59,7 @@ class Camera(FrameSource):
             )
         fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps = fps if 0 < fps < 1000 else None
-        delivered = (first.shape[1], first.shape[0])
+        self.size = delivered = (first.shape[1], first.shape[0])
         self.description = "{} ({}), {}x{} {}{}{}".format(
             self._device.path,
             self._device.card,

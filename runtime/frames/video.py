@@ -39,10 +39,11 @@ class VideoFile(FrameSource):
         if self._first is None:
             self.close()
             raise SourceError("{}: holds no frame that can be decoded".format(path), hint=_LOOK.format(path))
+        self.size = (self._first.shape[1], self._first.shape[0])
         self.description = "{}, {}x{}{}{}".format(
             path,
-            self._first.shape[1],
-            self._first.shape[0],
+            self.size[0],
+            self.size[1],
             ", {:g} FPS".format(round(self.fps, 2)) if self.fps else "",
             ", {} frames".format(self.total) if self.total else "",
         )

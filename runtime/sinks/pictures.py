@@ -26,7 +26,7 @@ class OverlayPictures(Sink):
         self._overlay = overlay
 
     def write(self, frame: Frame, segmentation: Segmentation) -> None:
-        _write_png(self._folder, frame, self._overlay(frame.image, segmentation))
+        _write_png(self._folder, frame, self._overlay(frame, segmentation))
 
 
 class ClassMaps(Sink):

@@ -46,16 +46,16 @@ class OverlayVideo(Sink):
         self._temporary = self._replacement.__enter__()
 
     def write(self, frame: Frame, segmentation: Segmentation) -> None:
+        picture = self._overlay(frame, segmentation)
         if self._shape == (0, 0, 0):
-            self._shape = frame.image.shape
-        if frame.image.shape != self._shape:
+            self._shape = picture.shape
+        if picture.shape != self._shape:
             raise SinkError(
                 "{}: frame {} is {}x{}, the video is {}x{}".format(
-                    self.path, frame.name, frame.image.shape[1], frame.image.shape[0], self._shape[1], self._shape[0]
+                    self.path, frame.name, picture.shape[1], picture.shape[0], self._shape[1], self._shape[0]
                 ),
                 hint="pictures of several sizes go into a folder: --out FOLDER",
             )
-        picture = self._overlay(frame.image, segmentation)
         if self._writer is None and self._fps is None:
             self._hold(picture, frame.captured_s)
             return

@@ -34,7 +34,7 @@ class Window(Sink):
         self._cv2.namedWindow(_TITLE, self._cv2.WINDOW_NORMAL)
 
     def write(self, frame: Frame, segmentation: Segmentation) -> None:
-        self._cv2.imshow(_TITLE, self._overlay(frame.image, segmentation))
+        self._cv2.imshow(_TITLE, self._overlay(frame, segmentation))
         key = self._cv2.waitKey(1) & 0xFF
         # -1 where this OpenCV cannot tell, as JetPack 4's
         closed = self._cv2.getWindowProperty(_TITLE, self._cv2.WND_PROP_VISIBLE) == 0

@@ -2,3 +2,5 @@
 
 FITS = ("stretch", "crop", "letterbox")  # how frames of other proportions meet the network's input
 EVAL_SIZES = ("network", "full")  # where predictions and labels are compared
+SHARED_MEMORY = ("input", "class_map", "picture")  # what CPU and GPU exchange; the picture is the overlay
+MEMORY_POLICIES = COPY, MAPPED, MANAGED = ("copy", "mapped", "managed")  # and how

@@ -50,17 +50,22 @@ class FakeBackend(Backend):
 
     def __init__(self, seconds=0.0, fails_at=None, error=None, class_index=0, fit="stretch"):
         self.contract = tiny_contract()
+        self.facts = {"kind": "fake"}
         self.closed = False
         self.calls = 0
         self._seconds, self._fails_at, self._error = seconds, fails_at, error
         self._class_index, self._fit = class_index, fit
 
-    def infer(self, frame):
+    def start(self, staged):
+        frame, _ = staged
         if self.calls == self._fails_at:
             raise self._error
         self.calls += 1
         time.sleep(self._seconds)
         return segmentation_of(frame, self._class_index, self._fit, self._seconds)
+
+    def finish(self, running):
+        return running
 
     def close(self):
         self.closed = True

@@ -86,7 +86,7 @@ def tiny_graph(contract, seed=7, quantized=False):
         "ConvTranspose", ["features", "hw", "hb"], ["logits"], "head", kernel_shape=[2, 2], strides=[2, 2]
     )
     arrays = {"w": conv, "hw": head.weight, "hb": head.bias}
-    if contract.head.kind == BILINEAR:
+    if contract.head is not None and contract.head.kind == BILINEAR:
         upsampling = helper.make_node(
             "Resize",
             ["features", "", "scales"],

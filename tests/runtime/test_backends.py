@@ -24,19 +24,16 @@ def test_the_default_is_the_onnx_file_and_the_reason_is_said(tmp_path):
     choice = choose_model(None, str(tmp_path))
     assert choice.path == str(tmp_path / "model.onnx")
     assert "model.engine is not there" in choice.reason
-    (tmp_path / "model.engine").write_bytes(b"")
-    assert "runs ONNX files only" in choose_model(None, str(tmp_path)).reason
+    (tmp_path / "model.engine").write_bytes(b"plan")
+    choice = choose_model(None, str(tmp_path))
+    assert choice.path == str(tmp_path / "model.onnx")
+    assert "model.engine: has no manifest" in choice.reason
 
 
 def test_no_model_says_how_to_get_one(tmp_path):
     with pytest.raises(FileProblem, match=r"model\.onnx is not there") as caught:
         choose_model(None, str(tmp_path))
     assert "ccc-export" in caught.value.hint
-
-
-def test_an_engine_is_refused_for_now():
-    with pytest.raises(BackendError, match="TensorRT engines cannot be run"):
-        open_backend("model.engine")
 
 
 @pytest.mark.parametrize("kind", ["class_map", "logits"])

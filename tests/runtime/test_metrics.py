@@ -1,12 +1,13 @@
 """Percentiles that can be trusted, and the machine they were measured on."""
 
 import random
+import re
 import threading
 import tracemalloc
 
 import pytest
 
-from ccc_jetson.runtime.metrics import Machine, StageTimes, machine, percentile_table
+from ccc_jetson.runtime.metrics import Machine, StageSummary, StageTimes, machine, percentile_table
 
 
 def only(times):
@@ -25,6 +26,7 @@ def test_percentiles_are_within_half_a_percent_of_the_exact_ones():
     summary, ordered = only(times), sorted(seconds)
     assert summary.p50_ms == pytest.approx(1000 * ordered[2499], rel=0.0051)
     assert summary.p90_ms == pytest.approx(1000 * ordered[4499], rel=0.0051)
+    assert summary.p95_ms == pytest.approx(1000 * ordered[4749], rel=0.0051)
     assert summary.p99_ms == pytest.approx(1000 * ordered[4949], rel=0.0051)
     assert summary.mean_ms == pytest.approx(1000 * sum(seconds) / 5000, rel=1e-9)
     assert summary.max_ms == 1000 * ordered[-1]
@@ -36,7 +38,8 @@ def test_equal_durations_give_exactly_that_duration():
     for _ in range(7):
         times.add("infer", 0.0321)
     summary = only(times)
-    assert [summary.p50_ms, summary.p90_ms, summary.p99_ms] == pytest.approx([32.1] * 3, rel=1e-12)
+    found = [summary.p50_ms, summary.p90_ms, summary.p95_ms, summary.p99_ms]
+    assert found == pytest.approx([32.1] * 4, rel=1e-12)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-9, 5000.0])
@@ -80,7 +83,7 @@ def test_stages_keep_their_order_and_unused_ones_are_left_out():
     times.add_all({"sink": 0.002, "capture": 0.001})
     assert [each.name for each in times.summaries()] == ["capture", "sink"]
     assert {each.name: each.to_json() for each in times.summaries()}["sink"] == {
-        "count": 1, "mean_ms": 2.0, "p50_ms": 2.0, "p90_ms": 2.0, "p99_ms": 2.0, "max_ms": 2.0,
+        "count": 1, "mean_ms": 2.0, "p50_ms": 2.0, "p90_ms": 2.0, "p95_ms": 2.0, "p99_ms": 2.0, "max_ms": 2.0,
     }  # fmt: skip
 
 
@@ -89,7 +92,8 @@ def test_the_table_is_aligned():
     times.add("capture", 0.0012)
     times.add("infer", 1.5)
     lines = percentile_table(times.summaries()).splitlines()
-    assert lines[0].split() == ["stage", "p50", "ms", "p90", "ms", "p99", "ms", "mean", "ms", "max", "ms", "count"]
+    columns = ["stage", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "mean ms", "max ms", "count"]
+    assert re.split("  +", lines[0]) == columns
     assert len({len(line) for line in lines}) == 1
     assert "1500.00" in lines[2]
 
@@ -99,7 +103,14 @@ def test_no_stages_make_no_table():
 
 
 def fake_root(tmp_path, **files):
-    places = {"model": "proc/device-tree/model", "cpuinfo": "proc/cpuinfo", "release": "etc/os-release"}
+    places = {
+        "model": "proc/device-tree/model",
+        "cpuinfo": "proc/cpuinfo",
+        "release": "etc/os-release",
+        "l4t": "etc/nv_tegra_release",
+        "modes": "etc/nvpmodel.conf",
+        "mode": "var/lib/nvpmodel/status",
+    }
     for name, text in files.items():
         path = tmp_path / places[name]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,8 +134,26 @@ def test_a_tx2_is_recognised_by_its_device_tree(tmp_path, model):
     assert str(found).startswith(model[:-1] + " (")
 
 
-def test_another_jetson_is_no_tx2(tmp_path):
-    assert not machine(fake_root(tmp_path, model="NVIDIA Jetson Xavier NX Developer Kit\0")).is_tx2
+@pytest.mark.parametrize("model", ["NVIDIA Jetson Xavier NX Developer Kit\0", "NVIDIA Jetson TX2 NX\0", "lanai-3636\0"])
+def test_another_jetson_is_no_tx2_not_even_a_tx2_nx(tmp_path, model):
+    assert not machine(fake_root(tmp_path, model=model)).is_tx2
+
+
+def test_a_jetsons_software_and_power_mode_are_part_of_the_machine(tmp_path):
+    root = fake_root(
+        tmp_path,
+        model="NVIDIA Jetson TX2 Developer Kit\0",
+        l4t="# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t186ref, EABI: aarch64, DATE: Sat Feb 19\n",
+        modes="< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=3 NAME=MAXP_CORE_ARM >\n< PM_CONFIG DEFAULT=3 >\n",
+        mode="pmode:0000",
+    )
+    found = machine(root)
+    assert (found.l4t, found.jetpack, found.power_mode) == ("32.7.1", "4.6.1", "MAXN")
+    assert found.to_json()["power_mode"] == "MAXN"
+
+
+def test_what_only_a_jetson_has_is_not_in_the_json_of_a_pc():
+    assert list(Machine("", "Some CPU", 2, "Linux", "3.6").to_json()) == ["board", "cpu", "cores", "system", "python"]
 
 
 def test_a_machine_without_any_of_the_files_is_still_described(tmp_path):

@@ -1,13 +1,15 @@
 """Three threads: overlap, drops, failures in each of them, and nothing left behind."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from ccc_jetson.errors import BackendError, SinkError, SourceError
 from ccc_jetson.runtime.metrics import StageSummary
-from ccc_jetson.runtime.pipeline import Measured, Pipeline, bottleneck
-from tests.doubles.stages import FakeBackend, FakeSink, FakeSource
+from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, Pipeline, bottleneck
+from tests.doubles.stages import FakeBackend, FakeSink, FakeSource, segmentation_of
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +159,7 @@ def test_an_empty_source_measures_nothing():
 
 
 def measured_with(**means_ms):
-    return Measured(1, 0, 1.0, [StageSummary(name, 1, ms, ms, ms, ms, ms) for name, ms in means_ms.items()], [], "b")
+    return Measured(1, 0, 1.0, [StageSummary(name, 1, *[ms] * 6) for name, ms in means_ms.items()], [], "b")
 
 
 @pytest.mark.parametrize(
@@ -175,3 +177,125 @@ def measured_with(**means_ms):
 )
 def test_the_bottleneck_is_the_busiest_thread(live, means, sentence):
     assert bottleneck(measured_with(**means), live).startswith(sentence)
+
+
+class StagingBackend(FakeBackend):
+    """Computes in a thread of its own, as a GPU does, two frames at a time; keeps account of what it was given."""
+
+    copies_frames = True
+    depth = 2
+
+    def __init__(self, seconds=0.0, serial=False):
+        super(StagingBackend, self).__init__(seconds)
+        self.serial = serial
+        self.depth = 1 if serial else 2
+        self.staged_in, self.free, self.least_free = set(), 5, 5
+        self.under_way, self.most_under_way, self.order = 0, 0, []
+        self._lock = threading.Lock()
+        self._gpu = ThreadPoolExecutor(max_workers=1)
+
+    def stage(self, image, pixel_format="BGR"):
+        assert not self.closed, "written to after it was closed"
+        with self._lock:
+            self.free -= 1
+            self.least_free = min(self.free, self.least_free)
+        if self.serial:
+            assert self.under_way == 0
+        if self.calls:  # the warm-up is not the pipeline's
+            self.staged_in.add(threading.current_thread().name)
+        return image.copy(), time.monotonic()
+
+    def start(self, staged):
+        self.calls += 1
+        self.under_way += 1
+        self.most_under_way = max(self.under_way, self.most_under_way)
+        return self._gpu.submit(time.sleep, self._seconds), staged[0]
+
+    def wait(self, running):
+        running[0].result()
+
+    def finish(self, running):
+        running[0].result()
+        self.under_way -= 1
+        self.order.append(int(running[1][0, 0, 0]))
+        self.discard(running[1])
+        return segmentation_of(running[1], 0, infer_s=self._seconds)
+
+    def discard(self, staged):
+        with self._lock:
+            self.free += 1
+
+    def close(self):
+        self._gpu.shutdown()
+        self.closed = True
+
+
+def test_the_capturing_thread_stages_frames_while_two_are_under_way():
+    backend, sink = StagingBackend(0.005), FakeSink()
+    measured = Pipeline(FakeSource(40), lambda: backend, [sink]).run()
+    assert sink.numbers == backend.order[1:] == list(range(40))
+    assert backend.staged_in == {"ccc-capture"}
+    assert (backend.most_under_way, backend.free) == (2, 5)
+    assert backend.least_free >= 0, "more frames were staged than there are slots"
+    assert [each.name for each in measured.stages][:2] == ["capture", "copy in"]
+
+
+def test_a_serial_backend_stages_in_its_own_thread_and_one_frame_at_a_time():
+    backend, sink = StagingBackend(0.001, serial=True), FakeSink()
+    measured = Pipeline(FakeSource(20), lambda: backend, [sink]).run()
+    assert sink.numbers == list(range(20))
+    assert backend.staged_in == {"ccc-compute"}
+    assert backend.most_under_way == 1
+    assert "copy in" not in [each.name for each in measured.stages]
+
+
+def test_a_live_source_is_asked_for_its_newest_frame_when_the_backend_is_free():
+    backend, sink = StagingBackend(0.03), FakeSink()
+    measured = Pipeline(FakeSource(100, 0.004, live=True), lambda: backend, [sink]).run()
+    ages = {each.name: each for each in measured.latency}
+    print(measured.dropped, "dropped;", ages[TO_CLASS_MAP])
+    assert measured.dropped > 40 and measured.frames + measured.dropped == 100
+    assert backend.free == 5, "what was dropped was not given back"
+    # a frame waits for no more than the next one to come, and is then computed; two in a row would take 60 ms
+    assert ages[TO_CLASS_MAP].p50_ms < 55
+    assert ages[TO_CLASS_MAP].p50_ms <= ages[TO_SINKS].p50_ms
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_limit_holds_with_several_frames_under_way(live):
+    backend, sink = StagingBackend(0.002), FakeSink()
+    measured = Pipeline(FakeSource(1000, 0.001, live=live), lambda: backend, [sink], limit=7).run()
+    assert measured.frames == len(sink.numbers) == 7
+    assert backend.under_way == 0
+
+
+def test_a_sink_that_fails_leaves_nothing_under_way_in_a_staging_backend():
+    backend = StagingBackend(0.002)
+    with pytest.raises(SinkError):
+        Pipeline(FakeSource(10**6), lambda: backend, [FakeSink(fails_at=4, error=SinkError("disk full"))]).run()
+    assert backend.closed
+
+
+def test_ctrl_c_while_threads_end_waits_for_them_all_the_same(monkeypatch):
+    backend = StagingBackend()
+    joined = []
+    join = threading.Thread.join
+
+    def interrupted_join(thread, timeout=None):
+        joined.append(thread.name)
+        if joined.count("ccc-compute") == 1 and thread.name == "ccc-compute":
+            raise KeyboardInterrupt
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted_join)
+    closing = backend.close
+
+    def slow_close():
+        threading.Event().wait(0.1)
+        closing()
+
+    backend.close = slow_close
+    with pytest.raises(KeyboardInterrupt):
+        Pipeline(FakeSource(10**6), lambda: backend, [FakeSink(fails_at=2, error=SinkError("disk full"))]).run()
+    assert backend.closed
+    assert joined.count("ccc-compute") == 2

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ccc_jetson.runtime.metrics import Machine, StageSummary
-from ccc_jetson.runtime.pipeline import Measured
+from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured
 from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model, Report
 from tests.doubles.tiny_model import tiny_contract
 
@@ -14,7 +14,7 @@ TX2 = Machine("NVIDIA Jetson TX2 Developer Kit", "ARMv8", 6, "Ubuntu", "3.6.9")
 
 
 def stage(name, milliseconds):
-    return StageSummary(name, 100, milliseconds, milliseconds, 1.1 * milliseconds, 1.3 * milliseconds, 2 * milliseconds)
+    return StageSummary(name, 100, *(factor * milliseconds for factor in (1, 1, 1.1, 1.2, 1.3, 2)))
 
 
 def report(**changes):
@@ -25,6 +25,8 @@ def report(**changes):
         stage("postprocess", 0.2),
         stage("sink", 9),
     ]
+    latency = [stage(TO_SINKS, 120), stage(TO_CLASS_MAP, 90)]
+    backend = "ONNX Runtime 1.10.0 on the CPU"
     record = Report(
         started="2024-05-06T07:08:09Z",
         machine=PC,
@@ -33,7 +35,7 @@ def report(**changes):
         source="drive.mp4, 960x540",
         live=False,
         outputs=("overlay video out.mp4",),
-        measured=Measured(100, 0, 100 / 7.95, stages, [stage("latency", 120)], "ONNX Runtime 1.10.0 on the CPU"),
+        measured=Measured(100, 0, 100 / 7.95, stages, latency, backend, (("memory", "input mapped"),)),
         class_shares=(("road", 0.4), ("sky", 0.25)),
         ended=COMPLETE,
     )
@@ -62,6 +64,8 @@ def test_the_json_has_everything_a_comparison_needs():
     assert list(record["stages"]) == ["capture", "preprocess", "infer", "postprocess", "sink"]
     assert record["stages"]["infer"]["p50_ms"] == 58
     assert record["latency"]["p50_ms"] == 120
+    assert record["latency_to_class_map"]["p50_ms"] == 90
+    assert record["backend_facts"] == {"memory": "input mapped"}
     assert record["backend"] == "ONNX Runtime 1.10.0 on the CPU"
     assert record["outputs"] == ["overlay video out.mp4"]
     assert record["class_shares"] == {"road": 0.4, "sky": 0.25}
@@ -96,7 +100,12 @@ def test_on_a_tx2_the_summary_does_not_say_otherwise():
 
 def test_the_latency_is_shown_where_it_matters():
     assert "latency" not in report().to_text()
-    assert "latency     120.0 ms from captured to shown (p50), 156.0 ms (p99)" in report(live=True).to_text()
+    assert "latency     captured to sunk: 120.0 ms (p50), 156.0 ms (p99)" in report(live=True).to_text()
+    assert "latency     captured to class map: 90.0 ms (p50), 117.0 ms (p99)" in report(live=True).to_text()
+
+
+def test_what_a_gpu_backend_chose_is_shown():
+    assert "memory      input mapped" in report().to_text()
 
 
 def test_a_run_that_ended_early_says_so():

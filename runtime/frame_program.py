@@ -1,0 +1,162 @@
+"""What is queued for one frame: its copy where one is needed, the pre kernel, the engine, the head, the overlay."""
+
+from typing import Any, Optional, Tuple
+
+import numpy as np
+
+from ccc_jetson.engines.manifest import FEATURES, LOGITS, Binding
+from ccc_jetson.engines.opening import OpenedEngine
+from ccc_jetson.errors import BackendError
+from ccc_jetson.preprocess import Fitting, bars_bgr, fitting, normalisation_table
+from ccc_jetson.runtime.gpu import Gpu
+from ccc_jetson.runtime.kernels import head_launches, launches
+from ccc_jetson.runtime.kernels.launches import Launch
+from ccc_jetson.runtime.pixels import chroma_offset
+from ccc_jetson.runtime.slots import FrameKind, Slot
+
+
+class FrameProgram:
+    """The work of a frame for one engine; keeps its tables on the GPU.
+
+    Args:
+        gpu: with the kernels loaded.
+        opened: the engine; its one input and one output say in which types the kernels write and read.
+        fit: how frames of other proportions meet the input.
+        opacity: 0 to 1, of the classes' colours in an overlay; None draws none.
+    """
+
+    def __init__(self, gpu: Gpu, opened: OpenedEngine, fit: str, opacity: Optional[float]) -> None:
+        self._gpu, self._opened, self._fit = gpu, opened, fit
+        self._opacity = None if opacity is None else round(opacity * launches.OPAQUE)
+        contract = opened.contract
+        self.size = (contract.input.width, contract.input.height)
+        (self._input,), (self._output,) = opened.engine.inputs, opened.engine.outputs
+        self._addresses = opened.engine.addresses
+        table = normalisation_table(contract.preprocessing).astype(_numpy_type(self._input, ("float32", "float16")))
+        self._table = int(gpu.constant(np.ascontiguousarray(table)))
+        self._bars = bars_bgr(contract.preprocessing)
+        self._reversed = contract.preprocessing.color_order == "RGB"
+        self._columns = gpu.constant(np.zeros((self.size[0], 2), np.int32))
+        self._rows = gpu.constant(np.zeros((self.size[1], 2), np.int32))
+        self._fitted: Optional[Tuple[FrameKind, Fitting]] = None
+        self._weights = self._palette = 0
+        if opened.output == FEATURES and opened.head is not None:
+            self._weights = int(gpu.constant(head_launches.pack_deconv(opened.head)))
+        if self._opacity is not None:
+            self._palette = int(gpu.constant(launches.palette_words(contract)))
+
+    @property
+    def draws(self) -> bool:
+        """Whether there is an overlay."""
+        return self._opacity is not None
+
+    def picture_size(self, kind: FrameKind) -> int:
+        """Bytes of a frame's overlay; 0 without one."""
+        return 3 * kind.width * kind.height if self.draws else 0
+
+    def fit_to(self, kind: FrameKind) -> Fitting:
+        """Makes the tables those of a kind of frames; what is under way with others is waited for."""
+        if self._fitted is None or self._fitted[0] != kind:
+            geometry = fitting((kind.width, kind.height), self.size, self._fit)
+            source, target = geometry.source, geometry.target
+            self._gpu.cuda.synchronize()
+            for memory, table in (
+                (self._columns, launches.resize_table(source.x, source.width, target.width)),
+                (self._rows, launches.resize_table(source.y, source.height, target.height)),
+            ):
+                self._gpu.cuda.upload(memory, table)
+            self._fitted = (kind, geometry)
+        return self._fitted[1]
+
+    def queue(self, slot: Slot, kind: FrameKind, marks: bool = True) -> None:
+        """Queues everything for the frame in a slot; ``fit_to`` its kind comes first.
+
+        Args:
+            marks: whether the slot's events tell the stages apart.
+        """
+        slot.input.upload(kind.size)
+        self._gpu.launch(self.pre(slot.input.address, kind))
+        if marks:
+            self._gpu.mark(slot.prepared)
+        self._opened.engine.enqueue(self._gpu.stream)
+        if marks:
+            self._gpu.mark(slot.inferred)
+        self._gpu.launch(self.head(slot.class_map.address))
+        if self.draws:
+            self._gpu.launch(self.overlay(slot.input.address, slot.class_map.address, slot.picture.address, kind))
+
+    def pre(self, frame: int, kind: FrameKind) -> Launch:
+        """From the frame at an address to the engine's input."""
+        _, geometry = self._current(kind)
+        return launches.pre(
+            kind.pixel_format,
+            self._input.dtype,
+            frame,
+            kind.pitch,
+            chroma_offset(kind.shape, kind.pixel_format),
+            int(self._columns),
+            int(self._rows),
+            geometry.target,
+            self.size,
+            self._table,
+            self._bars,
+            self._reversed,
+            self._addresses[self._input.name],
+        )
+
+    def head(self, class_map: int) -> Launch:
+        """From the engine's output to the class map at an address."""
+        output, (width, height) = self._output, self.size
+        values = self._addresses[output.name]
+        if self._opened.output == FEATURES:
+            return self._feature_head(values, class_map)
+        if self._opened.output == LOGITS:
+            return head_launches.argmax(output.dtype, values, output.shape[1], width * height, class_map)
+        return head_launches.narrow(output.dtype, values, width * height, class_map)
+
+    def _feature_head(self, features: int, class_map: int) -> Launch:
+        head, dtype, (_, channels, height, width) = self._opened.contract.head, self._output.dtype, self._output.shape
+        assert head is not None
+        if self._weights:
+            return head_launches.head_deconv(
+                dtype, features, self._weights, head.channels_in, head.channels_out, height, width, class_map
+            )
+        return head_launches.head_bilinear(
+            dtype, features, channels, height, width, self.size[1], self.size[0], head.align_corners, class_map
+        )
+
+    def overlay(self, frame: int, class_map: int, picture: int, kind: FrameKind) -> Launch:
+        """From frame and class map to the picture at an address."""
+        assert self._opacity is not None
+        _, geometry = self._current(kind)
+        return launches.overlay(
+            kind.pixel_format,
+            frame,
+            kind.pitch,
+            chroma_offset(kind.shape, kind.pixel_format),
+            (kind.width, kind.height),
+            class_map,
+            self.size[0],
+            geometry.source,
+            geometry.target,
+            self._palette,
+            self._opacity,
+            picture,
+            3 * kind.width,
+        )
+
+    def _current(self, kind: FrameKind) -> Tuple[FrameKind, Fitting]:
+        assert self._fitted is not None and self._fitted[0] == kind, "the tables are another kind's"
+        return self._fitted
+
+
+def _numpy_type(binding: Binding, known: Tuple[str, ...]) -> Any:
+    """The type of an input or output, if there are kernels for it."""
+    if binding.dtype not in known:
+        raise BackendError(
+            "the engine's {!r} is {}; kernels are there for {}".format(
+                binding.name, binding.dtype, " and ".join(known)
+            ),
+            hint="build it again with ccc-build-engine, from a file of ccc-export",
+        )
+    return np.dtype(binding.dtype)
