@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from ccc_jetson.runtime.metrics import Machine, StageSummary, StageTimes, machine, percentile_table
+from ccc_jetson.runtime.metrics import Machine, StageTimes, machine, percentile_table
 
 
 def only(times):
