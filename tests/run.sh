@@ -42,7 +42,7 @@ device_tests() {
   local away
   away=$(mktemp -d)
   cp -r tests docs "$away"
-  (cd "$away" && CCC_TEST_ONNX="$official" CCC_TEST_DATA="${CCC_TEST_DATA:-$root/../shared}" \
+  (cd "$away" && CCC_TEST_ONNX="$official" CCC_TEST_DATA="${CCC_TEST_DATA:-$root/../shared}" CCC_TEST_BUILD="$root/build" \
     "$venv/bin/python" -m pytest -ra -p no:cacheprovider --cov=ccc_jetson.engines --cov-report=term:skip-covered \
     --cov-fail-under=95 tests)
   rm -rf "$away"
@@ -53,7 +53,8 @@ bash tests/lint.sh
 
 step "wheel"
 mkdir -p build
-find build -mindepth 1 -maxdepth 1 ! -name real-bindings -exec rm -rf {} +  # NVIDIA's wheels need not be fetched again
+# what was fetched, and pycuda compiled from it, need not be made again
+find build -mindepth 1 -maxdepth 1 ! -name real-bindings ! -name nvrtc ! -name pycuda -exec rm -rf {} +
 python -m build --wheel --outdir build/wheel . >build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
 wheel=$(ls "$root"/build/wheel/*.whl)
 echo "$(basename "$wheel")"

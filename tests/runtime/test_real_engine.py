@@ -1,0 +1,95 @@
+"""The authors' network as an engine, at its full size: class maps, accuracy, and the bytes of a frame.
+
+TensorRT is a stand-in and the GPU a CPU, pycuda and the kernels are real: what is shown are results, not speed.
+"""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from ccc_jetson.images import read_frame
+from ccc_jetson.opencv import import_cv2
+from ccc_jetson.runtime.backends import GpuOptions, open_backend
+from ccc_jetson.runtime.pixels import shape_of_size
+from tests.doubles import cuda_driver
+from tests.doubles.engine_room import command
+
+WIDTH, HEIGHT = 1024, 512
+CLASS_MAP = WIDTH * HEIGHT
+BGR, NV12 = 3 * CLASS_MAP, CLASS_MAP * 3 // 2
+COPIES = tuple((name, "copy") for name in ("input", "class_map", "picture"))
+BY_HAND = ["--no-cuda-graph"] + [word for pair in COPIES for word in ("--memory", "=".join(pair))]
+
+
+@pytest.fixture(scope="module")
+def engine(official_onnx, tmp_path_factory):
+    """The path of the network's engine in a precision."""
+    built = {}
+
+    def find(precision):
+        if precision not in built:
+            folder = tmp_path_factory.mktemp(precision)
+            shutil.copy(official_onnx, str(folder / "model.onnx"))
+            code, _, err = command(folder, "ccc-build-engine", "--" + precision)
+            assert code == 0, err
+            built[precision] = str(folder / "model.engine")
+        return built[precision]
+
+    return find
+
+
+def test_an_fp16_engine_is_as_accurate_on_street_frames_as_the_network(shared_data, engine):
+    code, out, err = command(
+        os.path.dirname(engine("fp16")), "ccc-eval", "model.engine", "--images", shared_data("camvid/test"),
+        "--labels", shared_data("camvid/testannot"), "--mapping", "camvid", "--json", *BY_HAND
+    )  # fmt: skip
+    assert code == 0, err
+    record = json.loads(out)
+    print(record["miou"], record["pixel_accuracy"])
+    assert record["frames"] == 24
+    assert abs(record["miou"] - 0.402) < 0.003
+    assert abs(record["pixel_accuracy"] - 0.744) < 0.003
+
+
+def test_class_maps_are_those_of_onnx_runtime(shared_data, engine, monkeypatch):
+    monkeypatch.setenv("CCC_JETSON_CACHE", os.path.dirname(engine("fp32")))
+    folder = shared_data("camvid/test")
+    frames = [
+        import_cv2().resize(read_frame(os.path.join(folder, name)), (WIDTH, HEIGHT))
+        for name in sorted(os.listdir(folder))[:3]
+    ]
+    with cuda_driver.installed():
+        options = GpuOptions(cuda_graph=False, memory=COPIES)
+        with open_backend(engine("fp32"), gpu=options) as backend:
+            found = [backend.infer(frame).class_map for frame in frames]
+    with open_backend(engine("fp32")[: -len("engine")] + "onnx") as on_the_cpu:
+        expected = [on_the_cpu.infer(frame).class_map for frame in frames]
+    differing = [int((a != b).sum()) for a, b in zip(found, expected)]
+    print("pixels of {} that differ: {}".format(CLASS_MAP, differing))
+    # the head's sums are added in another order than ONNX Runtime's: only ties of logits may fall otherwise
+    assert max(differing) <= 2
+
+
+@pytest.mark.parametrize(
+    "pixel_format, opacity, to_gpu, from_gpu",
+    [("BGR", None, BGR, CLASS_MAP), ("NV12", None, NV12, CLASS_MAP), ("BGR", 0.5, BGR, CLASS_MAP + BGR)],
+)
+def test_the_bytes_of_a_frame(engine, monkeypatch, pixel_format, opacity, to_gpu, from_gpu):
+    monkeypatch.setenv("CCC_JETSON_CACHE", os.path.dirname(engine("fp16")))
+    image = np.random.RandomState(1).randint(0, 256, shape_of_size((WIDTH, HEIGHT), pixel_format)).astype(np.uint8)
+    with cuda_driver.installed() as driver:
+        options = GpuOptions(opacity=opacity, cuda_graph=False, memory=COPIES)
+        with open_backend(engine("fp16"), gpu=options) as backend:
+            backend.infer(image, pixel_format)
+            before = driver.counters.snapshot()
+            backend.infer(image, pixel_format)
+            counted = driver.counters.difference(before)
+    print(sorted(counted.items()))
+    assert counted["bytes.host_to_device"] == to_gpu <= 1.6e6
+    assert counted["bytes.device_to_host"] == from_gpu
+    assert sum(count for name, count in counted.items() if name.startswith("launches.")) == (3 if opacity else 2)
+    assert counted["host_calls"] == 1
+    assert not [name for name in counted if name.startswith(("made.", "live."))]

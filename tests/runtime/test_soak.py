@@ -1,0 +1,67 @@
+"""Many frames through the whole way on the CPU "CUDA driver": nothing grows.
+
+CCC_SOAK_FRAMES=10000 CCC_SOAK_SIZE=128x64 python -m pytest -rP tests/runtime/test_soak.py
+"""
+
+import os
+
+import numpy as np
+import pytest
+
+from ccc_jetson.runtime.backends import GpuOptions, open_backend
+from ccc_jetson.runtime.pipeline import Pipeline
+from tests.doubles import cuda_driver
+from tests.doubles.engine_room import build
+from tests.doubles.stages import FakeSink, FakeSource
+
+FRAMES = int(os.environ.get("CCC_SOAK_FRAMES", "500"))
+SIZE = tuple(int(number) for number in os.environ.get("CCC_SOAK_SIZE", "128x64").split("x"))
+LOOKED_AT = (FRAMES // 5, FRAMES - 10)  # by the first all is settled; after the last the backend may be closed
+MOST_GROWTH_KB = 2048
+
+
+def resident_kb():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_memory_descriptors_and_allocations_stay_flat(tmp_path, monkeypatch, graph):
+    times = iter([1.0, 2.0])  # so that the graph wins where one is wanted
+    monkeypatch.setattr("ccc_jetson.runtime.backends.tensorrt.median_ms", lambda run: next(times))
+    engine = build(tmp_path, "--fp16", width=SIZE[0], height=SIZE[1], golden=1)
+    memory = (("input", "mapped"), ("class_map", "copy"), ("picture", "copy"))
+    seen = []
+    with cuda_driver.installed() as driver:
+
+        class Watching(FakeSink):
+            def write(self, frame, segmentation):
+                assert segmentation.class_map.shape == SIZE[::-1] and segmentation.picture.shape == SIZE[::-1] + (3,)
+                if frame.number in LOOKED_AT:
+                    counted = driver.counters.snapshot()
+                    made = {name: count for name, count in counted.items() if name.startswith(("made.", "live."))}
+                    seen.append((resident_kb(), len(os.listdir("/proc/self/fd")), made))
+
+        pipeline = Pipeline(
+            FakeSource(FRAMES, size=SIZE),
+            lambda: open_backend(engine, gpu=GpuOptions(opacity=0.5, cuda_graph=graph, memory=memory)),
+            [Watching()],
+        )
+        measured = pipeline.run()
+        left = {name: count for name, count in driver.counters.snapshot().items() if name.startswith("live.") and count}
+    (before_kb, before_fds, before), (after_kb, after_fds, after) = seen
+    print("{} frames of {}x{}: {:.1f} FPS".format(measured.frames, *SIZE, measured.fps))
+    print("resident {} -> {} kB, descriptors {} -> {}, allocations {}".format(
+        before_kb, after_kb, before_fds, after_fds, {name: count for name, count in after.items() if count}
+    ))  # fmt: skip
+    assert measured.frames == FRAMES and left == {}
+    assert before == after, "something is made for every frame"
+    assert before_fds == after_fds
+    assert after_kb - before_kb < MOST_GROWTH_KB
+
+
+def test_the_watch_would_see_what_grows():
+    before_kb, kept = resident_kb(), []
+    for _ in range(FRAMES):
+        kept.append(np.ones(1 << 16, np.uint8))
+    assert resident_kb() - before_kb > MOST_GROWTH_KB
