@@ -10,6 +10,7 @@ import pytest
 
 from ccc_jetson.runtime.backends import GpuOptions, open_backend
 from ccc_jetson.runtime.pipeline import Pipeline
+from ccc_jetson.runtime.slots import SlotRing
 from tests.doubles import cuda_driver
 from tests.doubles.engine_room import build
 from tests.doubles.stages import FakeSink, FakeSource
@@ -58,6 +59,34 @@ def test_memory_descriptors_and_allocations_stay_flat(tmp_path, monkeypatch, gra
     assert before == after, "something is made for every frame"
     assert before_fds == after_fds
     assert after_kb - before_kb < MOST_GROWTH_KB
+
+
+@pytest.mark.parametrize("policy", ["mapped", "copy", "managed"])
+def test_a_cameras_frames_are_dropped_or_computed_and_slots_never_run_out(tmp_path, policy):
+    engine = build(tmp_path, "--fp32")
+    memory = tuple((name, policy) for name in ("input", "class_map", "picture"))
+    staged = []
+    with cuda_driver.installed() as driver:
+        class Watched(SlotRing):
+            def take(self, size=0):
+                found = super(Watched, self).take(size)
+                staged.append(found is not None)
+                return found
+
+        def opened():
+            backend = open_backend(engine, gpu=GpuOptions(opacity=0.5, cuda_graph=False, memory=memory))
+            backend.warm_up((64, 32))
+            backend._ring.__class__ = Watched
+            return backend
+
+        sink = FakeSink()
+        measured = Pipeline(FakeSource(400, 0.001, live=True, size=(64, 32)), opened, [sink]).run()
+        left = {name: count for name, count in driver.counters.snapshot().items() if name.startswith("live.") and count}
+    print("{} computed, {} dropped".format(measured.frames, measured.dropped))
+    assert measured.frames + measured.dropped == 400 and measured.dropped > 0
+    assert sink.numbers == sorted(set(sink.numbers))
+    assert all(staged), "{} frames found no slot".format(staged.count(False))
+    assert left == {}
 
 
 def test_the_watch_would_see_what_grows():
