@@ -13,7 +13,7 @@ _LOG_GROWTH = math.log(_GROWTH)
 
 
 class StageSummary(NamedTuple):
-    """A stage's durations in milliseconds: nearest-rank percentiles (of ``StageTimes`` within 0.5 %), the rest exact."""
+    """A stage's durations in milliseconds: nearest-rank percentiles (``StageTimes``: within 0.5 %), the rest exact."""
 
     name: str
     samples: int
