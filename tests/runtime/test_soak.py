@@ -67,6 +67,7 @@ def test_a_cameras_frames_are_dropped_or_computed_and_slots_never_run_out(tmp_pa
     memory = tuple((name, policy) for name in ("input", "class_map", "picture"))
     staged = []
     with cuda_driver.installed() as driver:
+
         class Watched(SlotRing):
             def take(self, size=0):
                 found = super(Watched, self).take(size)
