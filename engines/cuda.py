@@ -155,15 +155,16 @@ class Cuda:
         """Device memory of ``size`` bytes; its ``int`` is the address, ``free`` gives it back.
 
         Raises:
-            BackendError: there is not so much left.
+            BackendError: there is not so much left, or a kernel has failed before.
         """
-        try:
-            return self._driver.mem_alloc(max(int(size), 1))
-        except self._driver.MemoryError:
-            raise BackendError(
-                "the GPU has no {:,} bytes of memory left".format(size),
-                hint="close other programs and the desktop ({})".format(END_DESKTOP),
-            )
+        with self.translated("the GPU gives no memory"):
+            try:
+                return self._driver.mem_alloc(max(int(size), 1))
+            except self._driver.MemoryError:
+                raise BackendError(
+                    "the GPU has no {:,} bytes of memory left".format(size),
+                    hint="close other programs and the desktop ({})".format(END_DESKTOP),
+                )
 
     def upload(self, memory: Any, array: np.ndarray) -> None:
         """Copies a C-ordered array to the device."""

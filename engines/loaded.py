@@ -3,7 +3,9 @@
 Live use copies less and overlaps more; here every run is complete when it returns.
 """
 
+import sys
 import time
+import traceback
 from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
@@ -31,22 +33,26 @@ class LoadedEngine:
 
     def __init__(self, api: TensorRT, cuda: Cuda, plan: bytes, origin: str, dla_core: Optional[int] = None) -> None:
         self._api, self._cuda = api, cuda
-        self._engine = api.deserialize(plan, origin, dla_core)
-        self.bindings = api.bindings(self._engine)
-        for binding in self.bindings:
-            if min(binding.shape, default=1) < 1:
-                raise BackendError(
-                    "{}: {!r} has open sizes {}; engines of fixed size are run".format(
-                        origin, binding.name, "x".join(map(str, binding.shape))
-                    ),
-                    hint="ccc-build-engine builds from an ONNX file of fixed size",
-                )
-        self._context = api.context(self._engine)
-        self._buffers = Buffers(cuda, {each.name: _empty(each).nbytes for each in self.bindings})
+        self._engine: Any = None
+        self._context: Any = None
+        self._bound: Any = None
+        self._buffers = Buffers(cuda, {})
         try:
+            self._engine = api.deserialize(plan, origin, dla_core)
+            self.bindings = api.bindings(self._engine)
+            for binding in self.bindings:
+                if min(binding.shape, default=1) < 1:
+                    raise BackendError(
+                        "{}: {!r} has open sizes {}; engines of fixed size are run".format(
+                            origin, binding.name, "x".join(map(str, binding.shape))
+                        ),
+                        hint="ccc-build-engine builds from an ONNX file of fixed size",
+                    )
+            self._context = api.context(self._engine)
+            self._buffers = Buffers(cuda, {each.name: _empty(each).nbytes for each in self.bindings})
             self._bound = api.bind(self._context, self.bindings, self._buffers.addresses)
         except BaseException:
-            self._buffers.close()
+            self.close()
             raise
 
     @property
@@ -109,7 +115,8 @@ class LoadedEngine:
 
     def close(self) -> None:
         """Ends TensorRT's objects, then frees memory; may be called twice."""
-        self._bound = self._context = None  # type: ignore[assignment]
+        _forget_locals(sys.exc_info()[1])
+        self._bound = self._context = None
         self._engine = None
         self._buffers.close()
 
@@ -118,6 +125,14 @@ class LoadedEngine:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _forget_locals(error: Optional[BaseException]) -> None:
+    """Empties the frames that an exception under way has left: their variables would keep TensorRT's objects alive
+    until it is dropped, when their CUDA context is gone."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _empty(binding: Binding) -> np.ndarray:

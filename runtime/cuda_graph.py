@@ -33,14 +33,15 @@ class CudaGraph:
         captured = ctypes.c_void_p()
         _checked(self._driver.cuStreamBeginCapture_v2(_handle(stream), _THREAD_LOCAL), "cuStreamBeginCapture")
         try:
-            queue_work()
-        finally:  # a stream that stays in capture takes no other work
-            code = self._driver.cuStreamEndCapture(_handle(stream), ctypes.byref(captured))
-        _checked(code, "cuStreamEndCapture")
-        try:
+            try:
+                queue_work()
+            finally:  # a stream that stays in capture takes no other work
+                code = self._driver.cuStreamEndCapture(_handle(stream), ctypes.byref(captured))
+            _checked(code, "cuStreamEndCapture")
             _checked(self._instantiate(captured), "cuGraphInstantiate")
         finally:
-            self._driver.cuGraphDestroy(captured)
+            if captured.value:
+                self._driver.cuGraphDestroy(captured)
 
     def _instantiate(self, captured: Any) -> int:
         made = ctypes.byref(self._graph)

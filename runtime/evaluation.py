@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Deque, Generator, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Deque, Generator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -151,11 +151,19 @@ class Evaluation:
 
     def _warm_up(self) -> None:
         """First frames are slower; and a backend with another fit than ours would place every prediction wrongly."""
+        self._backend.warm_up(self._first_size())
         width, height = self._network_size
-        for _ in range(2):
-            geometry = self._backend.infer(np.zeros((height, 2 * width, 3), np.uint8)).geometry
+        geometry = self._backend.infer(np.zeros((height, 2 * width, 3), np.uint8)).geometry
         if geometry != fitting((2 * width, height), self._network_size, self.fit):
             raise ValueError("the backend was not opened with fit={!r}".format(self.fit))
+
+    def _first_size(self) -> Optional[Tuple[int, int]]:
+        """(width, height) of the first frame, which most data sets' frames have in common; None if it is damaged."""
+        try:
+            height, width = read_frame(self.dataset.samples[0].image).shape[:2]
+        except FileProblem:
+            return None
+        return width, height
 
     def _prediction(self) -> Tuple[bool, str]:
         """Whether logits are used, and the sentence about it."""

@@ -1,9 +1,10 @@
 """What is queued for one frame: its copy where one is needed, the pre kernel, the engine, the head, the overlay."""
 
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from ccc_jetson.engines.gate import output_name
 from ccc_jetson.engines.manifest import FEATURES, LOGITS, Binding
 from ccc_jetson.engines.opening import OpenedEngine
 from ccc_jetson.errors import BackendError
@@ -20,9 +21,12 @@ class FrameProgram:
 
     Args:
         gpu: with the kernels loaded.
-        opened: the engine; its one input and one output say in which types the kernels write and read.
+        opened: the engine; its input and output say in which types the kernels write and read.
         fit: how frames of other proportions meet the input.
         opacity: 0 to 1, of the classes' colours in an overlay; None draws none.
+
+    Raises:
+        BackendError: there are no kernels for this input or output, or no memory is left.
     """
 
     def __init__(self, gpu: Gpu, opened: OpenedEngine, fit: str, opacity: Optional[float]) -> None:
@@ -30,7 +34,8 @@ class FrameProgram:
         self._opacity = None if opacity is None else round(opacity * launches.OPAQUE)
         contract = opened.contract
         self.size = (contract.input.width, contract.input.height)
-        (self._input,), (self._output,) = opened.engine.inputs, opened.engine.outputs
+        (self._input,) = opened.engine.inputs
+        self.output = _output_of(opened)
         self._addresses = opened.engine.addresses
         table = normalisation_table(contract.preprocessing).astype(_numpy_type(self._input, ("float32", "float16")))
         self._table = int(gpu.constant(np.ascontiguousarray(table)))
@@ -106,7 +111,7 @@ class FrameProgram:
 
     def head(self, class_map: int) -> Launch:
         """From the engine's output to the class map at an address."""
-        output, (width, height) = self._output, self.size
+        output, (width, height) = self.output, self.size
         values = self._addresses[output.name]
         if self._opened.output == FEATURES:
             return self._feature_head(values, class_map)
@@ -115,7 +120,7 @@ class FrameProgram:
         return head_launches.narrow(output.dtype, values, width * height, class_map)
 
     def _feature_head(self, features: int, class_map: int) -> Launch:
-        head, dtype, (_, channels, height, width) = self._opened.contract.head, self._output.dtype, self._output.shape
+        head, dtype, (_, channels, height, width) = self._opened.contract.head, self.output.dtype, self.output.shape
         assert head is not None
         if self._weights:
             return head_launches.head_deconv(
@@ -148,6 +153,35 @@ class FrameProgram:
     def _current(self, kind: FrameKind) -> Tuple[FrameKind, Fitting]:
         assert self._fitted is not None and self._fitted[0] == kind, "the tables are another kind's"
         return self._fitted
+
+
+def _output_of(opened: OpenedEngine) -> Binding:
+    """The output that classes are made of, if it is as large as the kernels will read it; there may be others."""
+    contract, name = opened.contract, output_name(opened.contract, opened.output)
+    height, width = contract.input.height, contract.input.width
+    shapes: List[Tuple[int, ...]]
+    if opened.output == FEATURES and contract.head is not None:
+        scale = contract.head.scale
+        shapes = [(1, contract.head.channels_in, height // scale, width // scale)]
+    elif opened.output == LOGITS:
+        shapes = [(1, len(contract.classes), height, width)]
+    else:
+        shapes = [(1, height, width), (1, 1, height, width)]
+    for binding in opened.engine.outputs:
+        if binding.name == name and binding.shape in shapes:
+            return binding
+    raise BackendError(
+        "the engine gives {}, its contract names {!r} of {}".format(
+            ", ".join("{!r} of {}".format(each.name, _sizes(each.shape)) for each in opened.engine.outputs),
+            name,
+            " or ".join(map(_sizes, shapes)),
+        ),
+        hint="is it the right contract? ccc-build-engine writes engines that bring their own",
+    )
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _numpy_type(binding: Binding, known: Tuple[str, ...]) -> Any:

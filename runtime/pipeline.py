@@ -111,13 +111,12 @@ class Pipeline:
         """
         compute = threading.Thread(target=self._guarded, args=(self._compute,), name="ccc-compute", daemon=True)
         capture = threading.Thread(target=self._guarded, args=(self._capture,), name="ccc-capture", daemon=True)
-        running = [compute]
-        compute.start()
         try:
+            compute.start()
             self._ready.wait()  # a camera's frames would be dropped while the model loads
             self._started_s = self._ended_s = time.monotonic()
-            capture.start()
-            running.append(capture)
+            if self._opened is not None:
+                capture.start()
             self._sink(on_frame)
         except BaseException:
             self._stop.set()
@@ -125,7 +124,7 @@ class Pipeline:
             self._results.cancel()
             raise
         finally:
-            _join(running)
+            _join([compute, capture])
         if self._failure is not None:
             raise self._failure
         return self.measured
@@ -171,8 +170,9 @@ class Pipeline:
     def _discard(self, item: Tuple[Frame, Any]) -> None:
         """Of a frame that a newer one has replaced."""
         _, staged = item
-        if staged is not None and self._opened is not None:
-            self._opened.discard(staged)
+        with self._staging:
+            if staged is not None and self._opened is not None:
+                self._opened.discard(staged)
 
     def _compute(self) -> None:
         try:
@@ -186,6 +186,7 @@ class Pipeline:
             finally:
                 with self._staging:
                     self._opened = None
+                self._frames.cancel()  # what a camera gives while the backend closes is not dropped, it is not wanted
                 backend.close()
         finally:
             self._ready.set()
@@ -222,11 +223,10 @@ class Pipeline:
         """Hands a result on; False when nobody takes it any more."""
         segmentation = backend.finish(running)
         self._latency.add(TO_CLASS_MAP, time.monotonic() - frame.captured_s)
-        seconds = dict(segmentation.seconds)
         if backend.copies_frames and staged_s:
-            seconds["preprocess"] = seconds.get("preprocess", 0.0) + staged_s
-        self._times.add_all(seconds)
-        return self._results.put((frame, segmentation._replace(seconds=seconds)))
+            segmentation = segmentation.with_staging(staged_s)
+        self._times.add_all(segmentation.seconds)
+        return self._results.put((frame, segmentation))
 
     def _sink(self, on_frame: Callable[[], None]) -> None:
         while True:

@@ -6,6 +6,7 @@ are per thread). Only ``stage`` and ``discard`` may be called from another one.
 """
 
 import os
+import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -33,6 +34,10 @@ class Segmentation(NamedTuple):
     geometry: Fitting
     seconds: Dict[str, float]
     picture: Optional[np.ndarray] = None
+
+    def with_staging(self, seconds: float) -> "Segmentation":
+        """The same with the time for bringing the frame to where the backend wants it, as a part of preprocessing."""
+        return self._replace(seconds=dict(self.seconds, preprocess=self.seconds.get("preprocess", 0.0) + seconds))
 
 
 class GpuOptions(NamedTuple):
@@ -68,7 +73,11 @@ class Backend:
 
     def infer(self, image: np.ndarray, pixel_format: str = BGR) -> Segmentation:
         """A frame of any size -> class map. Returns when the result is there."""
-        return self.finish(self.start(self.stage(image, pixel_format)))
+        began_s = time.perf_counter()
+        staged = self.stage(image, pixel_format)
+        staged_s = time.perf_counter() - began_s
+        segmentation = self.finish(self.start(staged))
+        return segmentation.with_staging(staged_s) if self.copies_frames else segmentation
 
     def stage(self, image: np.ndarray, pixel_format: str = BGR) -> Any:
         """Brings a frame where ``start`` wants it; ``image`` must not change until it is finished or discarded."""

@@ -46,12 +46,16 @@ class _Staged(NamedTuple):
 
 
 class _Running(NamedTuple):
-    """A frame under way; its stages have times of their own unless they are one graph."""
+    """A frame under way; its stages have times of their own unless they are one graph.
+
+    ``copied_s`` is what it took to copy the frame into its slot, where that had not been done before.
+    """
 
     slot: Slot
     kind: FrameKind
     geometry: Fitting
     is_graph: bool
+    copied_s: float
 
 
 class TensorRTBackend(Backend):
@@ -68,8 +72,9 @@ class TensorRTBackend(Backend):
         self._ring: Optional[SlotRing] = None
         self._opened: Optional[OpenedEngine] = None
         self._policies = Memory(COPY, COPY, COPY)
+        self._ready_for: Optional[FrameKind] = None
         self._is_exclusive = False  # whether there is managed memory that the CPU may not touch while a kernel runs
-        self._network_marks: Optional[Tuple[Mark, Mark]] = None
+        self._network_marks: List[Tuple[Mark, Mark]] = []
         self._gpu = Gpu()
         try:
             api = TensorRT(import_tensorrt(), TensorRTLog(), Guard())
@@ -112,15 +117,12 @@ class TensorRTBackend(Backend):
         return _Staged(image, kind, slot)
 
     def start(self, staged: _Staged) -> _Running:
-        image, kind, slot = staged
+        kind = staged.kind
         if self._ring is None:
             self.warm_up((kind.width, kind.height), kind.pixel_format)
-        assert self._ring is not None
-        if slot is None:
-            slot = self._ring.take()
-            assert slot is not None, "two frames are under way and two wait, so one slot of {} is free".format(SLOTS)
-            slot.make_room(kind.size, self._program.picture_size(kind))
-            slot.write(image)
+        began_s = time.perf_counter()
+        slot = self._filled_slot(staged)
+        copied_s = 0.0 if staged.slot is not None else time.perf_counter() - began_s
         geometry = self._program.fit_to(kind)
         graph = slot.graph if slot.graph_kind == kind else None
         self._gpu.mark(slot.started)
@@ -129,7 +131,24 @@ class TensorRTBackend(Backend):
         else:
             self._program.queue(slot, kind)
         self._gpu.mark(slot.done)
-        return _Running(slot, kind, geometry, graph is not None)
+        return _Running(slot, kind, geometry, graph is not None, copied_s)
+
+    def _filled_slot(self, staged: _Staged) -> Slot:
+        """The slot that holds a frame, with room for all that comes of it."""
+        assert self._ring is not None
+        image, kind, slot = staged
+        if slot is None:
+            slot = self._ring.take()
+            assert slot is not None, "two frames are under way and two wait, so one slot of {} is free".format(SLOTS)
+        try:
+            # A staged frame stays where it is: its input is large enough, only a picture's size is not its frame's
+            slot.make_room(kind.size, self._program.picture_size(kind))
+            if staged.slot is None:
+                slot.write(image)
+        except BaseException:
+            self._ring.give(slot)
+            raise
+        return slot
 
     def wait(self, running: _Running) -> None:
         self._gpu.wait(running.slot.done)
@@ -155,7 +174,8 @@ class TensorRTBackend(Backend):
                 "postprocess": gpu.seconds(slot.inferred, slot.done) + copied,
             }
         self._ring.give(slot)
-        return Segmentation(class_map, running.geometry, seconds, picture)
+        segmentation = Segmentation(class_map, running.geometry, seconds, picture)
+        return segmentation.with_staging(running.copied_s) if running.copied_s else segmentation
 
     def discard(self, staged: _Staged) -> None:
         if staged.slot is not None and self._ring is not None:
@@ -168,21 +188,28 @@ class TensorRTBackend(Backend):
             BackendError: something cannot be had or run on this GPU.
         """
         kind = FrameKind(*(size or self._program.size), pixel_format)
+        if kind == self._ready_for:
+            return
+        self._ready_for = None
         self._program.fit_to(kind)
         key = self._tuning_key(kind)
         known = read_tuning(self._path, self._engine_sha256, key)
+        is_first = self._ring is None  # of later kinds no memory is tried, so there is nothing to remember for them
         memory, tried = self._memory(kind, known)
         if self._ring is None:
             self._ring = self._new_ring(memory)
+        frame = noise(kind)
         for slot in self._ring.slots:
+            slot.drop_graph()  # it may be another kind's
             slot.make_room(kind.size, self._program.picture_size(kind))
-            slot.write(noise(kind))
+            slot.write(frame)
         self._computed(self._ring.slots[0], kind)  # TensorRT puts some of its preparations off to the first run
         uses_graph = self._use_graphs(kind, known, tried)
-        if known is None and self._options.cuda_graph and not self._options.memory:
+        if known is None and is_first and self._options.cuda_graph and not self._options.memory:
             problem = write_tuning(self._path, self._engine_sha256, key, Tuning(memory, uses_graph, tried))
             if problem:
                 say("note: what was found fastest is not remembered: " + problem)
+        self._ready_for = kind
 
     def _tuning_key(self, kind: FrameKind) -> str:
         """All that the choice may depend on."""
@@ -227,7 +254,7 @@ class TensorRTBackend(Backend):
             self.facts["cuda_graph"] = "switched off"
             return False
         if known is not None and not known.cuda_graph:
-            self.facts["cuda_graph"] = "not used: it was slower when it was tried"
+            self.facts["cuda_graph"] = "not used: it was no faster, or failed, when it was tried"
             return False
         slot, frame = self._ring.slots[0], noise(kind)
         expected = self._computed(slot, kind)
@@ -238,9 +265,7 @@ class TensorRTBackend(Backend):
             self._capture(slot, kind)
             found = self._computed(slot, kind)
         except CccError as error:
-            slot.drop_graph()
-            self._gpu.cuda.synchronize()  # raises where it is not the graph alone that fails
-            self.facts["cuda_graph"] = "not used: {}".format(error)
+            self._drop_graphs(error)
             return False
         if not np.array_equal(expected, found):
             slot.drop_graph()
@@ -257,12 +282,24 @@ class TensorRTBackend(Backend):
                     **tried
                 )
                 return False
-        for other in self._ring.slots[1:]:
-            self._capture(other, kind)
+        try:
+            for other in self._ring.slots[1:]:
+                self._capture(other, kind)
+        except CccError as error:
+            self._drop_graphs(error)
+            return False
         self.facts["cuda_graph"] = "used"
         if known is None:
             self.facts["cuda_graph"] += ": {with a CUDA graph:.2f} ms a frame, {without:.2f} without".format(**tried)
         return True
+
+    def _drop_graphs(self, error: CccError) -> None:
+        """Goes on without graphs, if it is they alone that fail."""
+        assert self._ring is not None
+        for slot in self._ring.slots:
+            slot.drop_graph()
+        self._gpu.cuda.synchronize()  # raises where it is more than the graph
+        self.facts["cuda_graph"] = "not used: {}".format(error)
 
     def _capture(self, slot: Slot, kind: FrameKind) -> None:
         slot.drop_graph()
@@ -283,16 +320,19 @@ class TensorRTBackend(Backend):
 
     def network_seconds(self, runs: int) -> List[float]:
         assert self._opened is not None
-        if self._network_marks is None:
-            self._network_marks = (self._gpu.new_mark(), self._gpu.new_mark())
-        began, ended = self._network_marks
+        if not self._network_marks:
+            self._network_marks = [(self._gpu.new_mark(), self._gpu.new_mark()) for _ in range(2)]
         seconds = []
-        for _ in range(runs):
-            self._gpu.mark(began)
-            self._opened.engine.enqueue(self._gpu.stream)
-            self._gpu.mark(ended)
-            self._gpu.wait(ended)
-            seconds.append(self._gpu.seconds(began, ended))
+        for number in range(runs + 1):  # a run is queued before the last one is waited for, as trtexec does it
+            if number < runs:
+                began, ended = self._network_marks[number % 2]
+                self._gpu.mark(began)
+                self._opened.engine.enqueue(self._gpu.stream)
+                self._gpu.mark(ended)
+            if number > 0:
+                began, ended = self._network_marks[(number - 1) % 2]
+                self._gpu.wait(ended)
+                seconds.append(self._gpu.seconds(began, ended))
         return seconds
 
     def logits(self, image: np.ndarray, pixel_format: str = BGR) -> np.ndarray:
@@ -301,8 +341,7 @@ class TensorRTBackend(Backend):
         if output not in (FEATURES, LOGITS):
             raise BackendError("{}: gives class maps, no logits".format(self._path))
         self.infer(image, pixel_format)
-        (binding,) = engine.outputs
-        values = engine.fetch(binding.name)[0].astype(np.float32)
+        values = engine.fetch(self._program.output.name)[0].astype(np.float32)
         if output == LOGITS:
             return values
         assert self.contract.head is not None

@@ -276,6 +276,68 @@ def test_a_sink_that_fails_leaves_nothing_under_way_in_a_staging_backend():
     assert backend.closed
 
 
+def test_what_a_camera_gives_while_the_backend_closes_is_not_counted_as_dropped():
+    backend = StagingBackend()
+    closing = backend.close
+
+    def slow_close():
+        threading.Event().wait(0.3)
+        closing()
+
+    backend.close = slow_close
+    measured = Pipeline(FakeSource(1000, 0.005, live=True), lambda: backend, limit=3).run()
+    assert measured.frames == 3
+    assert measured.dropped <= 3, measured.dropped
+
+
+def test_a_backend_closes_after_what_is_discarded_while_it_ends():
+    backend, discarding = StagingBackend(), threading.Event()
+    discarded = []
+
+    def slow_discard(staged):
+        discarding.set()
+        threading.Event().wait(0.2)
+        discarded.append(backend.closed)
+
+    def finish_while_one_is_discarded(running):
+        discarding.wait(5)
+        return segmentation_of(running[1], 0)
+
+    backend.warm_up = lambda *_: None
+    backend.discard, backend.finish = slow_discard, finish_while_one_is_discarded
+    Pipeline(FakeSource(1000, 0.001, live=True), lambda: backend, limit=1).run()
+    assert discarded and not any(discarded)
+
+
+def test_a_source_is_not_read_where_no_backend_can_be_opened():
+    class Slow(threading.Event):
+        def set(self):
+            time.sleep(0.1)
+            super(Slow, self).set()
+
+    def failing():
+        raise BackendError("no such model")
+
+    source = FakeSource(100)
+    with pytest.raises(BackendError):
+        Pipeline(source, failing, stop=Slow()).run()
+    assert source.reads == 0
+
+
+def test_ctrl_c_between_the_start_of_two_threads_leaves_neither(monkeypatch):
+    backend, start = StagingBackend(), threading.Thread.start
+
+    def interrupted_start(thread):
+        start(thread)
+        if thread.name == "ccc-capture":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    with pytest.raises(KeyboardInterrupt):
+        Pipeline(FakeSource(10**6, 0.2), lambda: backend).run()
+    assert backend.closed
+
+
 def test_ctrl_c_while_threads_end_waits_for_them_all_the_same(monkeypatch):
     backend = StagingBackend()
     joined = []

@@ -1,18 +1,29 @@
 """Frames to class maps through engine and kernels, with the real pycuda over a CPU "CUDA driver"."""
 
+import gc
 import os
+import time
 
 import numpy as np
 import pytest
 
+from ccc_jetson.datasets import paired_folders
+from ccc_jetson.engines.cuda import Cuda
+from ccc_jetson.engines.loaded import LoadedEngine
+from ccc_jetson.engines.manifest import Binding
 from ccc_jetson.errors import BackendError, CccError, ContractError, EngineMismatch
 from ccc_jetson.head import head_class_map, head_logits
 from ccc_jetson.onnx_file import with_extra_outputs
+from ccc_jetson.opencv import import_cv2
 from ccc_jetson.ort import cpu_session
 from ccc_jetson.preprocess import bars_bgr, fitting, normalisation_table
 from ccc_jetson.runtime.backends import GpuOptions, choose_model, open_backend
+from ccc_jetson.runtime.cuda_graph import CudaGraph
+from ccc_jetson.runtime.evaluation import Evaluation
 from ccc_jetson.runtime.kernels import launches, reference
 from ccc_jetson.runtime.pixels import PIXEL_FORMATS, shape_of_size
+from ccc_jetson.runtime.slots import Slot
+from ccc_jetson.runtime.trials import MemoryTrials
 from ccc_jetson.runtime.tuning import tuning_path
 from tests.doubles import cuda_driver
 from tests.doubles.engine_room import build
@@ -236,7 +247,7 @@ def test_a_graph_is_used_where_it_is_faster(driver, engines, monkeypatch):
         counted = bytes_of(driver, backend, frame())
         assert counted["graph_launches"] == 1
         found = backend.infer(frame())
-        assert set(found.seconds) == {"infer", "postprocess"}
+        assert set(found.seconds) == {"preprocess", "infer", "postprocess"}  # the first is the copy into the slot
         assert np.array_equal(found.class_map, expected_of(engines("features"), backend.contract, frame()))
         # frames of another size are not what was captured
         backend.infer(frame((40, 30)))
@@ -277,6 +288,71 @@ def test_what_cannot_be_captured_runs_without(driver, engines, fault):
     assert left(driver) == {}
 
 
+def graph_wins(monkeypatch):
+    times = iter([1.0, 2.0] * 10)
+    monkeypatch.setattr("ccc_jetson.runtime.backends.tensorrt.median_ms", lambda run: next(times))
+
+
+def test_a_graph_is_made_anew_for_frames_of_another_kind(driver, engines, monkeypatch):
+    graph_wins(monkeypatch)
+    engine = engines("features")
+    with open_backend(engine, gpu=forced(("copy", "copy", "copy"))) as backend:
+        for size in ((96, 80), (40, 30), (96, 80)):
+            backend.warm_up(size)
+            assert backend.facts["cuda_graph"].startswith("used"), size
+            counted = bytes_of(driver, backend, frame(size))
+            assert counted["graph_launches"] == 1
+            assert np.array_equal(
+                backend.infer(frame(size)).class_map, expected_of(engine, backend.contract, frame(size))
+            )
+
+
+def test_getting_ready_for_the_same_frames_again_costs_nothing(driver, engines):
+    with open_backend(engines("features"), gpu=forced(("copy", "copy", "copy"))) as backend:
+        backend.warm_up((96, 80))
+        before = driver.counters.snapshot()
+        backend.warm_up((96, 80))
+        assert driver.counters.difference(before) == {}
+
+
+@pytest.mark.parametrize("slot", [1, 2, 5])
+def test_a_graph_that_cannot_be_made_for_every_slot_is_not_used(driver, engines, monkeypatch, slot):
+    graph_wins(monkeypatch)
+    driver.set_faults(fail_call=("cuGraphInstantiate", slot, 2))
+    engine = engines("features")
+    with open_backend(engine, gpu=forced(("copy", "copy", "copy"))) as backend:
+        backend.warm_up()
+        assert backend.facts["cuda_graph"] == "not used: cuGraphInstantiate failed with CUDA's error 2"
+        assert driver.counters.snapshot()["live.graph_executables"] == 0
+        assert np.array_equal(backend.infer(frame()).class_map, expected_of(engine, backend.contract, frame()))
+    assert left(driver) == {}
+
+
+def test_work_that_fails_while_it_is_captured_leaves_no_graph(driver):
+    def fail():
+        raise BackendError("the engine did not run")
+
+    with Cuda() as cuda:
+        with pytest.raises(BackendError, match="did not run"):
+            CudaGraph(cuda.stream, fail)
+        assert driver.counters.snapshot()["live.graphs"] == 0
+
+
+def test_an_evaluation_uses_the_graph_for_frames_of_the_data_sets_size(driver, engines, monkeypatch, tmp_path):
+    graph_wins(monkeypatch)
+    for name in ("pictures", "labels"):
+        (tmp_path / name).mkdir()
+    for index in range(3):
+        import_cv2().imwrite(str(tmp_path / "pictures" / "{}.png".format(index)), frame((96, 48), seed=index))
+        import_cv2().imwrite(str(tmp_path / "labels" / "{}.png".format(index)), np.zeros((48, 96), np.uint8))
+    dataset = paired_folders(str(tmp_path / "pictures"), str(tmp_path / "labels"), "trainids")
+    with open_backend(engines("features"), gpu=forced(("copy", "copy", "copy"), serial=True)) as backend:
+        evaluation = Evaluation(backend, dataset)
+        before = driver.counters.snapshot()
+        evaluation.run()
+        assert driver.counters.difference(before)["graph_launches"] == 3
+
+
 def test_a_graph_can_be_switched_off(driver, engines):
     with open_backend(engines("features"), gpu=QUIET) as backend:
         backend.warm_up()
@@ -307,6 +383,33 @@ def test_what_was_found_fastest_is_remembered_beside_the_engine(driver, engines,
             assert "managed" in file.read()
     finally:
         os.unlink(tuning_path(engine))
+
+
+def test_memory_is_remembered_only_for_the_frames_that_it_was_tried_with(driver, engines):
+    engine = engines("features")
+    try:
+        with open_backend(engine) as backend:
+            backend.warm_up((96, 80))
+            backend.warm_up((40, 30))
+        with open(tuning_path(engine)) as file:
+            text = file.read()
+        assert "96x80" in text and "40x30" not in text
+    finally:
+        os.unlink(tuning_path(engine))
+
+
+def test_a_clock_that_rises_while_memory_is_tried_decides_nothing(driver, engines, monkeypatch):
+    tried = []
+
+    def milliseconds(trials, field, policy):
+        slow = 0.0 if field in tried else 0.5  # before the clock has risen
+        tried.append(field)
+        return {"copy": 1.0, "mapped": 1.2}[policy] + slow
+
+    monkeypatch.setattr(MemoryTrials, "_milliseconds", milliseconds)
+    with open_backend(engines("features"), gpu=GpuOptions(memory=(("picture", "copy"),))) as backend:
+        backend.warm_up()
+        assert backend.facts["memory"] == "input copy, class map copy"
 
 
 def test_a_choice_by_hand_is_not_remembered(driver, engines):
@@ -347,6 +450,58 @@ def test_two_frames_are_under_way_and_discarded_ones_give_their_slots_back(drive
                 backend.wait(each)
                 found = backend.finish(each)
                 assert np.array_equal(found.class_map, expected_of(engine, backend.contract, image))
+
+
+def test_a_picture_that_is_larger_than_its_frame_finds_room(driver, engines):
+    small, large = (64, 32), (64, 48)  # 6144 bytes of BGR; 4608 of NV12, whose picture takes 9216
+    options = forced(("mapped", "mapped", "mapped"), opacity=0.25, cuda_graph=False)
+    with open_backend(engines("features"), gpu=options) as backend:
+        backend.warm_up(small)
+        image = frame(large, "NV12")
+        found = backend.infer(image, "NV12")
+        words = launches.palette_words(backend.contract)
+        source, target = found.geometry.source, found.geometry.target
+        expected = reference.overlay(image, "NV12", found.class_map, source, target, words, 64)
+    assert np.array_equal(found.picture, expected)
+    assert left(driver) == {}
+
+
+def test_a_frame_for_which_there_is_no_memory_takes_no_slot_with_it(driver, engines):
+    engine = engines("features")
+    with open_backend(engine, gpu=QUIET) as backend:
+        backend.warm_up()
+        for _ in range(6):  # more than there are slots
+            driver.command("fail allocation 1 2")
+            with pytest.raises(BackendError, match="memory"):
+                backend.infer(frame((200, 100)))
+        driver.set_faults()
+        for _ in range(6):
+            assert np.array_equal(backend.infer(frame()).class_map, expected_of(engine, backend.contract, frame()))
+
+
+@pytest.mark.parametrize("size", [SIZE, (96, 80)])
+def test_the_time_for_copying_a_frame_into_its_slot_is_told(driver, engines, monkeypatch, size):
+    write = Slot.write
+
+    def slow_write(slot, image):
+        time.sleep(0.05)
+        write(slot, image)
+
+    with open_backend(engines("features"), gpu=QUIET) as backend:
+        backend.warm_up()
+        monkeypatch.setattr(Slot, "write", slow_write)
+        times = backend.infer(frame(size)).seconds
+    print(times)
+    assert 0.05 <= times["preprocess"] < 0.5 and times["infer"] + times["postprocess"] < 0.05
+
+
+def test_the_bare_network_runs_without_a_pause_between_two_runs(driver, engines, monkeypatch):
+    with open_backend(engines("features"), gpu=QUIET) as backend:
+        calls, enqueue, wait = [], LoadedEngine.enqueue, backend._gpu.wait
+        monkeypatch.setattr(LoadedEngine, "enqueue", lambda *given: calls.append("run") or enqueue(*given))
+        monkeypatch.setattr(backend._gpu, "wait", lambda mark: calls.append("wait") or wait(mark))
+        assert len(backend.network_seconds(3)) == 3
+    assert calls == ["run", "run", "wait", "run", "wait", "wait"]
 
 
 def test_the_bare_network_is_timed_without_copies(driver, engines):
@@ -428,6 +583,33 @@ def test_a_plan_that_tensorrt_refuses_leaves_nothing(driver, engines):
     assert left(driver) == {}
 
 
+@pytest.mark.parametrize("fault", ["execute_false", "context_none"])
+def test_tensorrts_objects_end_before_their_context_while_the_error_is_still_held(driver, engines, monkeypatch, fault):
+    def objects():
+        modules = ("tensorrt._context", "tensorrt._runtime")
+        return [each for each in gc.get_objects() if str(type(each).__module__) in modules]
+
+    before, alive, close = objects(), [], Cuda.close
+
+    def closing(cuda):
+        alive.append([type(each).__name__ for each in objects() if not any(each is other for other in before)])
+        close(cuda)
+
+    monkeypatch.setattr(Cuda, "close", closing)
+    driver.set_faults(**{fault: True})
+    with pytest.raises(CccError) as caught:
+        with open_backend(engines("features"), gpu=QUIET) as backend:
+            backend.infer(frame())
+    assert alive == [[]], caught.value
+
+
+def test_memory_that_is_refused_for_another_reason_is_an_error(driver, engines):
+    driver.set_faults(fail_call=("cuMemAlloc_v2", 1, 719))
+    problem = run_through(engines("features"), QUIET)
+    assert isinstance(problem, BackendError) and "the GPU gives no memory: " in str(problem)
+    assert left(driver) == {}
+
+
 def test_closing_with_frames_under_way_leaves_nothing(driver, engines):
     backend = open_backend(engines("features"), gpu=QUIET)
     backend.start(backend.stage(frame()))
@@ -478,6 +660,36 @@ def test_a_plan_of_another_tool_runs_with_a_contract(driver, engines, tmp_path):
     with open_backend(path, contract=tiny_contract("logits"), gpu=QUIET) as backend:
         image = frame()
         assert np.array_equal(backend.infer(image).class_map, expected_of(engines("logits"), backend.contract, image))
+
+
+@pytest.fixture()
+def foreign(engines, tmp_path):
+    """Makes plans without manifests."""
+
+    def copy(name):
+        with open(engines(name), "rb") as file:
+            (tmp_path / "plan.engine").write_bytes(file.read())
+        return str(tmp_path / "plan.engine")
+
+    return copy
+
+
+def test_an_output_of_another_size_than_the_contracts_is_refused(driver, foreign):
+    contract = tiny_contract("logits")
+    contract = contract._replace(output=contract.output._replace(name="features", logits="features"), head=None)
+    with pytest.raises(BackendError, match="'features' of 1x4x16x32, its contract names 'features' of 1x19x32x64"):
+        open_backend(foreign("features"), contract=contract, gpu=QUIET)
+    assert left(driver) == {}
+
+
+def test_a_second_output_of_a_plan_does_no_harm(driver, engines, foreign, monkeypatch):
+    outputs = LoadedEngine.outputs.fget
+    auxiliary = Binding("auxiliary", False, "float32", (1, 19, 4, 8))
+    monkeypatch.setattr(LoadedEngine, "outputs", property(lambda engine: (auxiliary,) + outputs(engine)))
+    with open_backend(foreign("logits"), contract=tiny_contract("logits"), gpu=QUIET) as backend:
+        expected = expected_of(engines("logits"), backend.contract, frame())
+        assert np.array_equal(backend.infer(frame()).class_map, expected)
+        assert backend.logits(frame()).shape == (19, HEIGHT, WIDTH)
 
 
 def test_an_engine_for_batches_is_refused_with_the_command_that_makes_another(driver, tmp_path):
