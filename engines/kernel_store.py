@@ -136,10 +136,9 @@ def kernels_for(
     given = read_sources(sources)
     wanted = Wanted(given.sha256, sm, cuda, channels_of(head))
     folder = os.path.join(folder or cache_folder(environ), "kernels")
-    for path in [kernels_path(engine_path)] + _cached(folder, wanted):
-        found = _fitting(path, wanted, say)
-        if found is not None:
-            return Kernels(found, path)
+    found = _ready(engine_path, folder, wanted, say)
+    if found is not None:
+        return found
     nvcc = find_nvcc(cuda, environ)
     say("compiling the runtime's kernels for {} with nvcc {}".format(sm_text(sm), nvcc.version))
     started = time.monotonic()
@@ -151,6 +150,17 @@ def kernels_for(
     if problem:
         say("the compiled kernels are not kept in the cache: " + problem)
     return Kernels(made, "compiled by nvcc {} in {:.1f} s".format(nvcc.version, seconds))
+
+
+def check_kernels(engine_path: str, sm: str, cuda: str, head: Optional[Head]) -> None:
+    """Looks whether ``kernels_for`` would find kernels, or a compiler, without compiling any.
+
+    Raises:
+        DependencyMissing: there are none, and no nvcc.
+    """
+    wanted = Wanted(read_sources().sha256, sm, cuda, channels_of(head))
+    if _ready(engine_path, os.path.join(cache_folder(), "kernels"), wanted, lambda sentence: None) is None:
+        find_nvcc(cuda)
 
 
 def carry_kernels(
@@ -173,6 +183,15 @@ def carry_kernels(
     if found.origin != path:
         write_bytes(path, found.compiled.to_bytes())
     return found
+
+
+def _ready(engine_path: str, folder: str, wanted: Wanted, say: Callable[[str], None]) -> Optional[Kernels]:
+    """Kernels that need not be compiled: beside the engine, else in the folder."""
+    for path in [kernels_path(engine_path)] + _cached(folder, wanted):
+        found = _fitting(path, wanted, say)
+        if found is not None:
+            return Kernels(found, path)
+    return None
 
 
 def _fitting(path: str, wanted: Wanted, say: Callable[[str], None]) -> Optional[CompiledKernels]:

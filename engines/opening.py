@@ -11,6 +11,7 @@ from typing import NamedTuple, Optional, Tuple
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.cuda import Cuda, first_gpu
 from ccc_jetson.engines.gate import output_name
+from ccc_jetson.engines.kernel_store import check_kernels
 from ccc_jetson.engines.loaded import LoadedEngine
 from ccc_jetson.engines.machine import Machine, read_board
 from ccc_jetson.engines.manifest import (
@@ -79,19 +80,27 @@ def open_engine(api: TensorRT, cuda: Cuda, path: str, contract: Optional[Contrac
     return OpenedEngine(engine, manifest.contract, manifest.settings.output, head, manifest, tuple(notes))
 
 
-def check_runnable(path: str) -> None:
+def check_runnable(path: str, contract: Optional[Contract] = None) -> None:
     """Looks for what keeps this machine from running the engine at ``path``, without loading it.
+
+    Args:
+        contract: for a plan without a manifest.
 
     Raises:
         FileProblem: the engine or its manifest cannot be read.
+        ContractError: there is neither manifest nor contract.
         EngineMismatch: it was built for another TensorRT or GPU.
-        DependencyMissing, BackendError: there is no TensorRT, no pycuda, or no GPU.
+        DependencyMissing, BackendError: there is no TensorRT, no pycuda, no GPU, or neither kernels nor nvcc.
     """
     manifest = read_manifest(path)
-    if manifest is None:
+    if manifest is not None:
+        contract = manifest.contract
+    elif contract is None:
         raise no_manifest(path)
     version, gpu = str(import_tensorrt().__version__), first_gpu()
-    check_machine(manifest, Machine(version, gpu.cuda, gpu.name, gpu.sm, *read_board()), path)
+    if manifest is not None:
+        check_machine(manifest, Machine(version, gpu.cuda, gpu.name, gpu.sm, *read_board()), path)
+    check_kernels(path, gpu.sm, gpu.cuda, contract.head)
 
 
 def no_manifest(path: str) -> ContractError:

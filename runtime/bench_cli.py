@@ -115,13 +115,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _work(arguments: argparse.Namespace) -> int:
+    from ccc_jetson.contract import read_contract_json
     from ccc_jetson.runtime.backends import ModelChoice, choose_model
     from ccc_jetson.runtime.bench_report import BenchReport, environment
     from ccc_jetson.runtime.interrupts import FinishOnInterrupt
     from ccc_jetson.runtime.metrics import machine
 
     plan = _plan(arguments)
-    choices = [ModelChoice(path, "as asked") for path in arguments.models] or [choose_model(None)]
+    given = read_contract_json(arguments.contract) if arguments.contract else None
+    choices = [ModelChoice(path, "as asked") for path in arguments.models] or [choose_model(None, contract=given)]
     _check_report(arguments, choices)
     frames_for = _frames(arguments)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -136,7 +138,7 @@ def _work(arguments: argparse.Namespace) -> int:
         stop = threading.Event()
         with FinishOnInterrupt(stop.set) as interrupts:
             try:
-                benched.append(_bench(arguments, choice, plan, frames_for, stop))
+                benched.append(_bench(arguments, choice, given, plan, frames_for, stop))
             except CccError as problem:
                 print_error("ccc-bench", problem)
                 problems.append((choice.path, str(problem)))
@@ -161,18 +163,17 @@ def _work(arguments: argparse.Namespace) -> int:
 def _bench(
     arguments: argparse.Namespace,
     choice: "ModelChoice",
+    given: "Optional[Contract]",
     plan: Plan,
     frames_for: "Callable[[Contract], HeldFrames]",
     stop: threading.Event,
 ) -> "Benched":
     """One model."""
-    from ccc_jetson.contract import read_contract_json
     from ccc_jetson.runtime.backends import contract_of_model, open_backend
     from ccc_jetson.runtime.bench import bench
     from ccc_jetson.runtime.bench_report import Benched
     from ccc_jetson.runtime.report import Model
 
-    given = read_contract_json(arguments.contract) if arguments.contract else None
     model = Model(choice.path, sha256_of(choice.path), choice.reason, contract_of_model(choice.path, given))
     frames = frames_for(model.contract)
     say("model: {} ({}), {}".format(model.path, model.reason, model.contract.architecture.title))

@@ -87,9 +87,9 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
     _check(arguments)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dataset = _dataset(arguments)
-    choice = choose_model(arguments.model)
-    _check_paths(arguments, choice.path)
     contract = read_contract_json(arguments.contract) if arguments.contract else None
+    choice = choose_model(arguments.model, contract=contract)
+    _check_paths(arguments, choice.path)
     fit, eval_size = arguments.fit, arguments.eval_size
     gpu = gpu_options(arguments, serial=True)
     with open_backend(choice.path, fit, contract, arguments.threads, eval_size == "full", gpu) as backend:

@@ -1,4 +1,4 @@
-"""What is queued for one frame: its copy where one is needed, the pre kernel, the engine, the head, the overlay."""
+"""What is queued for one frame: the pre kernel, the engine, the head, the overlay."""
 
 from typing import Any, List, Optional, Sequence, Tuple
 
@@ -74,21 +74,29 @@ class FrameProgram:
         return self._fitted[1]
 
     def queue(self, slot: Slot, kind: FrameKind, marks: bool = True) -> None:
-        """Queues everything for the frame in a slot; ``fit_to`` its kind comes first.
+        """Queues all that is computed of the frame in a slot; ``fit_to`` its kind, and its upload, come first.
 
         Args:
             marks: whether the slot's events tell the stages apart.
         """
-        slot.input.upload(kind.size)
-        self._gpu.launch(self.pre(slot.input.address, kind))
+        if slot.launches is None or slot.launches[0] != kind:  # making them takes a slow core a while
+            slot.launches = (kind, self._launches(slot, kind))
+        pre, after = slot.launches[1][0], slot.launches[1][1:]
+        self._gpu.launch(pre)
         if marks:
             self._gpu.mark(slot.prepared)
         self._opened.engine.enqueue(self._gpu.stream)
         if marks:
             self._gpu.mark(slot.inferred)
-        self._gpu.launch(self.head(slot.class_map.address))
+        for launch in after:
+            self._gpu.launch(launch)
+
+    def _launches(self, slot: Slot, kind: FrameKind) -> List[Launch]:
+        """What comes before the engine, then what comes after it."""
+        found = [self.pre(slot.input.address, kind), self.head(slot.class_map.address)]
         if self.draws:
-            self._gpu.launch(self.overlay(slot.input.address, slot.class_map.address, slot.picture.address, kind))
+            found.append(self.overlay(slot.input.address, slot.class_map.address, slot.picture.address, kind))
+        return found
 
     def pre(self, frame: int, kind: FrameKind) -> Launch:
         """From the frame at an address to the engine's input."""

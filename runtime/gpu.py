@@ -147,10 +147,12 @@ class InputMemory:
     def __init__(self, gpu: Gpu, policy: str, size: int) -> None:
         self._gpu, self.size = gpu, size
         self._device: Any = None
+        self._arrived: Any = None
         self.host: Any = gpu._shared(policy, size)
         try:
             if policy == COPY:
                 self._device = gpu.cuda.allocate(size)
+                self._arrived = gpu.new_mark()
             with gpu.cuda.translated("{} memory cannot be had here".format(policy)):
                 self.address = int(self._device if policy == COPY else self.host.base.get_device_pointer())
         except BaseException:
@@ -158,10 +160,15 @@ class InputMemory:
             raise
 
     def upload(self, size: int) -> None:
-        """Queues what is needed for kernels to see the first ``size`` bytes."""
+        """Queues what is needed for kernels that are launched from now on to see the first ``size`` bytes.
+
+        A copy has its own stream, so that it goes on while the frame before is computed.
+        """
         if self._device is not None:
             with self._gpu.cuda.translated("a frame could not be copied to the GPU"):
-                self._gpu.cuda.driver.memcpy_htod_async(self._device, self.host[:size], self._gpu.cuda.queue)
+                self._gpu.cuda.driver.memcpy_htod_async(self._device, self.host[:size], self._gpu._copies)
+                self._arrived.event.record(self._gpu._copies)
+                self._gpu.cuda.queue.wait_for_event(self._arrived.event)
 
     def close(self) -> None:
         """Frees it; may be called twice."""

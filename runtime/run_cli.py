@@ -78,10 +78,11 @@ def _work(arguments: argparse.Namespace) -> int:
             "nothing to segment: none of --camera, --video, --images was given",
             hint="ccc-run --camera /dev/video0, or: ccc-run --video FILE, or: ccc-run --images FOLDER",
         )
-    choice = choose_model(arguments.model)
+    given = None if arguments.contract is None else read_contract_json(arguments.contract)
+    choice = choose_model(arguments.model, contract=given)
     outputs = Outputs(arguments.out, arguments.class_maps, arguments.report)
     outputs.check(*_inputs(arguments, choice.path))
-    model = _model(choice.path, choice.reason, arguments.contract)
+    model = _model(choice.path, choice.reason, given)
     contract = model.contract
     fit = arguments.fit or ("stretch" if arguments.camera is None else "crop")
     say("model: {} ({}), {}, {}x{}".format(
@@ -188,11 +189,10 @@ def _inputs(arguments: argparse.Namespace, model_path: str) -> Tuple[List[str], 
     return files, folders
 
 
-def _model(path: str, reason: str, contract_path: Optional[str]) -> "Model":
+def _model(path: str, reason: str, given: Optional[Contract]) -> "Model":
     from ccc_jetson.runtime.backends import contract_of_model
     from ccc_jetson.runtime.report import Model
 
-    given = None if contract_path is None else read_contract_json(contract_path)
     return Model(path, sha256_of(path), reason, contract_of_model(path, given))
 
 

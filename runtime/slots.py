@@ -10,6 +10,7 @@ import numpy as np
 
 from ccc_jetson.runtime.cuda_graph import CudaGraph
 from ccc_jetson.runtime.gpu import Gpu, InputMemory, OutputMemory
+from ccc_jetson.runtime.kernels.launches import Launch
 from ccc_jetson.runtime.pixels import row_bytes, shape_of_size
 
 SLOTS = 5  # one is being filled, two wait, two are under way
@@ -49,7 +50,7 @@ class Memory(NamedTuple):
 class Slot:
     """Memory and marks for one frame of any size; every call but ``write`` is the GPU thread's.
 
-    ``graph`` computes frames of ``graph_kind``.
+    ``graph`` computes frames of ``graph_kind``; ``launches`` are a kind of frames and the kernels for them here.
     """
 
     def __init__(self, gpu: Gpu, memory: Memory, class_map_size: int) -> None:
@@ -58,6 +59,7 @@ class Slot:
         self._picture: Optional[OutputMemory] = None
         self.graph: Optional[CudaGraph] = None
         self.graph_kind: Optional[FrameKind] = None
+        self.launches: Optional[Tuple[FrameKind, Sequence[Launch]]] = None
         self.class_map = gpu.output_memory(memory.class_map, class_map_size)
         try:
             self.started, self.prepared, self.inferred, self.done = (gpu.new_mark() for _ in range(4))
@@ -85,13 +87,13 @@ class Slot:
     def make_room(self, input_size: int, picture_size: int) -> None:
         """Replaces memory that is too small; what was captured with its address is gone then."""
         if self.capacity < input_size:
-            self.drop_graph()
+            self._forget_addresses()
             if self._input is not None:
                 self._input.close()
             self._input = None
             self._input = self._gpu.input_memory(self._memory.input, input_size)
         if picture_size and (self._picture is None or self._picture.size < picture_size):
-            self.drop_graph()
+            self._forget_addresses()
             if self._picture is not None:
                 self._picture.close()
             self._picture = None
@@ -100,6 +102,10 @@ class Slot:
     def write(self, image: np.ndarray) -> None:
         """Copies a frame in; any one thread may, as long as the slot is not under way."""
         np.copyto(self.input.host[: image.size].reshape(image.shape), image)
+
+    def _forget_addresses(self) -> None:
+        self.launches = None
+        self.drop_graph()
 
     def drop_graph(self) -> None:
         """Forgets the captured work."""

@@ -1,7 +1,8 @@
 """What is fastest on this machine for this engine and these frames, tried once and remembered beside the engine.
 
-``model.engine.tuning.json`` holds one entry for each machine, power mode and kind of frames. It is a convenience: one
-that is damaged, or of another engine, counts as missing, and what cannot be written costs the next start a second.
+``model.engine.tuning.json`` holds one entry for each machine, power mode and kind of frames; where the engine's folder
+cannot be written to, a file in the user's cache folder does. It is a convenience: one that is damaged, or of another
+engine, counts as missing, and what cannot be written costs the next start a second.
 """
 
 import json
@@ -9,6 +10,7 @@ import os
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ccc_jetson.choices import MEMORY_POLICIES
+from ccc_jetson.engines.cache_folder import cache_folder, keep
 from ccc_jetson.errors import CccError, FileProblem
 from ccc_jetson.files import read_bytes, write_text
 from ccc_jetson.json_records import JsonReader
@@ -34,19 +36,30 @@ def tuning_path(engine_path: str) -> str:
 
 def read_tuning(engine_path: str, engine_sha256: str, key: str) -> Optional[Tuning]:
     """What was found before; None where nothing was, or for another engine."""
-    try:
-        return _entries(tuning_path(engine_path), engine_sha256).get(key)
-    except CccError:
-        return None
+    for path in (tuning_path(engine_path), _cached_path(engine_sha256)):
+        found = _known(path, engine_sha256).get(key)
+        if found is not None:
+            return found
+    return None
 
 
 def write_tuning(engine_path: str, engine_sha256: str, key: str, tuning: Tuning) -> str:
     """Remembers what was found; why that was not possible, or ""."""
-    path = tuning_path(engine_path)
+    beside = tuning_path(engine_path)
     try:
-        entries = _entries(path, engine_sha256)
+        write_text(beside, _text(_known(beside, engine_sha256), engine_sha256, key, tuning))
     except CccError:
-        entries = {}
+        cached = _cached_path(engine_sha256)
+        return keep(cached, _text(_known(cached, engine_sha256), engine_sha256, key, tuning).encode("utf-8"))
+    return ""
+
+
+def _cached_path(engine_sha256: str) -> str:
+    return os.path.join(cache_folder(), "tuning", engine_sha256 + ".json")
+
+
+def _text(entries: Dict[str, Tuning], engine_sha256: str, key: str, tuning: Tuning) -> str:
+    """The file with one entry more, or a newer one."""
     entries.pop(key, None)
     entries[key] = tuning
     while len(entries) > _MOST_ENTRIES:  # the one that was written first
@@ -64,11 +77,15 @@ def write_tuning(engine_path: str, engine_sha256: str, key: str, tuning: Tuning)
             for name, each in entries.items()
         ],
     }
+    return json.dumps(record, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _known(path: str, engine_sha256: str) -> Dict[str, Tuning]:
+    """What the file has; nothing where it is missing, damaged or another engine's."""
     try:
-        write_text(path, json.dumps(record, indent=1, ensure_ascii=True, allow_nan=False) + "\n")
-    except CccError as error:
-        return str(error)
-    return ""
+        return _entries(path, engine_sha256)
+    except CccError:
+        return {}
 
 
 def _entries(path: str, engine_sha256: str) -> Dict[str, Tuning]:

@@ -134,15 +134,19 @@ class ModelChoice(NamedTuple):
     reason: str
 
 
-def choose_model(path: Optional[str], folder: str = ".") -> ModelChoice:
-    """The model to run: the one asked for, else ``model.engine`` where this machine can run it, else ``model.onnx``."""
+def choose_model(path: Optional[str], folder: str = ".", contract: Optional[Contract] = None) -> ModelChoice:
+    """The model to run: the one asked for, else ``model.engine`` where this machine can run it, else ``model.onnx``.
+
+    Args:
+        contract: the one given by hand, if any.
+    """
     if path is not None:
         return ModelChoice(path, "as asked")
     engine, onnx = (os.path.join(folder, name) for name in DEFAULT_MODELS)
     why_not = "{} is not there".format(engine)
     hint = "ccc-export CHECKPOINT model.onnx, or name the file of a model"
     if os.path.exists(engine):
-        problem = _engine_problem(engine)
+        problem = _engine_problem(engine, contract)
         if problem is None:
             return ModelChoice(engine, "this machine can run it")
         why_not, hint = str(problem), problem.hint or hint
@@ -151,12 +155,12 @@ def choose_model(path: Optional[str], folder: str = ".") -> ModelChoice:
     raise FileProblem("no model: {}; {} is not there".format(why_not, onnx), hint=hint)
 
 
-def _engine_problem(path: str) -> Optional[CccError]:
+def _engine_problem(path: str, contract: Optional[Contract]) -> Optional[CccError]:
     """Why this machine cannot run the engine at ``path``; None where nothing speaks against it."""
     from ccc_jetson.engines.opening import check_runnable
 
     try:
-        check_runnable(path)
+        check_runnable(path, contract)
     except CccError as problem:
         return problem
     return None

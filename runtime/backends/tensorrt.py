@@ -126,6 +126,7 @@ class TensorRTBackend(Backend):
         geometry = self._program.fit_to(kind)
         graph = slot.graph if slot.graph_kind == kind else None
         self._gpu.mark(slot.started)
+        slot.input.upload(kind.size)
         if graph is not None:
             graph.launch(self._gpu.stream)
         else:
@@ -308,6 +309,7 @@ class TensorRTBackend(Backend):
 
     def _computed(self, slot: Slot, kind: FrameKind) -> np.ndarray:
         """The class map of what lies in a slot; nothing else is under way."""
+        slot.input.upload(kind.size)
         if slot.graph is not None:
             slot.graph.launch(self._gpu.stream)
         else:

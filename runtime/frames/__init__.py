@@ -27,8 +27,8 @@ class Frame(NamedTuple):
 class FrameSource:
     """Interface of all sources.
 
-    ``live`` sources do not wait for whoever reads them; ``total``, ``fps`` and ``size`` (width, height) are None where
-    nobody knows, or frames differ; ``description`` is a line for people.
+    ``live`` sources do not wait for whoever reads them; ``total``, ``fps`` and ``size`` (width and height of the first
+    frame) are None where nobody knows; ``description`` is a line for people.
     """
 
     live = False

@@ -1,9 +1,11 @@
 """Pictures as frames."""
 
+import contextlib
 import os
 import time
 from typing import Dict, List, Optional, Sequence
 
+from ccc_jetson.errors import FileProblem
 from ccc_jetson.images import list_images, read_frame
 from ccc_jetson.runtime.frames import Frame, FrameSource
 
@@ -25,6 +27,9 @@ class Pictures(FrameSource):
         )
         self._names = _unique_stems(self.paths)
         self._next = 0
+        with contextlib.suppress(FileProblem):  # told when its turn comes
+            height, width = read_frame(self.paths[0]).shape[:2]
+            self.size = (width, height)
 
     def read(self) -> Optional[Frame]:
         number = self._next

@@ -13,7 +13,8 @@ TUNING = Tuning(Memory("mapped", "copy", "copy"), True, {"input mapped": 0.5, "i
 
 
 @pytest.fixture()
-def engine(tmp_path):
+def engine(tmp_path, monkeypatch):
+    monkeypatch.setenv("CCC_JETSON_CACHE", str(tmp_path.parent / "cache"))
     return str(tmp_path / "model.engine")
 
 
@@ -83,5 +84,15 @@ def test_a_link_to_an_engine_shares_its_tuning(engine, tmp_path):
     assert read_tuning(engine, SHA, "MAXN") == TUNING
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_raised(tmp_path):
-    assert "its folder does not exist" in write_tuning(str(tmp_path / "missing" / "x.engine"), SHA, "MAXN", TUNING)
+def test_where_the_engines_folder_cannot_be_written_the_users_cache_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("CCC_JETSON_CACHE", str(tmp_path / "cache"))
+    engine = str(tmp_path / "missing" / "x.engine")
+    assert write_tuning(engine, SHA, "MAXN", TUNING) == ""
+    assert os.listdir(str(tmp_path / "cache" / "tuning")) == [SHA + ".json"]
+    assert read_tuning(engine, SHA, "MAXN") == TUNING
+
+
+def test_where_nothing_can_be_written_that_is_told_and_nothing_is_raised(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CCC_JETSON_CACHE", str(tmp_path / "file"))
+    assert "cannot be made" in write_tuning(str(tmp_path / "missing" / "x.engine"), SHA, "MAXN", TUNING)
