@@ -109,7 +109,8 @@ struct Lead {
 // 20 -> 20 channels at 1024x512 (features 512x256): FP16 reads 5.24 MB and writes 0.52 MB, 5.8 MB in all (FP32 11.0 MB);
 // 0.42 GFLOP. At 59.7 GB/s a TX2 moves that in 0.1 ms, but its 256 cores at 1.3 GHz multiply for 0.63 ms: here the
 // instructions count. So a thread holds the features of four pixels in registers, and each float4 of weights that it
-// reads from shared memory (the same one for the whole warp: a broadcast) feeds 16 multiply-adds.
+// reads from shared memory (the same one for the whole warp: a broadcast) feeds 16 multiply-adds: these are 320 of the
+// inner loop's 394 instructions.
 //
 // Weights come in steps: one of the four output positions and four classes, the bias first, then channel by channel
 // (head_launches.pack_deconv). Where they are too many for shared memory, they pass through it in stages.
@@ -257,24 +258,27 @@ struct Run {
   int first, count, source, left, right;
 };
 
-// One axis: ``out`` pixels from ``length``. Between two source pixels lies an interval of pixels; half-pixel centres have
-// one more on the outer sides of the first and the last source pixel.
+// One axis: ``out`` pixels from ``length``, ``scale`` times as many. Between two source pixels lies an interval of
+// pixels; half-pixel centres have one more on the outer sides of the first and the last source pixel.
 struct Axis {
-  int length, out, corners;
+  int length, out, scale, corners;
 
   __device__ __forceinline__ int intervals() const { return corners ? length : length + 1; }
   __device__ __forceinline__ int longest() const {
-    if (!corners) return out / length;
+    if (!corners) return scale;
     return length > 1 ? (out - 1 + length - 2) / (length - 1) : out;
   }
   // The first pixel at or behind a source pixel
   __device__ __forceinline__ int start(int source) const {
     if (source >= length) return out;
     if (corners) return length > 1 ? (source * (out - 1) + length - 2) / (length - 1) : 0;
-    const int scale = out / length;
     return max(source * scale + scale / 2, 0);
   }
-  __device__ __forceinline__ Run run(int interval, int chunk, int most) const {
+  // Which of an interval's chunks of ``most`` pixels a tile is. With align_corners few intervals have pixels for a last
+  // chunk, so these tiles come last: a warp of empty ones costs next to nothing
+  __device__ __forceinline__ Run run(int tile, int chunks, int most) const {
+    const int divisor = corners ? intervals() : chunks, quotient = tile / divisor, rest = tile - quotient * divisor;
+    const int interval = corners ? rest : quotient, chunk = corners ? quotient : rest;
     const int source = corners ? interval : interval - 1, first = start(source) + chunk * most;
     const int end = source + 1 < length ? start(source + 1) : out;
     return Run{first, min(end - first, most), source, max(source, 0), min(source + 1, length - 1)};
@@ -282,7 +286,6 @@ struct Axis {
   // The right one's share in a pixel of a run, in whole numbers but for one division, as in head.py
   __device__ __forceinline__ float weight(int pixel, int source) const {
     if (corners) return float(pixel * (length - 1) - source * (out - 1)) / float(out - 1);
-    const int scale = out / length;
     return float(2 * pixel + 1 - scale - 2 * scale * source) / float(2 * scale);
   }
 };
@@ -292,12 +295,13 @@ __device__ __forceinline__ void bilinear_tiles(const T* logits, int channels, co
                                                unsigned char* classes) {
   const int chunks_across = (across.longest() + COLUMNS - 1) / COLUMNS, chunks_down = (down.longest() + ROWS - 1) / ROWS;
   const int tiles_across = across.intervals() * chunks_across, tiles_down = down.intervals() * chunks_down;
-  const size_t plane = size_t(down.length) * across.length, threads = size_t(gridDim.x) * blockDim.x;
-  for (size_t tile = size_t(blockIdx.x) * blockDim.x + threadIdx.x; tile < size_t(tiles_across) * tiles_down;
-       tile += threads) {
-    const int tile_down = int(tile / tiles_across), tile_across = int(tile % tiles_across);
-    const Run columns = across.run(tile_across / chunks_across, tile_across % chunks_across, COLUMNS);
-    const Run rows = down.run(tile_down / chunks_down, tile_down % chunks_down, ROWS);
+  const size_t plane = size_t(down.length) * across.length;
+  // 32 bits hold them as they hold the pixels: a division of 64 bits takes as long as several classes
+  const unsigned tiles = unsigned(tiles_across) * tiles_down, threads = gridDim.x * blockDim.x;
+  for (unsigned tile = blockIdx.x * blockDim.x + threadIdx.x; tile < tiles; tile += threads) {
+    const int tile_down = int(tile / tiles_across), tile_across = int(tile - unsigned(tile_down) * tiles_across);
+    const Run columns = across.run(tile_across, chunks_across, COLUMNS);
+    const Run rows = down.run(tile_down, chunks_down, ROWS);
     if (columns.count <= 0 || rows.count <= 0) continue;
     float right_share[COLUMNS], lower_share[ROWS];
 #pragma unroll
@@ -331,8 +335,8 @@ __device__ __forceinline__ void bilinear_tiles(const T* logits, int channels, co
 template <typename T>
 __device__ __forceinline__ void bilinear(const T* logits, int channels, int height, int width, int out_height,
                                          int out_width, int align_corners, unsigned char* classes) {
-  const Axis across = {width, out_width, align_corners}, down = {height, out_height, align_corners};
   const int scale = out_width / width;  // the same for all threads
+  const Axis across = {width, out_width, scale, align_corners}, down = {height, out_height, scale, align_corners};
   if (scale >= 8)
     bilinear_tiles<8, 2>(logits, channels, across, down, classes);
   else if (scale >= 4)

@@ -80,19 +80,22 @@ __device__ __forceinline__ void run(const Frame& frame, int frame_width, int fra
   if (x >= frame_width) return;
   const int count = min(4, frame_width - x);
   const int first = max(x, source.x), end = min(x + count, source.x + source.width);  // what the network saw of them
+  // of the first pixel in any row; where none of them is seen it is not used
+  const Walk start(unsigned(max(first - source.x, 0)), unsigned(target.width), unsigned(source.width));
   for (int i = 0; i < rows_per_thread; ++i) {
     const int y = top + i * warps;
     if (y >= frame_height) return;
     unsigned pixels[4] = {0, 0, 0, 0};
+    const Row row(frame, y);
     if (count == 4) {
-      four_pixels_at<format>(frame, x, y, pixels);
+      four_pixels_at<format>(row, x, pixels);
     } else {
-      for (int j = 0; j < count; ++j) pixels[j] = pixel_at<format>(frame, x + j, y);
+      for (int j = 0; j < count; ++j) pixels[j] = pixel_at<format>(row, x + j);
     }
     if (first < end && y >= source.y && y < source.y + source.height) {
       const unsigned map_y = unsigned(y - source.y) * unsigned(target.height) / unsigned(source.height);
       const unsigned char* classes = class_map + (size_t(target.y) + map_y) * map_width + target.x;
-      Walk walk(unsigned(first - source.x), unsigned(target.width), unsigned(source.width));
+      Walk walk = start;
       for (int j = 0; j < 4; ++j) {
         if (x + j < first || x + j >= end) continue;
         pixels[j] = paint.over(pixels[j], __ldg(classes + walk.quotient));

@@ -5,14 +5,14 @@
 //
 //             read       written FP16   written FP32   integer operations a pixel
 //   BGR, RGB  1,572,864    3,145,728      6,291,456      about 10 (unpacking and three look-ups)
-//   NV12        786,432    3,145,728      6,291,456      about 25 (and 10 multiplications for the colour)
+//   NV12        786,432    3,145,728      6,291,456      about 25 (and 4 multiplications for the colour)
 //   YUYV      1,048,576    3,145,728      6,291,456      about 25
 //
 // There is no floating-point operation: a pixel has 256 values, so a table has the input of each, rounded on the host
 // exactly as the reference rounds it. A 1280x720 frame is 2,764,800 bytes of BGR or 1,382,400 of NV12. Resizing takes
-// four taps a pixel, 12 loads of one byte and 18 multiplications; the caches answer most of these loads, so that a byte
-// comes from memory about once (not where the frame lies in pinned memory, which a TX2's GPU does not cache: copy it).
-// Taps of YUV become BGR first, as on the host.
+// four taps and 18 multiplications a pixel: 12 loads of BGR, 8 of NV12, 4 of YUYV, and for sm_62 about 120 instructions
+// (300 of YUV: taps become BGR first, as on the host). Caches answer most of these loads, so that a byte comes from
+// memory about once (not where the frame lies in pinned memory, which a TX2's GPU does not cache: the trial decides).
 //
 // A block makes 128 x 32 pixels. Each of its threads makes 4 neighbours in a row where nothing is resized (loads of 4,
 // stores of 8 or 16 bytes), else 2 neighbours at two places 64 pixels apart, so that the taps of a warp lie close
@@ -22,6 +22,7 @@
 namespace pre {
 
 const int lanes = 32, warps = 8, rows_per_thread = 4;  // launches.py has the block's size as well
+const int least_blocks = 2;  // on a multiprocessor; for more of them the compiler would spill registers on some boards
 
 // Half is only copied here, so 16 bits stand for it
 template <class T>
@@ -37,24 +38,22 @@ struct Vectors<unsigned> {
   typedef uint4 Four;
 };
 
+// Where pixels go, plane by plane in their own order B, G, R: the network's may be the opposite
 template <class T>
 struct Target {
-  T* out;            // [3][height][width]
-  const T* table;    // [3][256], in shared memory
-  int width, height;
-  bool reversed;     // the network's channels are R, G, B
+  T* out;             // the plane of B
+  long long plane;    // from there to the one of G
+  const T* table;     // [3][256], in shared memory
+  int width, height;  // of a plane
 
-  __device__ __forceinline__ T value(int channel, unsigned pixel) const {
-    return table[256 * channel + (pixel >> 8 * (reversed ? 2 - channel : channel) & 0xff)];
-  }
-  __device__ __forceinline__ T* place(int channel, int x, int y) const {
-    return out + (size_t(channel) * height + y) * width + x;
+  __device__ __forceinline__ T value(int color, unsigned pixel) const {
+    return table[256 * color + (pixel >> 8 * color & 0xff)];
   }
   __device__ __forceinline__ void store_two(const unsigned (&pixels)[2], int x, int y) const {
     typedef typename Vectors<T>::Two Two;
-    for (int channel = 0; channel < 3; ++channel) {
-      T* to = place(channel, x, y);
-      const T first = value(channel, pixels[0]), second = value(channel, pixels[1]);
+    T* to = out + (size_t(y) * width + x);
+    for (int color = 0; color < 3; ++color, to += plane) {
+      const T first = value(color, pixels[0]), second = value(color, pixels[1]);
       if (x + 1 < width && is_aligned(to, sizeof(Two))) {
         const Two two = {first, second};
         *reinterpret_cast<Two*>(to) = two;
@@ -66,15 +65,15 @@ struct Target {
   }
   __device__ __forceinline__ void store_four(const unsigned (&pixels)[4], int x, int y) const {
     typedef typename Vectors<T>::Four Four;
-    for (int channel = 0; channel < 3; ++channel) {
-      T* to = place(channel, x, y);
+    T* to = out + (size_t(y) * width + x);
+    for (int color = 0; color < 3; ++color, to += plane) {
       if (x + 3 < width && is_aligned(to, sizeof(Four))) {
-        const Four four = {value(channel, pixels[0]), value(channel, pixels[1]), value(channel, pixels[2]),
-                           value(channel, pixels[3])};
+        const Four four = {value(color, pixels[0]), value(color, pixels[1]), value(color, pixels[2]),
+                           value(color, pixels[3])};
         *reinterpret_cast<Four*>(to) = four;
       } else {
         for (int i = 0; i < 4; ++i) {
-          if (x + i < width) to[i] = value(channel, pixels[i]);
+          if (x + i < width) to[i] = value(color, pixels[i]);
         }
       }
     }
@@ -110,19 +109,23 @@ __device__ __forceinline__ bool is_copied(const int* pairs, int count) {
   return first.weight == 0 && last.weight == 0 && last.index - first.index == count - 1;
 }
 
-__device__ __forceinline__ int blended(const unsigned (&p)[4], int shift, const Taps& column, const Taps& row) {
-  const int right = column.weight, left = 2048 - right;
-  const int above = left * int(p[0] >> shift & 0xff) + right * int(p[1] >> shift & 0xff);
-  const int below = left * int(p[2] >> shift & 0xff) + right * int(p[3] >> shift & 0xff);
-  return ((2048 - row.weight) * above + row.weight * below + (1 << 21)) >> 22;
+// A weight is at most 2048, which the masks tell the compiler: small boards multiply 16 bits by 16 in one instruction,
+// 32 by 32 in three
+__device__ __forceinline__ unsigned blended(const unsigned (&p)[4], int shift, unsigned right, unsigned lower) {
+  const unsigned left = (2048 - right) & 0xffff, upper = (2048 - lower) & 0xffff;
+  const unsigned above = left * (p[0] >> shift & 0xff) + right * (p[1] >> shift & 0xff);
+  const unsigned below = left * (p[2] >> shift & 0xff) + right * (p[3] >> shift & 0xff);
+  return (upper * above + lower * below + (1 << 21)) >> 22;
 }
 
 template <PixelFormat format>
-__device__ __forceinline__ unsigned resized_pixel(const Frame& frame, const Taps& column, const Taps& row) {
-  const unsigned taps[4] = {
-      pixel_at<format>(frame, column.index, row.index), pixel_at<format>(frame, column.second(), row.index),
-      pixel_at<format>(frame, column.index, row.second()), pixel_at<format>(frame, column.second(), row.second())};
-  return packed(blended(taps, 0, column, row), blended(taps, 8, column, row), blended(taps, 16, column, row));
+__device__ __forceinline__ unsigned resized_pixel(const Row& upper, const Row& lower, const Taps& column,
+                                                  unsigned lower_weight) {
+  const unsigned taps[4] = {pixel_at<format>(upper, column.index), pixel_at<format>(upper, column.second()),
+                            pixel_at<format>(lower, column.index), pixel_at<format>(lower, column.second())};
+  const unsigned right = column.weight & 0xffff;
+  return packed(blended(taps, 0, right, lower_weight), blended(taps, 8, right, lower_weight),
+                blended(taps, 16, right, lower_weight));
 }
 
 template <PixelFormat format, class T>
@@ -138,12 +141,12 @@ __device__ __forceinline__ void copied_tile(const Frame& frame, const Geometry& 
     if (y >= target.height) return;
     unsigned pixels[4] = {bars, bars, bars, bars};
     if (geometry.has_row(y)) {
-      const int row = geometry.row(y).index;
+      const Row row(frame, geometry.row(y).index);
       if (all) {
-        four_pixels_at<format>(frame, column, row, pixels);
+        four_pixels_at<format>(row, column, pixels);
       } else {
         for (int j = 0; j < 4; ++j) {
-          if (geometry.has_column(x + j)) pixels[j] = pixel_at<format>(frame, column + j, row);
+          if (geometry.has_column(x + j)) pixels[j] = pixel_at<format>(row, column + j);
         }
       }
     }
@@ -165,10 +168,15 @@ __device__ __forceinline__ void resized_tile(const Frame& frame, const Geometry&
       const int y = top + i * warps;
       if (y >= target.height) break;
       unsigned pixels[2] = {bars, bars};
-      if (geometry.has_row(y)) {
-        const Taps row = geometry.row(y);
-        if (in_left) pixels[0] = resized_pixel<format>(frame, left, row);
-        if (in_right) pixels[1] = resized_pixel<format>(frame, right, row);
+      if ((in_left || in_right) && geometry.has_row(y)) {
+        const Taps taps = geometry.row(y);
+        const Row upper(frame, taps.index), lower(frame, taps.second());
+        const unsigned weight = taps.weight & 0xffff;
+        // both without a branch, so that the loads of the one do not wait for the other
+        const unsigned first = resized_pixel<format>(upper, lower, left, weight);
+        const unsigned second = resized_pixel<format>(upper, lower, right, weight);
+        if (in_left) pixels[0] = first;
+        if (in_right) pixels[1] = second;
       }
       target.store_two(pixels, x, y);
     }
@@ -178,10 +186,14 @@ __device__ __forceinline__ void resized_tile(const Frame& frame, const Geometry&
 template <PixelFormat format, class T>
 __device__ __forceinline__ void run(const Frame& frame, const Geometry& geometry, int out_width, int out_height,
                                     const T* table, int bars, bool reversed, T* out) {
-  __shared__ T shared_table[3 * 256];
-  for (int i = threadIdx.y * lanes + threadIdx.x; i < 3 * 256; i += lanes * warps) shared_table[i] = __ldg(table + i);
+  __shared__ T shared_table[3 * 256];  // in the pixels' order
+  for (int i = threadIdx.y * lanes + threadIdx.x; i < 3 * 256; i += lanes * warps) {
+    shared_table[i] = __ldg(table + (reversed ? 512 - (i & ~255) + (i & 255) : i));
+  }
   __syncthreads();
-  const Target<T> target = {out, shared_table, out_width, out_height, reversed};
+  const long long plane = (long long)out_height * out_width;
+  const Target<T> target = {reversed ? out + 2 * plane : out, reversed ? -plane : plane, shared_table, out_width,
+                            out_height};
   if (is_copied(geometry.columns, geometry.width) && is_copied(geometry.rows, geometry.height)) {
     copied_tile<format, T>(frame, geometry, target, unsigned(bars));
   } else {
@@ -195,7 +207,7 @@ __device__ __forceinline__ void run(const Frame& frame, const Geometry& geometry
 // target rectangle x0, y0, width, height in the input. table: [3][256]. bars: B | G << 8 | R << 16 outside of that.
 // reversed: 1 where the network's channels are R, G, B. out: [3][out_height][out_width].
 #define CCC_PRE(name, format, type)                                                                                  \
-  extern "C" __global__ void __launch_bounds__(pre::lanes * pre::warps) name(                                       \
+  extern "C" __global__ void __launch_bounds__(pre::lanes * pre::warps, pre::least_blocks) name(                     \
       const unsigned char* __restrict__ frame, int pitch, int chroma, const int* __restrict__ columns,               \
       const int* __restrict__ rows, int x0, int y0, int width, int height, int out_width, int out_height,            \
       const type* __restrict__ table, int bars, int reversed, type* __restrict__ out) {                              \
