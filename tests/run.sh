@@ -73,7 +73,17 @@ for checkpoint in "${CCC_TEST_DATA:-}/checkpoints/C3Net_setting2.pth" ../shared/
   fi
 done
 
-for version in 3.6 3.8; do
-  step "device half on Python $version, from the wheel"
-  device_tests "$version"
+# both at a time, for a machine has more than one core; each is shown when it has ended
+trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
+versions=(3.6 3.8) processes=()
+for version in "${versions[@]}"; do
+  (device_tests "$version") >"build/python$version.log" 2>&1 &
+  processes+=($!)
 done
+failed=""
+for index in "${!versions[@]}"; do
+  wait "${processes[$index]}" || failed+=" ${versions[$index]}"
+  step "device half on Python ${versions[$index]}, from the wheel"
+  cat "build/python${versions[$index]}.log"
+done
+[ -z "$failed" ] || { echo "FAILED on Python$failed"; exit 1; }
