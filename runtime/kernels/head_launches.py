@@ -12,7 +12,7 @@ from ccc_jetson.errors import BackendError
 from ccc_jetson.head import HeadWeights
 from ccc_jetson.runtime.kernels.launches import Launch
 
-_THREADS = 128  # of a block, as head.cu's DECONV_THREADS
+_THREADS = 128  # of a block, as deconv.cu's DECONV_THREADS
 _LOGITS = {"float16": "fp16", "float32": "fp32"}
 _CLASSES = {"int32": "i32", "int64": "i64"}
 _CLASSES_A_STEP = 4  # of weights
@@ -36,7 +36,7 @@ def head_deconv(
         BackendError: there is no kernel for this.
     """
     suffix = _suffix(_LOGITS, dtype, channels_out, 4 * height * width)
-    pixels = 4 if channels_in <= 24 else 2 if channels_in <= 48 else 1  # head.cu's PIXELS
+    pixels = 4 if channels_in <= 24 else 2 if channels_in <= 48 else 1  # deconv.cu's PIXELS
     arguments = (np.uint64(features), np.uint64(weights), np.int32(height), np.int32(width), np.uint64(classes))
     return _launch("ccc_head_deconv_" + suffix, -(-height * width // pixels), arguments)
 
@@ -74,7 +74,7 @@ def head_bilinear(
             ),
             hint="does the contract belong to this engine? build it again with ccc-build-engine",
         )
-    columns, rows = (8, 2) if scale >= 8 else (4, 2) if scale >= 4 else (2, 2)  # head.cu's tiles
+    columns, rows = (8, 2) if scale >= 8 else (4, 2) if scale >= 4 else (2, 2)  # bilinear.cu's tiles
     tiles = _tiles(width, scale, align_corners, columns) * _tiles(height, scale, align_corners, rows)
     arguments = [np.int32(each) for each in (channels, height, width, out_height, out_width, bool(align_corners))]
     return _launch("ccc_head_bilinear_" + suffix, tiles, (np.uint64(logits), *arguments, np.uint64(classes)))

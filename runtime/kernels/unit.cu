@@ -1,4 +1,6 @@
 // All kernels of the runtime as one translation unit, which nvcc compiles once on the device.
 #include "pre.cu"
-#include "head.cu"
+#include "deconv.cu"
+#include "bilinear.cu"
+#include "classes.cu"
 #include "overlay.cu"

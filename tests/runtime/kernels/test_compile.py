@@ -8,9 +8,9 @@ import pytest
 from ccc_jetson.preprocess import Region
 from ccc_jetson.runtime.kernels import head_launches, launches
 from ccc_jetson.runtime.pixels import PIXEL_FORMATS
-from tests.conftest import ROOT
 from tests.doubles import nvrtc
 from tests.doubles.cuda_shim.build import kernel_names
+from tests.doubles.fetching import Missing, NoWheels, build_folder, skip_or_fail
 from tests.runtime.kernels.conftest import KERNELS_FOLDER, UNIT
 
 # Nano and TX1, TX2, Xavier, Orin, and how many registers a block may have there (deviceQuery's "Total number of
@@ -29,19 +29,12 @@ KNOWN_TO_CUDA_10 = {
 
 
 @pytest.fixture(scope="session")
-def compiler(tmp_path_factory):
-    """NVRTC; kept in the checkout's build folder, so that the next run finds it there."""
-    folder = os.path.join(ROOT, "build", "nvrtc")
+def compiler():
+    """NVRTC."""
     try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError:
-        folder = str(tmp_path_factory.mktemp("nvrtc"))
-    try:
-        return nvrtc.Compiler(nvrtc.prepare(folder))
-    except nvrtc.Missing as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        return pytest.skip(str(error))
+        return nvrtc.Compiler(nvrtc.prepare(build_folder("nvrtc")))
+    except (Missing, NoWheels) as error:
+        return skip_or_fail(error)
 
 
 def threads_per_block():

@@ -19,7 +19,10 @@ from tests.doubles.cuda_shim.build import SANITIZE, CompilerMissing, build
 from tests.doubles.cuda_shim.device import Device
 from tests.doubles.cuda_shim.kernels import Kernels
 
-SOURCE = os.path.join(os.path.dirname(kernels.__file__), "head.cu")
+SOURCES = [
+    os.path.join(os.path.dirname(os.path.abspath(kernels.__file__)), name + ".cu")
+    for name in ("deconv", "bilinear", "classes")
+]
 # four pixels a thread (20, 1, 2, 11), two and weights in stages (30), one and features that are read again (100)
 HEADS = ((20, 20), (1, 2), (2, 1), (11, 19), (30, 255), (100, 11))
 CHANNELS = (1, 2, 11, 19, 20, 255)
@@ -31,8 +34,11 @@ EVERY = os.environ.get("CI") is not None
 def compiled(path, head=None, options=()):
     """The kernels' library at ``path``."""
     macros = () if head is None else ("CCC_HEAD_CI={}".format(head[0]), "CCC_HEAD_CO={}".format(head[1]))
+    source = str(path) + ".cu"
+    with open(source, "w") as file:
+        file.write("".join('#include "{}"\n'.format(each) for each in SOURCES))
     try:
-        build(SOURCE, str(path), macros, options)
+        build(source, str(path), macros, options)
     except CompilerMissing as error:
         if EVERY:
             raise
