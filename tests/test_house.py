@@ -17,7 +17,7 @@ MAY_IMPORT = {"": (), "calib": ("engines",), "engines": (), "export": ("engines"
 ALSO_MAY_IMPORT = {("engines", "inspect_cli.py"): ("export",)}  # for checkpoints, which only the workstation reads
 HEAVY = ("cv2", "numpy", "onnx", "onnxruntime", "onnxsim", "pycuda", "safetensors", "tensorrt", "torch")
 COMMANDS = {
-    "ccc-bench": "ccc_jetson.runtime.bench_cli",
+    "ccc-bench": "ccc_jetson.runtime.bench.cli",
     "ccc-build-engine": "ccc_jetson.engines.build_cli",
     "ccc-export": "ccc_jetson.export.cli",
     "ccc-inspect": "ccc_jetson.engines.inspect_cli",

@@ -12,7 +12,7 @@ _MODULES = {
     "ccc-build-engine": "ccc_jetson.engines.build_cli",
     "ccc-run": "ccc_jetson.runtime.run_cli",
     "ccc-eval": "ccc_jetson.runtime.eval_cli",
-    "ccc-bench": "ccc_jetson.runtime.bench_cli",
+    "ccc-bench": "ccc_jetson.runtime.bench.cli",
 }
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ccc_jetson.errors import UsageError
-from ccc_jetson.runtime.bench_compare import (
+from ccc_jetson.runtime.bench.clocks import Clock, Clocks
+from ccc_jetson.runtime.bench.compare import (
     FASTER,
     NEITHER,
     SLOWER,
@@ -17,11 +18,10 @@ from ccc_jetson.runtime.bench_compare import (
     interval,
     resampled,
 )
-from ccc_jetson.runtime.bench_plan import STATISTICS, Plan
-from ccc_jetson.runtime.bench_reader import read_report
-from ccc_jetson.runtime.bench_report import Environment
-from ccc_jetson.runtime.clocks import Clock, Clocks
-from tests.runtime.test_bench_report import PC, TX2, benched_of, report_of, result_of
+from ccc_jetson.runtime.bench.plan import STATISTICS, Plan
+from ccc_jetson.runtime.bench.reader import read_report
+from ccc_jetson.runtime.bench.report import Environment
+from tests.runtime.bench.test_report import PC, TX2, benched_of, report_of, result_of
 
 
 def correlated(mean_ms, frames, seed, correlation=0.8, spread=0.05):

@@ -15,9 +15,9 @@ import numpy as np
 
 from ccc_jetson import __version__
 from ccc_jetson.errors import UsageError
-from ccc_jetson.runtime.bench_plan import DEFAULT_TOLERANCE_PERCENT, LEAST_SAMPLES, STATISTICS
-from ccc_jetson.runtime.bench_reader import Figure, Measurement, Reading
-from ccc_jetson.runtime.bench_report import aligned_table
+from ccc_jetson.runtime.bench.plan import DEFAULT_TOLERANCE_PERCENT, LEAST_SAMPLES, STATISTICS
+from ccc_jetson.runtime.bench.reader import Figure, Measurement, Reading
+from ccc_jetson.runtime.bench.report import aligned_table
 
 SCHEMA = 1
 KIND = "benchmark comparison"
@@ -217,7 +217,7 @@ def block_length(samples: int) -> int:
     """Neighbours that are drawn together: twice the root of their number.
 
     With series of 300 frames whose neighbours have a correlation of 0.8, the interval then holds the true ratio in 46
-    of 50 runs, with single frames in 24 (``tests/runtime/test_bench_compare.py`` prints these). Neighbours that
+    of 50 runs, with single frames in 24 (``tests/runtime/bench/test_compare.py`` prints these). Neighbours that
     resemble each other still more, as where something else takes the machine for seconds, need longer runs.
     """
     return math.ceil(2.0 * math.sqrt(samples))

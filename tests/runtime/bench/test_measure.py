@@ -8,12 +8,11 @@ import pytest
 
 from ccc_jetson.errors import BackendError
 from ccc_jetson.preprocess import fitting
-from ccc_jetson.runtime import bench_plan
 from ccc_jetson.runtime.backends import Backend, Segmentation
-from ccc_jetson.runtime.bench import Recorder, Samples, bench, measure_network, slices_fps
-from ccc_jetson.runtime.bench_frames import synthetic
-from ccc_jetson.runtime.bench_plan import Plan
-from ccc_jetson.runtime.clocks import Clocks
+from ccc_jetson.runtime.bench.clocks import Clocks
+from ccc_jetson.runtime.bench.frames import synthetic
+from ccc_jetson.runtime.bench.measure import Recorder, Samples, bench, measure_network, slices_fps
+from ccc_jetson.runtime.bench.plan import Plan
 from ccc_jetson.runtime.frames import Frame
 from tests.doubles.tiny_model import tiny_contract
 
@@ -87,7 +86,7 @@ class Run:
 
 @pytest.fixture(autouse=True)
 def short_network_runs(monkeypatch):
-    monkeypatch.setattr(bench_plan, "NETWORK_S", 0.01)
+    monkeypatch.setattr("ccc_jetson.runtime.bench.plan.NETWORK_S", 0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -276,7 +275,7 @@ class TimedBackend(FakeBackend):
     ],
 )
 def test_the_bare_network_runs_three_seconds_and_a_hundred_times_unless_it_is_slow(monkeypatch, each_s, runs):
-    monkeypatch.setattr(bench_plan, "NETWORK_S", 3.0)
+    monkeypatch.setattr("ccc_jetson.runtime.bench.plan.NETWORK_S", 3.0)
     backend, into = TimedBackend(each_s), Samples()
     measure_network(backend, Plan().network, threading.Event(), into, backend.clock)
     assert set(backend.network_runs) == {10}

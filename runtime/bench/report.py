@@ -8,10 +8,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.json_records import plain
-from ccc_jetson.runtime.bench import Result, Samples
-from ccc_jetson.runtime.bench_frames import MOST_BYTES
-from ccc_jetson.runtime.bench_plan import FLOOR_FRAMES, FLOOR_S, MOST_SAMPLES, Plan
-from ccc_jetson.runtime.bench_reader import KIND, SCHEMA
+from ccc_jetson.runtime.bench.frames import MOST_BYTES
+from ccc_jetson.runtime.bench.measure import Result, Samples
+from ccc_jetson.runtime.bench.plan import FLOOR_FRAMES, FLOOR_S, MOST_SAMPLES, Plan
+from ccc_jetson.runtime.bench.reader import KIND, SCHEMA
 from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model, targets_lines
 from ccc_jetson.targets import PAPER_TARGETS

@@ -11,9 +11,9 @@ from threading import Event
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.runtime.backends import Backend, Segmentation
-from ccc_jetson.runtime.bench_frames import HeldFrames
-from ccc_jetson.runtime.bench_plan import MOST_SAMPLES, NetworkPlan, Plan
-from ccc_jetson.runtime.clocks import Clocks, read_clocks
+from ccc_jetson.runtime.bench.clocks import Clocks, read_clocks
+from ccc_jetson.runtime.bench.frames import HeldFrames
+from ccc_jetson.runtime.bench.plan import MOST_SAMPLES, NetworkPlan, Plan
 from ccc_jetson.runtime.frames import Frame
 from ccc_jetson.runtime.metrics import PERCENTS, StageSummary, StageTimes
 from ccc_jetson.runtime.pipeline import STAGES, Pipeline, bottleneck

@@ -11,12 +11,11 @@ import pytest
 
 import ccc_jetson
 from ccc_jetson.errors import BackendError
-from ccc_jetson.runtime import bench_plan
 from ccc_jetson.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from ccc_jetson.runtime.bench_cli import build_compare_parser, build_parser, main
+from ccc_jetson.runtime.bench.cli import build_compare_parser, build_parser, main
 from tests.doubles.stages import write_video
+from tests.runtime.bench.test_report import benched_of, report_of, result_of
 from tests.runtime.frames.test_pictures import write_picture
-from tests.runtime.test_bench_report import benched_of, report_of, result_of
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -28,7 +27,7 @@ SHORT = ["--duration", "0.15", "--warm-up-frames", "5", "--warm-up-seconds", "0.
 
 @pytest.fixture(autouse=True)
 def short_network_runs(monkeypatch):
-    monkeypatch.setattr(bench_plan, "NETWORK_S", 0.01)
+    monkeypatch.setattr("ccc_jetson.runtime.bench.plan.NETWORK_S", 0.01)
 
 
 @pytest.fixture
@@ -301,7 +300,7 @@ def command(*argv):
         "def slow(self, staged):\n"
         "    time.sleep(0.02); print('started', file=sys.stderr, flush=True); return start(self, staged)\n"
         "onnxruntime.OnnxRuntimeBackend.start = slow\n"
-        "from ccc_jetson.runtime.bench_cli import main\n"
+        "from ccc_jetson.runtime.bench.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     return [sys.executable, "-c", script] + list(argv)
@@ -347,7 +346,7 @@ def test_help_comes_without_a_heavy_module_and_at_once(tmp_path, argv):
     for name in ("cv2", "numpy", "onnxruntime", "pycuda", "tensorrt"):
         (tmp_path / (name + ".py")).write_text("raise ImportError('{} is heavy')".format(name))
     path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
-    script = "import sys; from ccc_jetson.runtime.bench_cli import main; sys.exit(main(sys.argv[1:]))"
+    script = "import sys; from ccc_jetson.runtime.bench.cli import main; sys.exit(main(sys.argv[1:]))"
     took = []
     for _ in range(3):  # another process may have the CPU
         began = time.perf_counter()

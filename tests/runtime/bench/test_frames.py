@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ccc_jetson.errors import UsageError
-from ccc_jetson.runtime.bench_frames import HeldFrames, held, synthetic
+from ccc_jetson.runtime.bench.frames import HeldFrames, held, synthetic
 from ccc_jetson.runtime.frames import Frame
 from tests.doubles.stages import FakeSource
 

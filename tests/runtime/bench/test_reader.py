@@ -6,9 +6,9 @@ import random
 import pytest
 
 from ccc_jetson.errors import UsageError
-from ccc_jetson.runtime.bench_reader import read_report
-from ccc_jetson.runtime.clocks import Clock, Clocks
-from tests.runtime.test_bench_report import FIXED, benched_of, report_of, result_of
+from ccc_jetson.runtime.bench.clocks import Clock, Clocks
+from ccc_jetson.runtime.bench.reader import read_report
+from tests.runtime.bench.test_report import FIXED, benched_of, report_of, result_of
 
 
 def whole(tmp_path):

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from ccc_jetson.runtime.bench import Result, Samples, slices_fps
-from ccc_jetson.runtime.bench_plan import Plan
-from ccc_jetson.runtime.bench_report import Benched, BenchReport, Environment, environment
-from ccc_jetson.runtime.clocks import Clock, Clocks
+from ccc_jetson.runtime.bench.clocks import Clock, Clocks
+from ccc_jetson.runtime.bench.measure import Result, Samples, slices_fps
+from ccc_jetson.runtime.bench.plan import Plan
+from ccc_jetson.runtime.bench.report import Benched, BenchReport, Environment, environment
 from ccc_jetson.runtime.metrics import Machine, StageTimes
 from ccc_jetson.runtime.report import Model
 from tests.doubles.tiny_model import tiny_contract

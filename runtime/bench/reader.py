@@ -7,7 +7,7 @@ from ccc_jetson.clean_text import clean
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import read_text
 from ccc_jetson.json_records import JsonReader
-from ccc_jetson.runtime.bench_plan import MOST_SAMPLES
+from ccc_jetson.runtime.bench.plan import MOST_SAMPLES
 
 SCHEMA = 1
 KIND = "benchmark"

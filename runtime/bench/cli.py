@@ -12,7 +12,7 @@ from ccc_jetson.command import INTERRUPTED, Parser, count_from, print_error, run
 from ccc_jetson.errors import CccError
 from ccc_jetson.files import check_output, sha256_of, write_text
 from ccc_jetson.progress import Progress, say
-from ccc_jetson.runtime.bench_plan import (
+from ccc_jetson.runtime.bench.plan import (
     DEFAULT_DURATION_S,
     DEFAULT_TOLERANCE_PERCENT,
     FLOOR_FRAMES,
@@ -25,8 +25,8 @@ from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.contract import Contract
     from ccc_jetson.runtime.backends import ModelChoice
-    from ccc_jetson.runtime.bench_frames import HeldFrames
-    from ccc_jetson.runtime.bench_report import Benched
+    from ccc_jetson.runtime.bench.frames import HeldFrames
+    from ccc_jetson.runtime.bench.report import Benched
 
 EXAMPLE = """ccc-bench model.engine --report tx2.json
 ccc-bench model.engine --size 1280x720 --fit crop --duration 600 --report camera.json
@@ -117,7 +117,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _work(arguments: argparse.Namespace) -> int:
     from ccc_jetson.contract import read_contract_json
     from ccc_jetson.runtime.backends import ModelChoice, choose_model
-    from ccc_jetson.runtime.bench_report import BenchReport, environment
+    from ccc_jetson.runtime.bench.report import BenchReport, environment
     from ccc_jetson.runtime.interrupts import FinishOnInterrupt
     from ccc_jetson.runtime.metrics import machine
 
@@ -170,8 +170,8 @@ def _bench(
 ) -> "Benched":
     """One model."""
     from ccc_jetson.runtime.backends import contract_of_model, open_backend
-    from ccc_jetson.runtime.bench import bench
-    from ccc_jetson.runtime.bench_report import Benched
+    from ccc_jetson.runtime.bench.measure import bench
+    from ccc_jetson.runtime.bench.report import Benched
     from ccc_jetson.runtime.report import Model
 
     model = Model(choice.path, sha256_of(choice.path), choice.reason, contract_of_model(choice.path, given))
@@ -211,7 +211,7 @@ def _check_report(arguments: argparse.Namespace, choices: "List[ModelChoice]") -
 
 def _frames(arguments: argparse.Namespace) -> "Callable[[Contract], HeldFrames]":
     """What gives a model its frames; those of a file are read here, once for all models."""
-    from ccc_jetson.runtime.bench_frames import held, synthetic
+    from ccc_jetson.runtime.bench.frames import held, synthetic
 
     if arguments.video is not None:
         from ccc_jetson.runtime.frames.video import VideoFile
@@ -229,8 +229,8 @@ def _frames(arguments: argparse.Namespace) -> "Callable[[Contract], HeldFrames]"
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from ccc_jetson.runtime.bench_compare import compare
-    from ccc_jetson.runtime.bench_reader import read_report
+    from ccc_jetson.runtime.bench.compare import compare
+    from ccc_jetson.runtime.bench.reader import read_report
 
     comparison = compare(read_report(arguments.a), read_report(arguments.b), arguments.stat, arguments.tolerance)
     print(comparison.to_json().rstrip() if arguments.json else comparison.to_text())
