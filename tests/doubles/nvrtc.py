@@ -4,30 +4,21 @@ NVRTC 12.6 is the last but a few that knows a TX2's sm_62 (13 dropped it). What 
 compiles the same source with its own nvcc. The packages have NVIDIA's licence: fetched when tests run, never committed.
 """
 
-import contextlib
 import ctypes
 import glob
 import os
-import platform
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-import zipfile
 from typing import NamedTuple
+
+from tests.doubles.fetching import becoming, need_x86, unpack_wheel
 
 PACKAGES = ("nvidia-cuda-nvrtc-cu12==12.6.85", "nvidia-cuda-runtime-cu12==12.6.77")  # the compiler, cuda_fp16.h
 _FOLDER = "12.6.85"
-_SECONDS = 300
 _ENTRY = re.compile(r"Compiling entry function '(\w+)' for")
 _STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _USED = re.compile(r"Used (\d+) registers")
 _SHARED = re.compile(r"(\d+) bytes smem")
-
-
-class Missing(Exception):
-    """The compiler cannot be had here: the reason."""
 
 
 class Refused(Exception):
@@ -51,41 +42,16 @@ def prepare(cache):
         cache: a folder that is kept between runs; made if it is not there.
 
     Raises:
-        Missing: there is none for this machine, or no package index.
+        NoWheels: there is none for this machine.
+        Missing: it cannot be fetched.
     """
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise Missing("NVRTC 12.6 is fetched for x86_64 Linux, this is {}".format(platform.machine()))
+    need_x86("NVRTC's packages")
     folder = os.path.join(cache, _FOLDER)
-    if os.path.isdir(folder):
-        return folder
-    os.makedirs(cache, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=".", dir=cache)
-    try:
-        for package in PACKAGES:
-            _unpack(package, temporary)
-        with contextlib.suppress(OSError):  # another process was faster
-            os.rename(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    if not os.path.isdir(folder):
+        with becoming(folder) as temporary:
+            for package in PACKAGES:
+                unpack_wheel(sys.executable, package, temporary)
     return folder
-
-
-def _unpack(package, folder):
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--retries", "1", "--timeout", "20", "--dest", folder, package]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        said = process.communicate(timeout=_SECONDS)[0].decode(errors="replace").strip()
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise Missing("{} cannot be fetched: no answer in {} s".format(package, _SECONDS))
-    wheels = glob.glob(os.path.join(folder, "*.whl"))
-    if process.returncode or len(wheels) != 1:
-        raise Missing("{} cannot be fetched: {}".format(package, said.splitlines()[-1] if said else "no reason given"))
-    with zipfile.ZipFile(wheels[0]) as archive:
-        archive.extractall(folder)
-    os.unlink(wheels[0])
 
 
 class Compiler(object):

@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from tests.doubles import standin
+from tests.doubles.fetching import Missing, NoWheels, becoming, build_folder, run, skip_or_fail
 from tests.doubles.real_bindings import prepare as preparing
-from tests.doubles.real_bindings.prepare import LIBRARY, Missing, NoWheels, prepare
+from tests.doubles.real_bindings.prepare import LIBRARY, prepare
 from tests.doubles.real_bindings.releases import RELEASES, releases_of
-from tests.doubles.real_bindings.run import ROOT, run_checks
+from tests.doubles.real_bindings.run import run_checks
 
 PACKAGE = "tests.doubles.real_bindings."
 MODULES = [PACKAGE + name for name in ("checks_bindings", "checks_building", "checks_running", "checks_build_plan")]
@@ -25,14 +26,9 @@ NOT_CALLED = {
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """Where the bindings are kept: in the checkout's build folder, so that the next run finds them there."""
-    folder = os.path.join(ROOT, "build", "real-bindings")
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError:
-        return str(tmp_path_factory.mktemp("real-bindings"))
-    return folder if os.access(folder, os.W_OK) else str(tmp_path_factory.mktemp("real-bindings"))
+def cache():
+    """Where the bindings are kept."""
+    return build_folder("real-bindings")
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +43,7 @@ def prepared(cache):
             except (Missing, NoWheels) as error:
                 known[release] = error
         if isinstance(known[release], Exception):
-            absent(known[release])
+            skip_or_fail(known[release])
         return known[release]
 
     return get
@@ -65,12 +61,6 @@ def reports(prepared, tmp_path_factory):
         return known[release]
 
     return get
-
-
-def absent(reason):
-    if os.environ.get("CI") and isinstance(reason, Missing):
-        pytest.fail("{}; in CI that is a failure".format(reason), pytrace=False)
-    pytest.skip(str(reason))
 
 
 @pytest.fixture(params=HERE, ids=[release.version for release in HERE])
@@ -168,7 +158,7 @@ def test_without_a_package_index_the_reason_is_pips(tmp_path, monkeypatch):
     needs_x86()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    with pytest.raises(Missing, match=r"tensorrt-bindings==8\.6\.1 cannot be fetched: .*No matching distribution"):
+    with pytest.raises(Missing, match=r"(?s)tensorrt-bindings==8\.6\.1 cannot be fetched: .*No matching distribution"):
         prepare(sys.executable, RELEASES[0], str(tmp_path))
     assert os.listdir(str(tmp_path)) == []
 
@@ -205,10 +195,38 @@ def test_the_second_time_nothing_is_fetched_or_compiled(prepared, cache, monkeyp
 def test_what_is_missing_is_a_skip_here_and_a_failure_in_ci(monkeypatch, in_ci, outcome):
     monkeypatch.setenv("CI", in_ci)
     with pytest.raises(BaseException) as caught:
-        absent(Missing("no index"))
+        skip_or_fail(Missing("no index"))
     assert type(caught.value).__name__ == outcome and "no index" in str(caught.value)
     with pytest.raises(pytest.skip.Exception):
-        absent(NoWheels("this is aarch64"))
+        skip_or_fail(NoWheels("this is aarch64"))
+
+
+def test_what_was_made_is_kept_in_the_folder_that_the_variable_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("CCC_TEST_BUILD", str(tmp_path / "kept"))
+    assert build_folder("things") == str(tmp_path / "kept" / "things")
+    assert os.listdir(str(tmp_path / "kept")) == ["things"]
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CCC_TEST_BUILD", str(tmp_path / "file"))
+    elsewhere = build_folder("things")
+    assert os.listdir(elsewhere) == [] and not elsewhere.startswith(str(tmp_path))
+    assert build_folder("things") == elsewhere != build_folder("others")
+
+
+def test_of_two_that_make_the_same_the_first_is_kept(tmp_path):
+    path = str(tmp_path / "made")
+    with becoming(path) as slower:
+        with becoming(path) as faster:
+            os.mkdir(os.path.join(faster, "first"))
+        os.mkdir(os.path.join(slower, "second"))
+    assert os.listdir(path) == ["first"] and os.listdir(str(tmp_path)) == ["made"]
+
+
+def test_a_command_that_takes_too_long_is_ended_and_one_that_fails_has_its_last_words():
+    with pytest.raises(Missing, match=r"^it cannot be: no answer in 0\.2 s$"):
+        run([sys.executable, "-c", "import time; time.sleep(60)"], "it cannot be", 0.2)
+    says = "import sys; print('out'); sys.exit('\\n'.join(map(str, range(9))))"
+    with pytest.raises(Missing, match=r"^it cannot be: 4\n5\n6\n7\n8$"):
+        run([sys.executable, "-c", says], "it cannot be", 60)
 
 
 def test_pythons_have_the_releases_that_nvidia_built_for_them():

@@ -8,20 +8,18 @@
 ``installed`` puts pycuda, TensorRT and nvcc into this process for a while, ``environment`` into a child process.
 """
 
-import atexit
 import collections
 import contextlib
 import ctypes
 import gc
 import importlib
 import os
-import shutil
 import sys
-import tempfile
 from typing import NamedTuple
 
 from tests.doubles import standin
-from tests.doubles.cuda_driver.prepare import LIBRARY, Missing, prepare_driver, prepare_pycuda
+from tests.doubles.cuda_driver.prepare import LIBRARY, prepare_driver, prepare_pycuda
+from tests.doubles.fetching import Missing, build_folder, skip_or_fail
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(FOLDER)))
@@ -119,14 +117,7 @@ class Driver:
 
 def available():
     """The ``Prepared`` folders; skips the test with the reason where they cannot be made, and fails it in CI."""
-    found = _once("pycuda", lambda: Prepared(prepare_pycuda(sys.executable, cache_folder()), _driver_folder("10.2")))
-    if isinstance(found, Missing):
-        import pytest
-
-        if os.environ.get("CI"):
-            pytest.fail("{}; in CI that is a failure".format(found), pytrace=False)
-        pytest.skip(str(found))
-    return found
+    return _once("pycuda", lambda: Prepared(prepare_pycuda(sys.executable, cache_folder()), _driver_folder("10.2")))
 
 
 @contextlib.contextmanager
@@ -209,21 +200,8 @@ def read_reports(folder):
 
 
 def cache_folder():
-    """Where compiled things are kept: in the checkout's build folder, or in the one that CCC_TEST_BUILD names."""
-    folder = os.path.join(os.environ.get("CCC_TEST_BUILD") or os.path.join(ROOT, "build"), "pycuda")
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError:
-        folder = ""
-    if folder and os.access(folder, os.W_OK):
-        return folder
-    return _once("folder", _temporary_folder)
-
-
-def _temporary_folder():
-    folder = tempfile.mkdtemp(prefix="ccc-pycuda-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    """Where compiled things are kept."""
+    return build_folder("pycuda")
 
 
 def _driver_folder(cuda):
@@ -231,12 +209,14 @@ def _driver_folder(cuda):
 
 
 def _once(name, make):
-    """What ``make`` gives, or the ``Missing`` that it raises."""
+    """What ``make`` gives; where something is ``Missing`` for it, every test that asks ends with that reason."""
     if name not in _known:
         try:
             _known[name] = make()
         except Missing as error:
             _known[name] = error
+    if isinstance(_known[name], Missing):
+        skip_or_fail(_known[name])
     return _known[name]
 
 

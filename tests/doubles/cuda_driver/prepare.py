@@ -12,13 +12,14 @@ import hashlib
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 import zipfile
 from typing import NamedTuple
+
+from tests.doubles.fetching import Missing, becoming, download, run
 
 COMPILER = os.environ.get("CXX", "g++")
 HEADERS = "nvidia-cuda-runtime-cu11==11.8.89"  # the last but a few that declares what CUDA 10.2 has, too
@@ -51,10 +52,6 @@ print(sysconfig.get_paths()["include"], numpy.get_include(), sep="\\n")
 """
 
 
-class Missing(Exception):
-    """What this machine lacks: a compiler, Python's headers, a package index."""
-
-
 class _Python(NamedTuple):
     path: str
     version: str
@@ -77,7 +74,7 @@ def prepare_driver(cache, cuda="10.2"):
     folder = os.path.join(cache, "driver-{}-{}".format(cuda, digest))
     with _only_one(cache):
         if not os.path.isdir(folder):
-            with _becoming(folder) as temporary:
+            with becoming(folder) as temporary:
                 options = ["-O1", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]
                 options += ["-DDRIVER_VERSION={}".format(DRIVERS[cuda]), "-I", _headers(sys.executable, cache)]
                 compiled = [path for path in sources if path.endswith(".cpp")]
@@ -103,7 +100,7 @@ def prepare_pycuda(python, cache):
     folder = os.path.join(cache, "pycuda-{}-python{}-numpy{}".format(release, asked.version, asked.numpy))
     with _only_one(cache):
         if not os.path.isdir(folder):
-            with _becoming(folder) as temporary:
+            with becoming(folder) as temporary:
                 started = time.time()
                 _build_pycuda(asked, release, driver, cache, temporary)
                 with open(os.path.join(temporary, "seconds"), "w") as file:
@@ -118,7 +115,8 @@ def release_for(version):
 
 
 def _ask(python):
-    lines = _run([python, "-c", _ASK_PYTHON], "{} has no numpy to build pycuda with".format(python)).splitlines()
+    what = "{} has no numpy to build pycuda with".format(python)
+    lines = run([python, "-c", _ASK_PYTHON], what, _SECONDS).splitlines()
     version, numpy, includes = lines[0], lines[1], lines[2:]
     if not os.path.exists(os.path.join(includes[0], "Python.h")):
         raise Missing("Python {} has no headers: no Python.h in {}".format(version, includes[0]))
@@ -128,7 +126,7 @@ def _ask(python):
 def _build_pycuda(python, release, driver, cache, site):
     headers = _headers(python.path, cache)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        root = _unpacked(_download(python.path, folder, "pycuda==" + release, "--no-binary=:all:"), folder)
+        root = _unpacked(download(python.path, "pycuda==" + release, folder, sources=True), folder)
         boost = os.path.join(root, "bpl-subset", "bpl_subset")
         os.symlink("boost", os.path.join(boost, "pycudaboost"))
         options = ["-O0", "-g0", "-w"] + ["-D{}={}".format(*each) for each in sorted(_DEFINES.items())]
@@ -157,8 +155,8 @@ def _headers(python, cache):
     """The folder with cuda.h."""
     folder = os.path.join(cache, HEADERS.replace("==", "-"))
     if not os.path.isdir(folder):
-        with _becoming(folder) as temporary:
-            wheel = _download(python, temporary, HEADERS, "--only-binary=:all:")
+        with becoming(folder) as temporary:
+            wheel = download(python, HEADERS, temporary)
             with zipfile.ZipFile(wheel) as archive:
                 for member in archive.infolist():
                     if "/include/" in member.filename and member.filename.endswith((".h", ".hpp")):
@@ -168,23 +166,6 @@ def _headers(python, cache):
             with open(os.path.join(temporary, "cudaProfiler.h"), "w") as file:
                 file.write(_PROFILER_HEADER)
     return folder
-
-
-def _download(python, folder, requirement, kind):
-    """The path of a wheel or an archive of sources."""
-    before = set(os.listdir(folder))
-    command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", kind]
-    command += ["--retries", "1", "--timeout", "20", "--dest", folder, requirement]
-    what = "{} cannot be fetched".format(requirement)
-    try:
-        # pip looks into sources; with this environment's setuptools it need not fetch others
-        said = _run(command + ["--no-build-isolation"], what)
-    except Missing:
-        said = _run(command, what)
-    found = sorted(set(os.listdir(folder)) - before)
-    if len(found) != 1:
-        raise Missing("{}: pip left {}: {}".format(what, found or "nothing", said))
-    return os.path.join(folder, found[0])
 
 
 def _unpacked(archive, folder):
@@ -199,30 +180,13 @@ def _compile(sources, options, link, library):
     with tempfile.TemporaryDirectory() as folder, _pool() as pool:
         objects = [os.path.join(folder, "{}.o".format(number)) for number in range(len(sources))]
         commands = [compiler + options + ["-c", source, "-o", made] for source, made in zip(sources, objects)]
-        for _ in pool.map(lambda command: _run(command, "{} cannot compile".format(COMPILER)), commands):
+        for _ in pool.map(lambda command: run(command, "{} cannot compile".format(COMPILER), _SECONDS), commands):
             pass
-        _run(compiler + ["-shared"] + objects + link + ["-o", library], "{} cannot link".format(COMPILER))
+        run(compiler + ["-shared"] + objects + link + ["-o", library], "{} cannot link".format(COMPILER), _SECONDS)
 
 
 def _pool():
     return concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
-
-
-def _run(command, what):
-    """Runs it; what it said. ``Missing`` with its last words where it fails."""
-    try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    except OSError as error:
-        raise Missing("{}: {}: {}".format(what, command[0], error.strerror))
-    try:
-        out, err = (text.decode(errors="replace").strip() for text in process.communicate(timeout=_SECONDS))
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise Missing("{}: no answer in {} s".format(what, _SECONDS))
-    if process.returncode:
-        raise Missing("{}: {}".format(what, "\n".join((err or out).splitlines()[-5:]) or "no reason given"))
-    return out
 
 
 def _read(path):
@@ -237,15 +201,3 @@ def _only_one(cache):
     with open(os.path.join(cache, ".lock"), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextlib.contextmanager
-def _becoming(path):
-    """A new folder that is renamed to ``path`` when the block ends well."""
-    temporary = tempfile.mkdtemp(prefix=".", dir=os.path.dirname(path))
-    try:
-        yield temporary
-        os.rename(temporary, path)
-        os.chmod(path, 0o755)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

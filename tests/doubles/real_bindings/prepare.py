@@ -1,17 +1,13 @@
 """Fetches NVIDIA's bindings and compiles the library that they load."""
 
-import contextlib
 import hashlib
 import os
-import platform
 import re
 import shlex
-import shutil
 import subprocess
-import sys
-import tempfile
-import zipfile
 from typing import NamedTuple
+
+from tests.doubles.fetching import becoming, need_x86, run, unpack_wheel
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake.cpp")
 LIBRARY = "libfaketrt.so"
@@ -27,14 +23,6 @@ class Prepared(NamedTuple):
     lib: str
 
 
-class NoWheels(Exception):
-    """NVIDIA publishes no bindings for this kind of machine."""
-
-
-class Missing(Exception):
-    """Something that a well-equipped machine has is not there: the package index, a compiler."""
-
-
 def prepare(python, release, cache):
     """Makes the folders, or finds them in the cache.
 
@@ -47,18 +35,18 @@ def prepare(python, release, cache):
         NoWheels: there are none for this machine.
         Missing: a wheel cannot be fetched, or there is no compiler.
     """
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise NoWheels("NVIDIA publishes these bindings for x86_64 Linux, this is {}".format(platform.machine()))
+    need_x86("NVIDIA's bindings")
     tag = subprocess.check_output([python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])"]).decode().strip()
     site = os.path.join(cache, "{}-{}".format(release.version, tag))
     if not os.path.isdir(site):
-        with _becoming(site) as folder:
-            _unpack(_download(python, release, folder), folder)
+        with becoming(site) as folder:
+            unpack_wheel(python, "{}=={}".format(release.distribution, release.version), folder)
+            _write_modules(folder)
     with open(SOURCE, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()[:12]
     lib = os.path.join(cache, "lib{}-{}".format(release.major, digest))
     if not os.path.isdir(lib):
-        with _becoming(lib) as folder:
+        with becoming(lib) as folder:
             _compile(os.path.join(folder, LIBRARY))
             # The loader knows a file by its inode, so all these names are one library with one state
             for name in _needed(os.path.join(site, "tensorrt_bindings", "tensorrt.so")):
@@ -66,35 +54,7 @@ def prepare(python, release, cache):
     return Prepared(site, lib)
 
 
-@contextlib.contextmanager
-def _becoming(path):
-    """A new folder that is renamed to ``path`` when the block ends well: another process may be doing the same."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=".", dir=os.path.dirname(path))
-    try:
-        yield temporary
-        with contextlib.suppress(OSError):  # the other process was faster
-            os.rename(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _download(python, release, folder):
-    """The path of the wheel."""
-    requirement = "{}=={}".format(release.distribution, release.version)
-    command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--retries", "1", "--timeout", "20", "--dest", folder, requirement]
-    said = _run(command, "{} cannot be fetched".format(requirement))
-    wheels = [name for name in os.listdir(folder) if name.endswith(".whl")]
-    if len(wheels) != 1:
-        raise Missing("{} cannot be fetched: pip left {}: {}".format(requirement, wheels or "nothing", said))
-    return os.path.join(folder, wheels[0])
-
-
-def _unpack(wheel, folder):
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    os.unlink(wheel)
+def _write_modules(folder):
     # JetPack's package has the plain name
     with open(os.path.join(folder, "tensorrt.py"), "w") as file:
         file.write("import sys\n\nimport tensorrt_bindings\n\nsys.modules[__name__] = tensorrt_bindings\n")
@@ -111,21 +71,4 @@ def _needed(extension):
 
 def _compile(library):
     command = shlex.split(COMPILER) + _OPTIONS + [SOURCE, "-o", library]
-    _run(command, "{} cannot compile {}".format(COMPILER, os.path.basename(SOURCE)))
-
-
-def _run(command, what):
-    """Runs it; what it said. ``Missing`` with its last words where it fails."""
-    try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    except OSError as error:
-        raise Missing("{}: {}: {}".format(what, command[0], error.strerror))
-    try:
-        said = process.communicate(timeout=_SECONDS)[0].decode(errors="replace").strip()
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise Missing("{}: no answer in {} s".format(what, _SECONDS))
-    if process.returncode:
-        raise Missing("{}: {}".format(what, said.splitlines()[-1] if said else "no reason given"))
-    return said
+    run(command, "{} cannot compile {}".format(COMPILER, os.path.basename(SOURCE)), _SECONDS)
