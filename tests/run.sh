@@ -48,6 +48,16 @@ device_tests() {
   rm -rf "$away"
 }
 
+# Both old Pythons, one after the other, beside the whole suite: a machine has more than one core
+old_pythons() {
+  local version failed=""
+  for version in "${versions[@]}"; do
+    (device_tests "$version") >"build/python$version.log" 2>&1 &
+    wait $! || failed+=" $version"
+  done
+  [ -z "$failed" ] || { echo "FAILED on Python$failed"; return 1; }
+}
+
 step "lint, types, Python 3.6 grammar"
 bash tests/lint.sh
 
@@ -57,12 +67,7 @@ mkdir -p build
 find build -mindepth 1 -maxdepth 1 ! -name real-bindings ! -name nvrtc ! -name pycuda -exec rm -rf {} +
 python -m build --wheel --outdir build/wheel . >build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
 wheel=$(ls "$root"/build/wheel/*.whl)
-echo "$(basename "$wheel")"
-
-step "whole suite on $(python --version)"
-# by the package's name, not by its path: the links are not followed there. The folders are named as well, so that a
-# module that no test imports counts too.
-python -m pytest -ra --cov=ccc_jetson --cov=export --cov=calib --cov=engines --cov=runtime --cov-report=term tests
+basename "$wheel"
 
 # The authors' network, exported once, so that the old Pythons run it too
 official=""
@@ -73,17 +78,22 @@ for checkpoint in "${CCC_TEST_DATA:-}/checkpoints/C3Net_setting2.pth" ../shared/
   fi
 done
 
-# both at a time, for a machine has more than one core; each is shown when it has ended
-trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
-versions=(3.6 3.8) processes=()
+versions=(3.6 3.8)
+set -m  # a process group of its own, which can be ended as a whole
+old_pythons &
+old=$!
+set +m
+trap 'kill -- "-$old" 2>/dev/null || true' EXIT
+
+step "whole suite on $(python --version), and meanwhile the device half on Python ${versions[*]}"
+# by the package's name, not by its path: the links are not followed there. The folders are named as well, so that a
+# module that no test imports counts too.
+python -m pytest -ra --cov=ccc_jetson --cov=export --cov=calib --cov=engines --cov=runtime --cov-report=term tests
+
+passed=0
+wait "$old" || passed=$?
 for version in "${versions[@]}"; do
-  (device_tests "$version") >"build/python$version.log" 2>&1 &
-  processes+=($!)
+  step "device half on Python $version, from the wheel"
+  cat "build/python$version.log"
 done
-failed=""
-for index in "${!versions[@]}"; do
-  wait "${processes[$index]}" || failed+=" ${versions[$index]}"
-  step "device half on Python ${versions[$index]}, from the wheel"
-  cat "build/python${versions[$index]}.log"
-done
-[ -z "$failed" ] || { echo "FAILED on Python$failed"; exit 1; }
+exit "$passed"
