@@ -4,6 +4,8 @@ import math
 import statistics
 from typing import Any, NamedTuple
 
+from ccc_jetson.tables import aligned_table
+
 PLAIN, OURS = "onnxruntime", "ccc-jetson"  # names of contenders
 SAME_CLASS_MAP = 0.9999  # share of pixels
 WANTED_RATIO = 2.5  # ours to the plain export on ONNX Runtime
@@ -89,7 +91,7 @@ def table(measured: list[Measured]) -> str:
                     each.about,
                 ]
             )
-    lines = _aligned(rows, left=(0, 5, 6)) if len(rows) > 1 else []
+    lines = aligned_table(rows, left=(0, 5, 6)).splitlines() if len(rows) > 1 else []
     if any(not each.agrees for each in measured):
         lines.append(f"! another class map than PyTorch's: less than {SAME_CLASS_MAP:.2%} of the pixels are the same")
     lines += [f"{each.contender.title}: {each.problem}" for each in measured if each.problem]
@@ -99,17 +101,6 @@ def table(measured: list[Measured]) -> str:
 def percent(share: float) -> str:
     """With four decimals, rounded down: only all of it is 100 %."""
     return f"{math.floor(share * 1e6) / 1e4:.4f} %"
-
-
-def _aligned(rows: list[list[str]], left: tuple[int, ...]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index in left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 class Verdict(NamedTuple):
@@ -154,7 +145,7 @@ def profile_table(name: str, operators: list[dict[str, Any]]) -> str:
     rows = [["operator", "nodes", "ms", "share"]]
     for row in operators[:PROFILE_ROWS]:
         rows.append([row["operator"], str(row["nodes"]), f"{row['ms']:.1f}", f"{row['ms'] / total_ms:.1%}"])
-    lines = [f"profile of {name}: {total_ms:.1f} ms", *_aligned(rows, left=(0,))]
+    lines = [f"profile of {name}: {total_ms:.1f} ms", aligned_table(rows, left=(0,))]
     if len(operators) > PROFILE_ROWS:
         rest_ms = sum(row["ms"] for row in operators[PROFILE_ROWS:])
         lines.append(f"and {rest_ms:.1f} ms in {len(operators) - PROFILE_ROWS} more")

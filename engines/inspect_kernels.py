@@ -5,8 +5,9 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from ccc_jetson.clean_text import clean
 from ccc_jetson.engines.inspect_text import Row, page
-from ccc_jetson.engines.kernel_store import Wanted, channels_of, head_text, misfit, read_sources, sm_text
+from ccc_jetson.engines.kernel_store import Wanted, channels_of, head_text, misfit, read_sources
 from ccc_jetson.engines.kernels_file import CompiledKernels, kernels_path, read_kernels
+from ccc_jetson.engines.machine import sm_text
 from ccc_jetson.engines.manifest import Manifest
 from ccc_jetson.errors import FileProblem
 

@@ -8,6 +8,7 @@ from ccc_jetson.engines.compatibility import Problem
 from ccc_jetson.engines.inspect_onnx import Carried, OnnxReport, Verdict
 from ccc_jetson.graph_cost import GraphCost
 from ccc_jetson.layer_ranges import LayerRange
+from ccc_jetson.tables import aligned_table
 from ccc_jetson.weight_ranges import WeightRanges
 
 _NODES_SHOWN = 4
@@ -64,15 +65,7 @@ def page(rows: Iterable[Row]) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
     """Aligned columns: the first ``left`` to the left, the others to the right."""
     cells = [[clean(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = []
-    for row in cells:
-        aligned = [
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths))
-        ]
-        lines.append("  ".join(aligned).rstrip())
-    return "\n".join(lines)
+    return aligned_table(cells, range(left))
 
 
 def tensor_text(name: str, dtype: str, shape: Sequence[object]) -> str:

@@ -13,6 +13,7 @@ from ccc_jetson import __version__
 from ccc_jetson.contract import TRANSPOSED_CONV, Head
 from ccc_jetson.engines.cache_folder import cache_folder, keep
 from ccc_jetson.engines.kernels_file import SUFFIX, CompiledKernels, kernels_path, read_kernels
+from ccc_jetson.engines.machine import sm_text
 from ccc_jetson.engines.nvcc import OPTIONS, can_load, compile_cubin, find_nvcc
 from ccc_jetson.errors import FileProblem
 from ccc_jetson.files import read_bytes, write_bytes
@@ -93,11 +94,6 @@ def misfit(found: CompiledKernels, wanted: Wanted) -> str:
     if wanted.head is not None and found.head != wanted.head:
         reasons.append("with {}, not {}".format(head_text(found.head), head_text(wanted.head)))
     return ", ".join(reasons)
-
-
-def sm_text(sm: str) -> str:
-    """``sm_62`` for 6.2."""
-    return "sm_" + sm.replace(".", "")
 
 
 def head_text(head: Optional[Tuple[int, int]]) -> str:

@@ -75,9 +75,14 @@ class Machine(NamedTuple):
     power_mode: str
 
 
+def sm_text(sm: str) -> str:
+    """``sm_62`` for 6.2."""
+    return "sm_" + sm.replace(".", "")
+
+
 def gpu_text(device: str, sm: str) -> str:
     """``NVIDIA Tegra X2 (sm_62)``."""
-    return "{} (sm_{})".format(device, sm.replace(".", ""))
+    return "{} ({})".format(device, sm_text(sm))
 
 
 class Board(NamedTuple):
@@ -113,7 +118,7 @@ def read_board(root: str = "/") -> Board:
 def read_memory(root: str = "/") -> Optional[Memory]:
     """Memory by ``/proc/meminfo``; None where that cannot be read. Kernels before 3.14 give no MemAvailable."""
     sizes: Dict[bytes, int] = {}
-    for name, kibibytes in _MEMORY.findall(_bytes(root, "proc/meminfo")):
+    for name, kibibytes in _MEMORY.findall(read_file(root, "proc/meminfo")):
         sizes.setdefault(name, int(kibibytes) * _KIB)
     if b"MemTotal" not in sizes or b"MemFree" not in sizes:
         return None
@@ -168,16 +173,16 @@ def target_of(sm: str, board: str) -> Optional[Target]:
 
 
 def _model(root: str) -> str:
-    model = _name(_bytes(root, "proc/device-tree/model"))  # b"NVIDIA Jetson TX2 Developer Kit\0"
-    compatible = _bytes(root, "proc/device-tree/compatible")  # b"nvidia,quill\0nvidia,tegra186\0"
+    model = _name(read_file(root, "proc/device-tree/model"))  # b"NVIDIA Jetson TX2 Developer Kit\0"
+    compatible = read_file(root, "proc/device-tree/compatible")  # b"nvidia,quill\0nvidia,tegra186\0"
     if model:
         return model if not compatible or b"nvidia," in compatible else ""
-    family = _bytes(root, "sys/devices/soc0/family")  # b"tegra186\n"; other makers' chips have such a file too
-    return _name(_bytes(root, "sys/devices/soc0/machine")) if family.lower().startswith(b"tegra") else ""
+    family = read_file(root, "sys/devices/soc0/family")  # b"tegra186\n"; other makers' chips have such a file too
+    return _name(read_file(root, "sys/devices/soc0/machine")) if family.lower().startswith(b"tegra") else ""
 
 
 def _l4t(root: str) -> str:
-    found = _RELEASE.match(_bytes(root, "etc/nv_tegra_release"))
+    found = _RELEASE.match(read_file(root, "etc/nv_tegra_release"))
     return "{}.{}".format(int(found.group(1)), found.group(2).decode("ascii")) if found else ""
 
 
@@ -187,7 +192,7 @@ def _jetpack(l4t: str) -> str:
 
 
 def _power_mode(root: str) -> str:
-    modes, status = _bytes(root, "etc/nvpmodel.conf"), _bytes(root, "var/lib/nvpmodel/status")
+    modes, status = read_file(root, "etc/nvpmodel.conf"), read_file(root, "var/lib/nvpmodel/status")
     chosen = _STATUS.search(status) if status else _DEFAULT_MODE.search(modes)
     if chosen is None:
         return ""
@@ -203,8 +208,9 @@ def _name(data: bytes) -> str:
     return text if text.isprintable() and len(text) <= _LONGEST_NAME else ""
 
 
-def _bytes(root: str, path: str) -> bytes:
-    """A file's bytes; empty where there is no ordinary file of that name, or it may not be read."""
+def read_file(root: str, path: str) -> bytes:
+    """A file's bytes, 1 MiB of them at most; empty where there is no ordinary file of that name below ``root``, or it
+    may not be read."""
     path = os.path.join(root, path)
     try:
         if not os.path.isfile(path):  # a pipe would be waited for without end

@@ -11,6 +11,7 @@ from ccc_jetson.runtime.backends import COMPUTE_STAGES
 from ccc_jetson.runtime.evaluation import LOGITS_STAGE, Tally
 from ccc_jetson.runtime.metrics import Machine, StageSummary, percentile_table
 from ccc_jetson.runtime.report import SCHEMA, Model, targets_lines
+from ccc_jetson.tables import aligned_facts
 from ccc_jetson.targets import PAPER_TARGETS
 
 
@@ -121,11 +122,11 @@ class EvalReport(NamedTuple):
                 ("overall", "{} frames in {:.2f} s with reading and counting".format(self.timed_frames, self.wall_s)),
             ]
         parts = [
-            _aligned(facts),
+            aligned_facts(facts),
             self._class_table(scores),
-            _aligned(accuracy),
+            aligned_facts(accuracy),
             percentile_table(self.stages),
-            _aligned(speed + self._targets(scores)),
+            aligned_facts(speed + self._targets(scores)),
         ]
         return "\n\n".join(part for part in parts if part)
 
@@ -180,8 +181,3 @@ def _both(value: float) -> str:
 
 def _share(pixels: int, scores: Scores) -> str:
     return "{:.2f} %".format(100.0 * pixels / scores.pixels if scores.pixels else 0.0)
-
-
-def _aligned(facts: List[Tuple[str, str]]) -> str:
-    width = max((len(name) for name, _ in facts), default=0)
-    return "\n".join("{}  {}".format(name.ljust(width), value) for name, value in facts)

@@ -5,7 +5,8 @@ import os
 import platform
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
-from ccc_jetson.engines.machine import read_board, target_of
+from ccc_jetson.engines.machine import read_board, read_file, target_of
+from ccc_jetson.tables import aligned_table
 
 PERCENTS = (50, 90, 95, 99)
 _SHORTEST_S, _GROWTH, _BINS = 1e-6, 1.01, 2100  # 1 us * 1.01^2100 = 1190 s
@@ -28,6 +29,11 @@ class StageSummary(NamedTuple):
         """All but the name, times rounded to a microsecond."""
         record = {name: round(value, 3) for name, value in self._asdict().items() if name.endswith("_ms")}
         return dict(record, count=self.samples)
+
+
+def nearest_rank(count: int, percent: int) -> int:
+    """Which of so many ordered values is their percentile, from 1 on."""
+    return max(1, math.ceil(count * percent / 100.0))
 
 
 class StageTimes:
@@ -79,7 +85,7 @@ class _Histogram:
         self.longest = max(self.longest, seconds)
 
     def percentile(self, percent: int) -> float:
-        rank = max(1, math.ceil(self.count * percent / 100.0))
+        rank = nearest_rank(self.count, percent)
         seen = 0
         for index, count in enumerate(self.bins):
             seen += count
@@ -102,11 +108,7 @@ def percentile_table(summaries: Sequence[StageSummary], title: str = "stage") ->
     for each in summaries:
         times = (each.p50_ms, each.p90_ms, each.p95_ms, each.p99_ms, each.mean_ms, each.max_ms)
         rows.append([each.name] + ["{:.2f}".format(time) for time in times] + [str(each.samples)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])])
-        for row in rows
-    )
+    return aligned_table(rows, left=(0,))
 
 
 class Machine(NamedTuple):
@@ -162,12 +164,7 @@ def machine(root: str = "/") -> Machine:
 
 
 def _text(root: str, path: str) -> str:
-    """A small text file; empty where it is missing."""
-    try:
-        with open(os.path.join(root, path), "rb") as file:
-            return file.read().decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
+    return read_file(root, path).decode("utf-8", "replace").strip()
 
 
 def _after(text: str, key: str, separator: str) -> str:

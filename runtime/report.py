@@ -7,6 +7,7 @@ from ccc_jetson import __version__
 from ccc_jetson.contract import Contract
 from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck
+from ccc_jetson.tables import aligned_facts
 from ccc_jetson.targets import PAPER_TARGETS
 
 SCHEMA = 1
@@ -76,17 +77,7 @@ class Report(NamedTuple):
             "latency_to_class_map": latency.get(TO_CLASS_MAP),
             "bottleneck": bottleneck(measured, self.live),
             "class_shares": {name: round(share, 6) for name, share in self.class_shares},
-            "targets": {
-                "measured_on_tx2": self.machine.is_tx2,
-                "paper": [
-                    {
-                        "network": each.network,
-                        "fps_tx2": each.fps_tx2,
-                        "share_reached": round(measured.fps / each.fps_tx2, 4),
-                    }
-                    for each in PAPER_TARGETS
-                ],
-            },
+            "targets": targets_record(measured.fps, self.machine),
         }
         return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
@@ -121,9 +112,18 @@ class Report(NamedTuple):
         facts.extend((name.replace("_", " "), text) for name, text in measured.facts if name in _FACTS_SHOWN)
         facts.extend(("output", output) for output in self.outputs)
         facts.extend(targets_lines(measured.fps, self.machine))
-        width = max(len(name) for name, _ in facts)
-        lines.extend("{}  {}".format(name.ljust(width), value) for name, value in facts)
-        return "\n".join(lines)
+        return "\n".join([*lines, aligned_facts(facts)])
+
+
+def targets_record(fps: float, machine: Machine) -> Dict[str, Any]:
+    """The paper's figures, the share of each that was reached, and whether that says anything."""
+    return {
+        "measured_on_tx2": machine.is_tx2,
+        "paper": [
+            {"network": each.network, "fps_tx2": each.fps_tx2, "share_reached": round(fps / each.fps_tx2, 4)}
+            for each in PAPER_TARGETS
+        ],
+    }
 
 
 def targets_lines(fps: float, machine: Machine) -> List[Tuple[str, str]]:

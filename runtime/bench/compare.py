@@ -17,7 +17,8 @@ from ccc_jetson import __version__
 from ccc_jetson.errors import UsageError
 from ccc_jetson.runtime.bench.plan import DEFAULT_TOLERANCE_PERCENT, LEAST_SAMPLES, STATISTICS
 from ccc_jetson.runtime.bench.reader import Figure, Measurement, Reading
-from ccc_jetson.runtime.bench.report import aligned_table
+from ccc_jetson.runtime.metrics import nearest_rank
+from ccc_jetson.tables import aligned_table
 
 SCHEMA = 1
 KIND = "benchmark comparison"
@@ -249,8 +250,8 @@ def resampled(values: np.ndarray, length: int, percent: Optional[int], generator
 
 
 def _percentile(values: np.ndarray, percent: int) -> float:
-    rank = max(1, math.ceil(len(values) * percent / 100.0)) - 1
-    return float(np.partition(values, rank)[rank])
+    index = nearest_rank(len(values), percent) - 1
+    return float(np.partition(values, index)[index])
 
 
 def _differences(prefix: str, a: Dict[str, Figure], b: Dict[str, Figure]) -> List[Tuple[str, str, str]]:

@@ -4,7 +4,6 @@ First the bare network alone, after a warm-up of its own; then the whole way fro
 warm-up count for nothing. All that is kept of a run is bounded, so that it may last a day.
 """
 
-import math
 import time
 from array import array
 from threading import Event
@@ -15,7 +14,7 @@ from ccc_jetson.runtime.bench.clocks import Clocks, read_clocks
 from ccc_jetson.runtime.bench.frames import HeldFrames
 from ccc_jetson.runtime.bench.plan import MOST_SAMPLES, NetworkPlan, Plan
 from ccc_jetson.runtime.frames import Frame
-from ccc_jetson.runtime.metrics import PERCENTS, StageSummary, StageTimes
+from ccc_jetson.runtime.metrics import PERCENTS, StageSummary, StageTimes, nearest_rank
 from ccc_jetson.runtime.pipeline import STAGES, Pipeline, bottleneck
 from ccc_jetson.runtime.sinks import Sink
 
@@ -53,9 +52,7 @@ class Samples:
     def summary(self, name: str) -> StageSummary:
         """Nearest-rank percentiles of what was kept, exact as long as that is all; mean and maximum exact; seconds."""
         ordered = sorted(self.values)
-        p50, p90, p95, p99 = (
-            1000.0 * ordered[max(1, math.ceil(len(ordered) * percent / 100.0)) - 1] for percent in PERCENTS
-        )
+        p50, p90, p95, p99 = (1000.0 * ordered[nearest_rank(len(ordered), percent) - 1] for percent in PERCENTS)
         return StageSummary(name, self.seen, 1000.0 * self.total / self.seen, p50, p90, p95, p99, 1000.0 * self.largest)
 
 

@@ -13,8 +13,8 @@ from ccc_jetson.runtime.bench.measure import Result, Samples
 from ccc_jetson.runtime.bench.plan import FLOOR_FRAMES, FLOOR_S, MOST_SAMPLES, Plan
 from ccc_jetson.runtime.bench.reader import KIND, SCHEMA
 from ccc_jetson.runtime.metrics import Machine, percentile_table
-from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model, targets_lines
-from ccc_jetson.targets import PAPER_TARGETS
+from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model, targets_lines, targets_record
+from ccc_jetson.tables import aligned_facts, aligned_table
 
 PAPER_SIZE = (1024, 512)  # at which the paper measured
 _SLOWED = 0.95  # last slice to first
@@ -101,7 +101,6 @@ class BenchReport(NamedTuple):
 
     def _result(self, benched: Benched) -> Dict[str, Any]:
         result = benched.result
-        machine = self.environment.machine
         return {
             "name": benched.name,
             "model": benched.model.to_json(),
@@ -124,17 +123,7 @@ class BenchReport(NamedTuple):
                 "before": result.clocks_before.to_json() if result.clocks_before else None,
                 "after": result.clocks_after.to_json() if result.clocks_after else None,
             },
-            "targets": {
-                "measured_on_tx2": machine.is_tx2,
-                "paper": [
-                    {
-                        "network": each.network,
-                        "fps_tx2": each.fps_tx2,
-                        "share_reached": round(result.fps / each.fps_tx2, 4),
-                    }
-                    for each in PAPER_TARGETS
-                ],
-            },
+            "targets": targets_record(result.fps, self.environment.machine),
             "samples": {title: _samples(result.samples[name]) for name, title in _SAMPLES},
         }
 
@@ -143,7 +132,7 @@ class BenchReport(NamedTuple):
         parts = [self._page(each) for each in self.benched]
         if len(self.benched) > 1:
             parts.append(_table(self.benched))
-        parts.append(_aligned(self._environment()))
+        parts.append(aligned_facts(self._environment()))
         return "\n\n".join(parts)
 
     def _page(self, benched: Benched) -> str:
@@ -180,7 +169,7 @@ class BenchReport(NamedTuple):
                 head + "\n" + speed,
                 percentile_table(totals, "end to end"),
                 percentile_table(result.stages),
-                _aligned(facts),
+                aligned_facts(facts),
             ]
         )
 
@@ -287,20 +276,3 @@ def _table(benched: Tuple[Benched, ...]) -> str:
 
 def _ms(value: Optional[float]) -> str:
     return "-" if value is None else "{:.2f}".format(value)
-
-
-def aligned_table(rows: List[List[str]], left: Tuple[int, ...]) -> str:
-    """Rows as lines; the columns in ``left`` are text, all others numbers."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    )
-
-
-def _aligned(facts: List[Tuple[str, str]]) -> str:
-    width = max(len(name) for name, _ in facts)
-    return "\n".join("{}  {}".format(name.ljust(width), value) for name, value in facts)
