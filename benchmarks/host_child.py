@@ -53,13 +53,27 @@ def open_onnxruntime(task: Dict[str, Any], image: np.ndarray) -> Tuple[Run, str]
 
 def open_ours(task: Dict[str, Any], image: np.ndarray) -> Tuple[Run, str]:
     """The product's session: what ``ccc-run`` opens."""
+    from ccc_jetson.carried import METADATA_KEY, contract_of
+    from ccc_jetson.cpu_session import OpenVinoSession, open_cpu_session
     from ccc_jetson.files import read_bytes
-    from ccc_jetson.ort import cpu_session, import_onnxruntime
+    from ccc_jetson.onnx_file import parse_onnx
     from ccc_jetson.runtime.denormals import flush_denormals
+    from ccc_jetson.targets import ONNX_RUNTIME, runtime_for
 
     flush_denormals()
-    session = cpu_session(read_bytes(task["ours"]), task["ours"], task["threads"])
-    return _session_run(task, session, image), "onnxruntime " + import_onnxruntime().__version__
+    data = read_bytes(task["ours"])
+    found = parse_onnx(data, task["ours"])
+    is_ours = METADATA_KEY in found.metadata
+    runtime = runtime_for(contract_of(found, task["ours"]).target) if is_ours else ONNX_RUNTIME
+    opened = open_cpu_session(data, task["ours"], runtime, task["threads"])
+    session = opened.session
+    if "profile" in task:
+        in_openvino = isinstance(session, OpenVinoSession)
+        task["end_profiling"] = session.request.get_profiling_info if in_openvino else session.end_profiling
+    given, outputs = {found.inputs[0].name: image}, [found.outputs[0].name]
+    return lambda: session.run(outputs, given)[0], "{} {}".format(
+        opened.runtime.replace(" ", "").lower(), opened.version
+    )
 
 
 def _session_run(task: Dict[str, Any], session: Any, image: np.ndarray) -> Run:
@@ -125,6 +139,7 @@ def measure(task: Dict[str, Any]) -> Dict[str, Any]:
     image = np.load(task["input"])
     if "profile" in task:
         _profile_every_session(task["profile"])
+        _profile_every_network()
     run, about = RUNTIMES[task["runtime"]](task, image)
     times_ms: List[float] = []
     began = time.perf_counter()
@@ -145,7 +160,8 @@ def measure(task: Dict[str, Any]) -> Dict[str, Any]:
         about += ", {} frames".format(len(times_ms))
     answer: Dict[str, Any] = {"times_ms": times_ms, "about": about}
     if "profile" in task:
-        answer["profile"] = by_operator(task["end_profiling"]())
+        told = task["end_profiling"]()
+        answer["profile"] = by_operator(told) if isinstance(told, str) else by_kernel(told)
     return answer
 
 
@@ -165,6 +181,33 @@ def _profile_every_session(prefix: str) -> None:
             self.profile_file_prefix = prefix
 
     onnxruntime.SessionOptions = Profiled
+
+
+def _profile_every_network() -> None:
+    """The same for OpenVINO, where it is installed."""
+    try:
+        import openvino
+    except ImportError:
+        return
+
+    class Profiled(openvino.Core):
+        def compile_model(self, model: Any, device: str, settings: Dict[str, Any]) -> Any:
+            return super().compile_model(model, device, {**settings, "PERF_COUNT": "YES"})
+
+    openvino.Core = Profiled
+
+
+def by_kernel(nodes: List[Any]) -> List[Dict[str, Any]]:
+    """OpenVINO's account of its last frame as milliseconds by operator and kernel, the most first."""
+    operators: Dict[str, Dict[str, Any]] = {}
+    for node in nodes:
+        ms = 1000 * node.real_time.total_seconds()
+        if ms:  # what was fused takes none
+            name = "{} ({})".format(node.node_type, node.exec_type)
+            row = operators.setdefault(name, {"operator": name, "nodes": 0, "ms": 0.0})
+            row["nodes"] += 1
+            row["ms"] += ms
+    return sorted(operators.values(), key=lambda row: -row["ms"])
 
 
 def by_operator(path: str) -> List[Dict[str, Any]]:

@@ -18,7 +18,7 @@ from typing import List, Sequence
 from ccc_jetson.command import count_from, run_command
 from ccc_jetson.preprocess import Preprocessor
 from ccc_jetson.runtime.backends import open_backend
-from ccc_jetson.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from ccc_jetson.runtime.backends.cpu import CpuBackend
 from ccc_jetson.runtime.frames.video import VideoFile
 from ccc_jetson.runtime.metrics import machine
 from ccc_jetson.runtime.overlay import Overlay
@@ -35,7 +35,7 @@ def bare_fps(model: str, video: str, frames: int, threads: int) -> float:
     """Frames per second of the session alone."""
     with VideoFile(video) as source:
         frame = source.read()
-    with OnnxRuntimeBackend(model, threads=threads) as backend:
+    with CpuBackend(model, threads=threads) as backend:
         image = Preprocessor(backend.contract)(frame.image)
         outputs = [backend.contract.output.name]
         for _ in range(WARM_UP):
@@ -49,7 +49,7 @@ def bare_fps(model: str, video: str, frames: int, threads: int) -> float:
 def pipeline_fps(model: str, video: str, frames: int, threads: int, overlay_video: str = "") -> float:
     """Frames per second of the pipeline, as ``ccc-run`` sets it up."""
     with VideoFile(video) as source:
-        with OnnxRuntimeBackend(model, threads=threads) as backend:
+        with CpuBackend(model, threads=threads) as backend:
             contract = backend.contract
         sinks: List[Sink] = [ClassShares(contract)]
         if overlay_video:

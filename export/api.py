@@ -14,6 +14,7 @@ from ccc_jetson import __version__
 from ccc_jetson.carried import contract_of, embed
 from ccc_jetson.cityscapes import IGNORE
 from ccc_jetson.contract import Architecture, Contract, Input, Output, Preprocessing, Source
+from ccc_jetson.cpu_session import open_cpu_session
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.checkpoint import load_checkpoint
 from ccc_jetson.export.classes import classes_for
@@ -44,7 +45,6 @@ from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
 from ccc_jetson.layer_ranges import encode_layer_ranges
 from ccc_jetson.onnx_file import with_extra_outputs
-from ccc_jetson.ort import cpu_session
 from ccc_jetson.preprocess import Preprocessor
 from ccc_jetson.targets import Target, target_named
 
@@ -282,7 +282,7 @@ def _verified(
     on_progress: Callable[[str], None],
 ) -> _Checked:
     """Runs the file beside PyTorch on all frames, and simulated FP16 beside both where the target has FP16."""
-    run = _runner(graph.SerializeToString(), contract.output.kind)
+    run = _runner(graph.SerializeToString(), contract.output.kind, target, on_progress)
     judge = HalfJudge(subject.model, LOGITS, labelled.evaluated) if target.fp16 and contract.input.batch == 1 else None
     resized = Preprocessor(contract).resized
     frames: list[Agreement] = []
@@ -314,11 +314,15 @@ def _verified(
     return _Checked(tuple(frames), tuple(golden), contract._replace(half=half), encode_layer_ranges(layers))
 
 
-def _runner(model: bytes, output: str) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """The exported bytes on ONNX Runtime: input -> logits, classes."""
+def _runner(
+    model: bytes, output: str, target: Target, on_progress: Callable[[str], None]
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The exported bytes on the target's runtime, or on ONNX Runtime: input -> logits, classes."""
     inner = output == CLASS_MAP
     data = with_extra_outputs(model, [LOGITS]) if inner else model
-    session = cpu_session(data, "the exported graph")
+    opened = open_cpu_session(data, "the exported graph", target.runtime)
+    on_progress(f"verifying on {opened.runtime} {opened.version}" + (f"; {opened.missing}" if opened.missing else ""))
+    session = opened.session
 
     def run(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         results = session.run([LOGITS, CLASS_MAP] if inner else [LOGITS], {INPUT: image})

@@ -13,7 +13,7 @@ from ccc_jetson.targets import PAPER_TARGETS
 SCHEMA = 1
 COMPLETE, ENDED_BY_USER = "complete", "interrupted"
 _CLASSES_SHOWN = 6
-_FACTS_SHOWN = ("memory", "cuda_graph")
+_FACTS_SHOWN = ("memory", "cuda_graph", "note")
 
 
 class Model(NamedTuple):

@@ -14,7 +14,7 @@ from ccc_jetson.errors import CccError, UsageError
 from ccc_jetson.files import sha256_of, write_text
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
-from ccc_jetson.targets import CPU_TARGET
+from ccc_jetson.targets import CPU_TARGET, TENSORRT, runtime_for
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.frames import FrameSource
@@ -88,7 +88,7 @@ def _work(arguments: argparse.Namespace) -> int:
     say("model: {} ({}), {}, {}x{}".format(
         choice.path, choice.reason, contract.architecture.title, contract.input.width, contract.input.height
     ))  # fmt: skip
-    if contract.target != CPU_TARGET and choice.path.endswith(".onnx"):
+    if runtime_for(contract.target) == TENSORRT and choice.path.endswith(".onnx"):
         say("note: exported for {}; ccc-export --target {} writes a file that is faster here".format(
             contract.target, CPU_TARGET
         ))  # fmt: skip

@@ -42,15 +42,15 @@ def normalise_before_sum(graph: ir.Graph) -> int:
         add = total.producer()
         if transform is None or add is None or add.op_type != "Add" or only_reader(total) is not node:
             continue
-        if not _blocked(total):
+        if not has_whole_blocks(total):
             continue
         for index in (0, 1):
             mine, other = add.inputs[index], add.inputs[1 - index]
             assert mine is not None and other is not None
             parts = writers(mine.producer()) if only_reader(mine) is add and channels(other) == channels(mine) else None
             if parts is not None and fold_into(parts, transform):
-                scaled = _scaled(add, other, transform.scale)
-                replace(node, insert(node, "Add", [scaled, mine], like=total))
+                residual = scaled(add, other, transform.scale)
+                replace(node, insert(node, "Add", [residual, mine], like=total))
                 graph.remove(add, safe=True)
                 moved += 1
                 break
@@ -69,11 +69,11 @@ def _split_once(graph: ir.Graph) -> int:
     split = 0
     for concat in [node for node in graph if is_channel_concat(node)]:
         current = concat
-        if all(_blocked(value) for value in current.inputs if value is not None):
+        if all(has_whole_blocks(value) for value in current.inputs if value is not None):
             continue
-        while (reader := only_reader(current.outputs[0])) is not None and (pushed := _pushed(current, reader)):
+        while (reader := only_reader(current.outputs[0])) is not None and (pushed := pushed_through(current, reader)):
             current = pushed
-        split += _read_apart(current)
+        split += read_in_parts(current)
     return split
 
 
@@ -87,26 +87,27 @@ def prelu_as_convolutions(graph: ir.Graph) -> int:
         if slopes is None:
             continue
         convex = bool((slopes <= 1).all())
-        if not _blocked(value):
+        if not has_whole_blocks(value):
             if convex and (channels(value) or 0) > NARROW:
                 bent = insert(node, "Mul", [value, node.inputs[1]], like=value)  # type: ignore[list-item]
                 replace(node, insert(node, "Max", [value, bent], like=value))
                 rewritten += 1
             continue
         if convex:
-            positive = insert(node, "Relu", [_scaled(node, value, 1 - slopes)], like=value)
+            positive = insert(node, "Relu", [scaled(node, value, 1 - slopes)], like=value)
         else:
-            positive = _scaled(node, insert(node, "Relu", [value], like=value), 1 - slopes)
-        replace(node, insert(node, "Add", [_scaled(node, value, slopes), positive], like=value))
+            positive = scaled(node, insert(node, "Relu", [value], like=value), 1 - slopes)
+        replace(node, insert(node, "Add", [scaled(node, value, slopes), positive], like=value))
         rewritten += 1
     return rewritten
 
 
-def _blocked(value: ir.Value) -> bool:
+def has_whole_blocks(value: ir.Value) -> bool:
+    """Whether the channels of an activation fill blocks."""
     return (channels(value) or 1) % BLOCK == 0
 
 
-def _scaled(before: ir.Node, value: ir.Value, factors: np.ndarray) -> ir.Value:
+def scaled(before: ir.Node, value: ir.Value, factors: np.ndarray) -> ir.Value:
     """``value`` times a factor per channel, as a depth-wise 1x1 convolution."""
     graph, count = before.graph, len(factors)
     assert isinstance(graph, ir.Graph)
@@ -126,13 +127,13 @@ def _convolved(
     return insert(before, "Conv", [source, *constants], attributes, part.node.outputs[0])
 
 
-def _slices(values: list[ir.Value]) -> list[slice]:
+def slices(values: list[ir.Value]) -> list[slice]:
     """Where the channels of each value lie in the concatenation of all."""
     ends = np.cumsum([channels(value) or 0 for value in values])
     return [slice(int(end) - (channels(value) or 0), int(end)) for value, end in zip(values, ends, strict=True)]
 
 
-def _pushed(concat: ir.Node, reader: ir.Node) -> ir.Node | None:
+def pushed_through(concat: ir.Node, reader: ir.Node) -> ir.Node | None:
     """Applies a per-channel ``reader`` to the parts instead of the whole; returns the concatenation behind it."""
     values = [value for value in concat.inputs if value is not None]
     transform, slopes = affine(reader), prelu_slopes(reader, channels(concat.outputs[0]))
@@ -141,7 +142,7 @@ def _pushed(concat: ir.Node, reader: ir.Node) -> ir.Node | None:
     graph = concat.graph
     assert isinstance(graph, ir.Graph)
     parts = []
-    for value, here in zip(values, _slices(values), strict=True):
+    for value, here in zip(values, slices(values), strict=True):
         if transform is not None:
             count = here.stop - here.start
             arrays = (transform.scale[here], transform.shift[here], np.zeros(count), np.ones(count))
@@ -156,8 +157,11 @@ def _pushed(concat: ir.Node, reader: ir.Node) -> ir.Node | None:
     return joined.producer()
 
 
-def _read_apart(concat: ir.Node) -> int:
-    """Lets the readers of a concatenation read its parts, where that suits them; returns how many do."""
+def read_in_parts(concat: ir.Node, pointwise_only: bool = False) -> int:
+    """Lets the readers of a concatenation read its parts, where that suits them; returns how many do.
+
+    ``pointwise_only``: 1x1 convolutions do, whatever the parts; else all convolutions, of parts that suit them.
+    """
     values = [value for value in concat.inputs if value is not None]
     graph, output, changed = concat.graph, concat.outputs[0], 0
     assert isinstance(graph, ir.Graph)
@@ -167,9 +171,9 @@ def _read_apart(concat: ir.Node) -> int:
             flat = [each for value in reader.inputs for each in (values if value is output else [value])]
             replace(reader, insert(reader, "Concat", flat, {"axis": 1}, reader.outputs[0]))  # type: ignore[arg-type]
             changed += 1
-        elif part is not None and part.groups == 1 and not part.transposed and _suit(values):
+        elif part is not None and part.groups == 1 and (part.pointwise if pointwise_only else _suits(part, values)):
             total: ir.Value | None = None
-            for value, here in zip(values, _slices(values), strict=True):
+            for value, here in zip(values, slices(values), strict=True):
                 bias = part.bias if total is None else np.zeros(part.outputs)
                 product = _convolved(reader, part, value, part.stored()[:, here], bias)
                 total = product if total is None else insert(reader, "Add", [product, total], like=product)
@@ -181,5 +185,5 @@ def _read_apart(concat: ir.Node) -> int:
     return changed
 
 
-def _suit(values: list[ir.Value]) -> bool:
-    return all(_blocked(value) or (channels(value) or 0) <= NARROW for value in values)
+def _suits(part: Convolution, values: list[ir.Value]) -> bool:
+    return not part.transposed and all(has_whole_blocks(value) or (channels(value) or 0) <= NARROW for value in values)

@@ -6,15 +6,22 @@ from typing import NamedTuple
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.passes.batchnorm import fold_batchnorm
 from ccc_jetson.export.passes.blocked import normalise_before_sum, prelu_as_convolutions, split_concats
+from ccc_jetson.export.passes.channels_last import (
+    argmax_before_interleaving,
+    pooling_as_convolution,
+    prelu_apart,
+    sum_branches,
+)
 from ccc_jetson.export.passes.classes import cut_classes
 from ccc_jetson.export.passes.dead import prune_dead_channels
 from ccc_jetson.export.passes.equalise import equalise, scale_input
 from ccc_jetson.export.passes.subject import Subject
 from ccc_jetson.export.passes.upsampling import convolve_before_upsampling
 from ccc_jetson.export.passes.weights import flush_denormal_weights
-from ccc_jetson.targets import ONNX_RUNTIME, TENSORRT
+from ccc_jetson.targets import ONNX_RUNTIME, OPENVINO, TENSORRT
 
-EVERYWHERE = (TENSORRT, ONNX_RUNTIME)
+EVERYWHERE = (TENSORRT, OPENVINO, ONNX_RUNTIME)
+ON_A_CPU = (OPENVINO, ONNX_RUNTIME)
 TO_ROUNDING = "exact in real arithmetic; FP32 results change by rounding"
 
 
@@ -80,6 +87,23 @@ def _prelu_as_convolutions(subject: Subject) -> str:
     return _counted(prelu_as_convolutions(subject.graph), "PReLUs rewritten")
 
 
+def _sum_branches(subject: Subject) -> str:
+    return _counted(sum_branches(subject.graph), "nodes moved in front of concatenations")
+
+
+def _prelu_apart(subject: Subject) -> str:
+    return _counted(prelu_apart(subject.graph), "PReLUs rewritten")
+
+
+def _pooling_as_convolution(subject: Subject) -> str:
+    return _counted(pooling_as_convolution(subject.graph), "average poolings rewritten")
+
+
+def _argmax_before_interleaving(subject: Subject) -> str:
+    did = argmax_before_interleaving(subject.graph, subject.logits)
+    return "class map before the last interleaving" if did else ""
+
+
 PASSES = (
     Pass(
         "flush-denormals",
@@ -97,7 +121,7 @@ PASSES = (
     ),
     Pass(
         "prune-dead-channels",
-        "channels that are constant, or that nobody reads, cost as much as others; not for ONNX Runtime, which is "
+        "channels that are constant, or that nobody reads, cost as much as others; not for a CPU, which is "
         "faster on whole blocks of 16 channels",
         TO_ROUNDING,
         (TENSORRT,),
@@ -135,14 +159,14 @@ PASSES = (
         "normalise-before-sum",
         "the normalisation of a residual sum becomes weights of one summand and a factor on the other",
         TO_ROUNDING,
-        (ONNX_RUNTIME,),
+        ON_A_CPU,
         _normalise_before_sum,
     ),
     Pass(
         "split-concats",
-        "concatenations of odd channel counts make ONNX Runtime leave its blocked layout",
+        "concatenations of odd channel counts make a CPU's runtime leave the layout of its convolutions",
         TO_ROUNDING,
-        (ONNX_RUNTIME,),
+        ON_A_CPU,
         _split_concats,
     ),
     Pass(
@@ -151,6 +175,34 @@ PASSES = (
         TO_ROUNDING,
         (ONNX_RUNTIME,),
         _prelu_as_convolutions,
+    ),
+    Pass(
+        "sum-branches",
+        "OpenVINO fuses a sum and a PReLU into a convolution, not into a concatenation of convolutions",
+        TO_ROUNDING,
+        (OPENVINO,),
+        _sum_branches,
+    ),
+    Pass(
+        "prelu-apart",
+        "a PReLU that no convolution takes along makes OpenVINO leave the layout of its convolutions",
+        TO_ROUNDING,
+        (OPENVINO,),
+        _prelu_apart,
+    ),
+    Pass(
+        "pooling-as-convolution",
+        "OpenVINO pads a picture's three channels to sixteen before it pools them",
+        TO_ROUNDING,
+        (OPENVINO,),
+        _pooling_as_convolution,
+    ),
+    Pass(
+        "argmax-before-interleaving",
+        "OpenVINO's ArgMax is slow over the channels of a transposed convolution's pixels",
+        TO_ROUNDING,
+        (OPENVINO,),
+        _argmax_before_interleaving,
     ),
 )
 NAMES = tuple(each.name for each in PASSES)

@@ -67,8 +67,14 @@ class Subject:
         return [frame * np.float32(self.scale) for frame in (self.frames if frames is None else frames)]
 
     def tidy(self) -> None:
-        """Drops nodes and weights that nothing reads any more."""
+        """Drops nodes and weights that nothing reads any more; the logits stay, whoever reads them."""
+        logits = tensor_named(self.graph, self.logits)
+        hidden = not logits.is_graph_output()
+        if hidden:
+            self.graph.outputs.append(logits)
         common.RemoveUnusedNodesPass()(self.model)
+        if hidden:
+            self.graph.outputs.pop()
 
     def results(self, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The logits (N, classes, H, W) of frames."""

@@ -196,7 +196,7 @@ def open_backend(
     want_logits: bool = False,
     gpu: GpuOptions = GpuOptions(),  # noqa: B008, it is immutable
 ) -> Backend:
-    """Opens the backend that runs the model at ``path``, in this thread: TensorRT for engines, else ONNX Runtime.
+    """Opens the backend that runs the model at ``path``, in this thread: TensorRT for engines, else a CPU's.
 
     Args:
         path: the model file.
@@ -215,9 +215,9 @@ def open_backend(
         from ccc_jetson.runtime.backends.tensorrt import TensorRTBackend
 
         return TensorRTBackend(path, fit, contract, gpu)
-    from ccc_jetson.runtime.backends.onnxruntime import OnnxRuntimeBackend
+    from ccc_jetson.runtime.backends.cpu import CpuBackend
 
-    return OnnxRuntimeBackend(path, fit, contract, threads, want_logits)
+    return CpuBackend(path, fit, contract, threads, want_logits)
 
 
 def refuse_batches(contract: Contract, path: str, cure: str) -> None:

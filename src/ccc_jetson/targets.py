@@ -8,7 +8,7 @@ from typing import NamedTuple, Tuple
 
 from ccc_jetson.errors import UsageError
 
-TENSORRT, ONNX_RUNTIME = "tensorrt", "onnxruntime"
+TENSORRT, OPENVINO, ONNX_RUNTIME = "tensorrt", "openvino", "onnxruntime"
 
 
 class Target(NamedTuple):
@@ -34,6 +34,7 @@ class Target(NamedTuple):
     runtime: str = TENSORRT
 
 
+# OpenVINO is the faster one on a PC; where it cannot be installed (Python 3.6), ONNX Runtime has a target of its own.
 # ONNX Runtime 1.10, the last for Python 3.6, reads IR versions up to 8; opset 13 was released with IR 7
 TARGETS = (
     Target("tx2", "Jetson TX2", (6, 2), "4.6.x", (3, 6), (8, 2), 13, 7, True, False, 0, 0.666, 1.33, 59.7),
@@ -43,7 +44,24 @@ TARGETS = (
     Target("xavier-nx", "Jetson Xavier NX", (7, 2), "5.1.x", (3, 8), (8, 5), 13, 7, True, True, 2, 0.84, 1.69, 59.7),
     Target("orin", "Jetson AGX Orin", (8, 7), "6.x", (3, 10), (10, 3), 13, 7, True, True, 2, 5.3, 10.6, 204.8),
     Target("x86", "PC with an NVIDIA GPU", (0, 0), "", (3, 10), (10, 3), 13, 7, True, True, 0, 0.0, 0.0, 0.0),
-    Target("cpu", "a CPU", (0, 0), "", (3, 6), (0, 0), 13, 7, False, False, 0, 0.0, 0.0, 0.0, ONNX_RUNTIME),
+    Target("cpu", "a CPU", (0, 0), "", (3, 10), (0, 0), 13, 7, False, False, 0, 0.0, 0.0, 0.0, OPENVINO),
+    Target(
+        "cpu-onnxruntime",
+        "a CPU without OpenVINO",
+        (0, 0),
+        "",
+        (3, 6),
+        (0, 0),
+        13,
+        7,
+        False,
+        False,
+        0,
+        0.0,
+        0.0,
+        0.0,
+        ONNX_RUNTIME,
+    ),
 )
 DEFAULT_TARGET, CPU_TARGET = "tx2", "cpu"
 
@@ -57,6 +75,11 @@ class PaperFigures(NamedTuple):
 
 
 PAPER_TARGETS = (PaperFigures("CCC1", 15.9, 60.98), PaperFigures("CCC2", 16.4, 61.96))
+
+
+def runtime_for(target: str) -> str:
+    """What runs a network that was exported for the machine called ``target``; TensorRT for one that is not known."""
+    return next((each.runtime for each in TARGETS if each.name == target), TENSORRT)
 
 
 def target_named(name: str) -> Target:

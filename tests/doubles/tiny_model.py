@@ -45,12 +45,13 @@ def tiny_contract(
     color_order="BGR",
     precision="fp32",
     head=TRANSPOSED_CONV,
+    target="tx2",
 ):
     """The contract of the tiny model, before its attachments are noted; ``head`` is its kind."""
     features = classes if head == BILINEAR else FEATURES
     return Contract(
         architecture=Architecture("tiny", "Tiny", {"features": FEATURES}),
-        target="tx2",
+        target=target,
         precision=precision,
         passes=("fold-batchnorm",),
         input=Input("image", width, height, batch),

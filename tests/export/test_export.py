@@ -145,9 +145,23 @@ def test_passes_explain_themselves(capsys):
 def test_a_pc_gets_other_passes_and_no_fp16(checkpoint, tmp_path, capsys):
     contract = read_contract(export(checkpoint, tmp_path, "--target", "cpu", small=SMALL))
     assert contract.target == "cpu"
-    assert "prelu-as-convolutions" in contract.passes and "equalise" not in contract.passes
+    assert "prelu-apart" in contract.passes and not {"equalise", "prelu-as-convolutions"} & set(contract.passes)
     assert contract.half is None
-    assert "\nFP16" not in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "\nFP16" not in printed.out
+    assert "verifying on OpenVINO 2" in printed.err
+
+
+def test_a_pc_without_openvino_gets_a_file_for_onnx_runtime_or_hears_what_is_missing(
+    checkpoint, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    contract = read_contract(export(checkpoint, tmp_path, "--target", "cpu-onnxruntime", small=SMALL))
+    assert "prelu-as-convolutions" in contract.passes and "prelu-apart" not in contract.passes
+    assert "pip install openvino" not in capsys.readouterr().err
+    assert read_contract(export(checkpoint, tmp_path, "--target", "cpu", small=SMALL)).target == "cpu"
+    said = capsys.readouterr().err
+    assert "verifying on ONNX Runtime" in said and "pip install openvino" in said
 
 
 def test_a_strongly_typed_file_computes_in_fp16_and_is_verified(checkpoint, tmp_path):

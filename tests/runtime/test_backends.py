@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+import sys
 import threading
 
 import numpy as np
@@ -98,3 +99,23 @@ def test_the_thread_that_runs_the_session_computes_with_flushed_denormals(tmp_pa
     thread.start()
     thread.join()
     assert flushed == [False, True]
+
+
+def test_a_file_exported_for_a_pc_runs_on_openvino(tmp_path):
+    pytest.importorskip("openvino")
+    for_pc, for_board = (write_tiny_model(tmp_path / name, target=name) for name in ("cpu", "tx2"))
+    with open_backend(for_pc, want_logits=True) as backend, open_backend(for_board, want_logits=True) as reference:
+        assert backend.description.startswith("OpenVINO 2")
+        assert reference.description.startswith("ONNX Runtime")
+        assert list(backend.facts) == ["openvino"]
+        assert (backend.infer(FRAME).class_map == reference.infer(FRAME).class_map).mean() > 0.999
+        np.testing.assert_allclose(backend.logits(FRAME), reference.logits(FRAME), rtol=1e-4, atol=1e-4)
+        assert len(backend.network_seconds(3)) == 3
+
+
+def test_without_openvino_it_runs_all_the_same_and_says_what_would_be_faster(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with open_backend(write_tiny_model(tmp_path / "a.onnx", target="cpu")) as backend:
+        assert backend.description.startswith("ONNX Runtime")
+        assert "pip install openvino" in backend.facts["note"]
+        assert backend.infer(FRAME).class_map.shape == (HEIGHT, WIDTH)

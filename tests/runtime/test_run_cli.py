@@ -15,7 +15,7 @@ import ccc_jetson
 from ccc_jetson.errors import BackendError, SinkError, SourceError
 from ccc_jetson.images import read_labels
 from ccc_jetson.runtime.backends import open_backend
-from ccc_jetson.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from ccc_jetson.runtime.backends.cpu import CpuBackend
 from ccc_jetson.runtime.run_cli import build_parser, main
 from ccc_jetson.runtime.sinks.video import OverlayVideo
 from tests.doubles.stages import FakeSource, video_frames, write_video
@@ -237,13 +237,13 @@ def test_a_camera_is_cropped_by_default_and_closed_at_the_end(folder, capsys, mo
 
 def test_a_slow_network_drops_a_cameras_frames_and_counts_them(folder, capsys, monkeypatch):
     with_camera(monkeypatch, frames=100, seconds=0.002)
-    start = OnnxRuntimeBackend.start
+    start = CpuBackend.start
 
     def slow(self, staged):
         time.sleep(0.02)
         return start(self, staged)
 
-    monkeypatch.setattr(OnnxRuntimeBackend, "start", slow)
+    monkeypatch.setattr(CpuBackend, "start", slow)
     _, out, _ = run(capsys, "--camera", "0", "--headless", "--json")
     record = json.loads(out)
     assert record["dropped"] > 20
@@ -252,7 +252,7 @@ def test_a_slow_network_drops_a_cameras_frames_and_counts_them(folder, capsys, m
 
 def test_ctrl_c_is_how_a_cameras_run_ends_well(folder, capsys, monkeypatch):
     opened = with_camera(monkeypatch, frames=10**6, seconds=0.002)
-    start, calls = OnnxRuntimeBackend.start, []
+    start, calls = CpuBackend.start, []
 
     def interrupted_at_20(self, staged):
         calls.append(1)
@@ -260,7 +260,7 @@ def test_ctrl_c_is_how_a_cameras_run_ends_well(folder, capsys, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
         return start(self, staged)
 
-    monkeypatch.setattr(OnnxRuntimeBackend, "start", interrupted_at_20)
+    monkeypatch.setattr(CpuBackend, "start", interrupted_at_20)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code, out, err = run(capsys, "--camera", "0", "--out", "live.mp4", "--json")
@@ -315,7 +315,7 @@ def test_a_bug_is_not_hidden_and_leaves_no_half_video(folder, monkeypatch):
     def broken(self, staged):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(OnnxRuntimeBackend, "start", broken)
+    monkeypatch.setattr(CpuBackend, "start", broken)
     with pytest.raises(ZeroDivisionError):
         main(["--video", "drive.mp4", "--out", "overlay.mp4"])
     assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx"]
@@ -353,11 +353,11 @@ def command(*argv):
     """The command line as a process would be started by a shell, with a network that takes 50 ms and counts aloud."""
     script = (
         "import sys, time\n"
-        "from ccc_jetson.runtime.backends import onnxruntime\n"
-        "start = onnxruntime.OnnxRuntimeBackend.start\n"
+        "from ccc_jetson.runtime.backends import cpu\n"
+        "start = cpu.CpuBackend.start\n"
         "def slow(self, staged):\n"
         "    time.sleep(0.05); print('inferred', file=sys.stderr, flush=True); return start(self, staged)\n"
-        "onnxruntime.OnnxRuntimeBackend.start = slow\n"
+        "cpu.CpuBackend.start = slow\n"
         "from ccc_jetson.runtime.run_cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

@@ -4,7 +4,15 @@ import pytest
 
 from ccc_jetson.cityscapes import CAMVID_CLASSES, CAMVID_FROM_TRAIN_ID, TRAIN_LABELS, train_ids_from_label_ids
 from ccc_jetson.errors import UsageError
-from ccc_jetson.targets import DEFAULT_TARGET, TARGETS, target_named
+from ccc_jetson.targets import (
+    DEFAULT_TARGET,
+    ONNX_RUNTIME,
+    OPENVINO,
+    TARGETS,
+    TENSORRT,
+    runtime_for,
+    target_named,
+)
 
 
 def test_a_tx2_has_half_precision_but_no_int8_and_takes_opset_13():
@@ -34,3 +42,9 @@ def test_label_ids_map_to_cityscapes_train_ids():
 def test_every_train_id_has_a_camvid_class():
     assert len(CAMVID_FROM_TRAIN_ID) == len(TRAIN_LABELS)
     assert set(CAMVID_FROM_TRAIN_ID) == set(range(len(CAMVID_CLASSES)))
+
+
+def test_a_file_is_run_by_the_runtime_of_its_target_and_an_unknown_one_by_none_in_particular():
+    assert [runtime_for(name) for name in ("tx2", "cpu", "cpu-onnxruntime", "abacus")] == [
+        TENSORRT, OPENVINO, ONNX_RUNTIME, TENSORRT,
+    ]  # fmt: skip

@@ -9,7 +9,7 @@ from ccc_jetson.export.passes.classes import cut_classes
 from ccc_jetson.export.passes.order import NAMES, PASSES, Pass, chosen_passes, explained
 from ccc_jetson.export.passes.run import run_passes
 from ccc_jetson.export.passes.subject import Subject
-from ccc_jetson.targets import ONNX_RUNTIME, TENSORRT
+from ccc_jetson.targets import ONNX_RUNTIME, OPENVINO, TENSORRT
 from tests.doubles.small_nets import Net, pictures
 
 
@@ -39,10 +39,13 @@ def test_the_order_is_that_of_the_list_whatever_was_asked():
 
 
 def test_every_runtime_has_its_own_passes():
-    tensorrt, onnxruntime = ({each.name for each in chosen_passes(name)} for name in (TENSORRT, ONNX_RUNTIME))
+    tensorrt, openvino, onnxruntime = (
+        {each.name for each in chosen_passes(name)} for name in (TENSORRT, OPENVINO, ONNX_RUNTIME)
+    )
     assert "equalise" in tensorrt - onnxruntime
-    assert "prelu-as-convolutions" in onnxruntime - tensorrt
-    assert tensorrt | onnxruntime == set(NAMES)
+    assert "prelu-as-convolutions" in onnxruntime - openvino - tensorrt
+    assert "prelu-apart" in openvino - onnxruntime - tensorrt
+    assert tensorrt | openvino | onnxruntime == set(NAMES)
 
 
 def test_an_unknown_name_lists_the_known_ones():
@@ -124,7 +127,7 @@ def random_network(seed):
     first = net.prelu(norm(net.conv("image", width)), slopes(width))
     joined = net.concat(net.pool(first), net.pool("image"))
     stream = net.prelu(norm(joined), slopes(width + 3))
-    stream = net.conv(stream, 16, (1, 1))
+    stream = net.prelu(norm(net.concat(net.conv(stream, 8, (1, 1)), net.conv(stream, 8, (1, 1)))), slopes(16))
     for _ in range(int(rng.integers(1, 4))):
         reduced = net.conv(stream, 8, (1, 1))
         parts = []
@@ -140,7 +143,7 @@ def random_network(seed):
     return net.model("logits", classes=True)
 
 
-@pytest.mark.parametrize("runtime", [TENSORRT, ONNX_RUNTIME])
+@pytest.mark.parametrize("runtime", [TENSORRT, OPENVINO, ONNX_RUNTIME])
 @pytest.mark.parametrize("seed", range(12))
 def test_on_random_networks_every_pass_keeps_the_results_or_is_not_applied(seed, runtime):
     model = random_network(seed)
@@ -172,7 +175,8 @@ def test_every_pass_acts_on_some_of_the_random_networks():
     acted = set()
     for seed in range(12):
         subject = Subject(random_network(seed), "logits", pictures(2, seed), 3.0, (5,))
-        acted |= {record.name for record in run_passes(subject, PASSES)[1] if record.did}
+        for runtime in (TENSORRT, OPENVINO, ONNX_RUNTIME):
+            acted |= {record.name for record in run_passes(subject, chosen_passes(runtime))[1] if record.did}
     assert set(NAMES) - acted <= {"flush-denormals", "cut-classes"}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import ccc_jetson
 from ccc_jetson.errors import BackendError
-from ccc_jetson.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from ccc_jetson.runtime.backends.cpu import CpuBackend
 from ccc_jetson.runtime.bench.cli import build_compare_parser, build_parser, main
 from tests.doubles.stages import write_video
 from tests.runtime.bench.test_report import benched_of, report_of, result_of
@@ -169,7 +169,7 @@ def test_a_model_that_fails_does_not_keep_the_others_from_being_measured(folder,
 
 def test_a_backend_that_fails_on_the_way_is_a_problem_of_its_model_alone(folder, capsys, monkeypatch):
     write_tiny_model(folder / "other.onnx", width=128)
-    started, start = [], OnnxRuntimeBackend.start
+    started, start = [], CpuBackend.start
 
     def failing(self, staged):
         started.append(1)
@@ -177,7 +177,7 @@ def test_a_backend_that_fails_on_the_way_is_a_problem_of_its_model_alone(folder,
             raise BackendError("the GPU has gone", hint="start again")
         return start(self, staged)
 
-    monkeypatch.setattr(OnnxRuntimeBackend, "start", failing)
+    monkeypatch.setattr(CpuBackend, "start", failing)
     code, out, err = run(capsys, "model.onnx", "other.onnx", *SHORT)
     assert code == 1
     assert "error: the GPU has gone" in err and "start again" in err
@@ -295,11 +295,11 @@ def command(*argv):
     """The command line as a process would be started by a shell, with a network that takes 20 ms and counts aloud."""
     script = (
         "import sys, time\n"
-        "from ccc_jetson.runtime.backends import onnxruntime\n"
-        "start = onnxruntime.OnnxRuntimeBackend.start\n"
+        "from ccc_jetson.runtime.backends import cpu\n"
+        "start = cpu.CpuBackend.start\n"
         "def slow(self, staged):\n"
         "    time.sleep(0.02); print('started', file=sys.stderr, flush=True); return start(self, staged)\n"
-        "onnxruntime.OnnxRuntimeBackend.start = slow\n"
+        "cpu.CpuBackend.start = slow\n"
         "from ccc_jetson.runtime.bench.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

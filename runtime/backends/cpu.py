@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the embedded default on a PC, and the reference for every other backend.
+"""The CPU: OpenVINO for files exported for it, else ONNX Runtime, the reference for every other backend.
 
 Works with ONNX Runtime 1.10 (the last for Python 3.6) and newer.
 """
@@ -10,17 +10,18 @@ import numpy as np
 
 from ccc_jetson.carried import check_against, contract_of
 from ccc_jetson.contract import Contract
+from ccc_jetson.cpu_session import open_cpu_session
 from ccc_jetson.errors import BackendError
 from ccc_jetson.files import read_bytes
 from ccc_jetson.onnx_file import parse_onnx, with_extra_outputs
-from ccc_jetson.ort import cpu_session, import_onnxruntime
 from ccc_jetson.preprocess import Preprocessor
 from ccc_jetson.runtime.backends import Backend, Segmentation, refuse_batches
 from ccc_jetson.runtime.denormals import flush_denormals
 from ccc_jetson.runtime.pixels import BGR, to_bgr
+from ccc_jetson.targets import runtime_for
 
 
-class OnnxRuntimeBackend(Backend):
+class CpuBackend(Backend):
     """Runs an exported ONNX file; arguments as for ``open_backend``."""
 
     def __init__(
@@ -47,12 +48,14 @@ class OnnxRuntimeBackend(Backend):
         # The networks' activations and the authors' weights hold denormals, which cost a CPU tens of times more than
         # zeros; ONNX Runtime sets its mode on the calling thread for a process's first session only.
         flush_denormals()
-        self._session = cpu_session(data, path, threads)
-        version = import_onnxruntime().__version__
-        self.description = "ONNX Runtime {} on the CPU, {}".format(
-            version, "{} threads".format(threads) if threads else "all cores"
+        opened = open_cpu_session(data, path, runtime_for(contract.target), threads)
+        self._session = opened.session
+        self.description = "{} {} on the CPU, {}".format(
+            opened.runtime, opened.version, "{} threads".format(threads) if threads else "all cores"
         )
-        self.facts = {"onnxruntime": version}
+        self.facts = {opened.runtime.replace(" ", "").lower(): opened.version}
+        if opened.missing:
+            self.facts["note"] = opened.missing
 
     def start(self, staged: Tuple[np.ndarray, str]) -> Segmentation:
         started = time.perf_counter()

@@ -1,0 +1,99 @@
+"""The CPU runtimes behind one call: ONNX Runtime, and OpenVINO for what was exported for it.
+
+Both take the bytes of an ONNX file. Which of them a file is for is its contract's ``target``
+(``targets.runtime_for``); ONNX Runtime runs every file, and is the reference.
+"""
+
+import io
+from typing import Any, Dict, List, NamedTuple, Optional
+
+import numpy as np
+
+from ccc_jetson.errors import BackendError
+from ccc_jetson.ort import cpu_session, import_onnxruntime
+from ccc_jetson.targets import OPENVINO
+
+OPENVINO_MISSING = "openvino is not installed, with which this file is faster: pip install openvino"
+
+
+class CpuSession(NamedTuple):
+    """A network ready to run on this machine's CPU.
+
+    ``session`` has ``run(outputs, {input name: array})``, which gives arrays of their own. ``missing`` says which
+    faster runtime could not be had, "" where none.
+    """
+
+    session: Any
+    runtime: str  # as a person writes it
+    version: str
+    missing: str
+
+
+def open_cpu_session(model: bytes, origin: str, runtime: str, threads: int = 0) -> CpuSession:
+    """Opens ``model`` with the runtime it is for, where that is installed; else with ONNX Runtime.
+
+    Args:
+        model: an ONNX file.
+        origin: names it in messages.
+        runtime: of ``targets``; for ``TENSORRT``, too, ONNX Runtime is what runs it on a CPU.
+        threads: 0 takes all cores.
+
+    Raises:
+        BackendError: the runtime cannot run it.
+        DependencyMissing: there is no runtime at all.
+    """
+    missing = ""
+    if runtime == OPENVINO:
+        openvino = _import_openvino()
+        if openvino is not None:
+            session = OpenVinoSession(openvino, model, origin, threads)
+            return CpuSession(session, "OpenVINO", openvino.__version__.split("-")[0], missing)
+        missing = OPENVINO_MISSING
+    session = cpu_session(model, origin, threads)
+    return CpuSession(session, "ONNX Runtime", import_onnxruntime().__version__, missing)
+
+
+class OpenVinoSession:
+    """A network compiled by OpenVINO's CPU plugin, in FP32 whatever the processor offers (2025.2 and newer).
+
+    ``request`` is its one inference request.
+    """
+
+    def __init__(self, openvino: Any, model: bytes, origin: str, threads: int = 0) -> None:
+        settings: Dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            # the plugin's own choice is bfloat16 or FP16 where the processor has it: other classes on 11 % of the
+            # pixels (measured)
+            "INFERENCE_PRECISION_HINT": "f32",
+            "CPU_DENORMALS_OPTIMIZATION": "YES",
+        }
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        try:
+            core = openvino.Core()
+            self.request = core.compile_model(
+                core.read_model(io.BytesIO(model)), "CPU", settings
+            ).create_infer_request()
+        except RuntimeError as error:
+            raise BackendError(
+                "{}: OpenVINO {} cannot run it: {}".format(origin, openvino.__version__, _last_line(error)),
+                hint="ccc-export --target cpu-onnxruntime writes a file for ONNX Runtime",
+            )
+
+    def run(self, outputs: List[str], given: Dict[str, np.ndarray]) -> List[np.ndarray]:
+        """The named outputs for the named inputs."""
+        results = self.request.infer(given, share_inputs=True, share_outputs=True)
+        return [np.array(results[name]) for name in outputs]
+
+
+def _import_openvino() -> Optional[Any]:
+    try:
+        import openvino
+    except ImportError:
+        return None
+    return openvino
+
+
+def _last_line(error: Exception) -> str:
+    """OpenVINO's messages begin with places in its sources."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
