@@ -192,7 +192,7 @@ def write_files(arguments: argparse.Namespace, contenders: list[Contender], fold
 
     recognised = recognise(load_checkpoint(arguments.checkpoint).state, arguments.checkpoint)
     frame = read_frame(arguments.image) if arguments.image else street_scene(SCENE).frame
-    image = plain_input(frame, recognised.network.preprocessing, arguments.size)
+    image = plain_input(frame, recognised.defaults.preprocessing, arguments.size)
     files = {key: os.path.join(folder, key + ".npy") for key in ("input", "our_input", "classes")}
     files.update(checkpoint=arguments.checkpoint, answer=os.path.join(folder, "answer.json"))
     np.save(files["input"], image)

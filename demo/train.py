@@ -34,7 +34,7 @@ from ccc_jetson.command import INTERRUPTED, Parser, run_command
 from ccc_jetson.confusion import ConfusionMatrix
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.export.networks.c3net import C3Net
-from ccc_jetson.export.networks.registry import CITYSCAPES_BGR
+from ccc_jetson.export.networks.families import CITYSCAPES_BGR
 from ccc_jetson.export.passes.weights import without_denormals
 from ccc_jetson.export.scenes import street_scene
 from ccc_jetson.files import translated_os_errors, write_bytes, write_text

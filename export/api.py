@@ -21,16 +21,17 @@ from ccc_jetson.export.classes import classes_for
 from ccc_jetson.export.complexity import Complexity, count
 from ccc_jetson.export.half_report import HalfJudge, layer_ranges
 from ccc_jetson.export.labelled import LabelledImages
-from ccc_jetson.export.networks.registry import Recognised, describe, recognise
+from ccc_jetson.export.networks.entry import SEGMENTATION
+from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, recognise, wanted_network
 from ccc_jetson.export.onnx_graph import (
     CLASS_MAP,
     INPUT,
     LOGITS,
     assert_readable,
     build_graph,
-    find_head,
     finished,
 )
+from ccc_jetson.export.onnx_head import find_head
 from ccc_jetson.export.passes.order import chosen_passes
 from ccc_jetson.export.passes.run import Record, run_passes
 from ccc_jetson.export.passes.strongly_typed import as_fp16
@@ -58,8 +59,8 @@ class ExportOptions(NamedTuple):
     """What the user may choose; ``None`` takes the recognised network's own, or the target's own passes."""
 
     target: str = "tx2"
-    width: int = 1024
-    height: int = 512
+    width: int | None = None
+    height: int | None = None
     batch: int = 1
     output: str = CLASS_MAP
     verify_images: Sequence[str] = ()
@@ -72,6 +73,8 @@ class ExportOptions(NamedTuple):
     classes: str | None = None
     passes: Sequence[str] | None = None
     fp16: bool = False
+    arch: str | None = None
+    arch_args: Sequence[str] = ()
 
 
 class Exported(NamedTuple):
@@ -109,28 +112,31 @@ def export_onnx(
 
     Raises:
         CheckpointError: it cannot be loaded or is no known network.
-        UsageError: an option that cannot be.
+        UsageError: an option that cannot be, or a network for classification.
         VerificationError: the graph does not compute what PyTorch computes.
     """
     started = time.monotonic()
     target = target_named(options.target)
     passes = chosen_passes(target.runtime, options.passes)
     _check_precision(options, target)
+    wanted = _wanted(options)
     labelled = LabelledImages.of(options.verify_images, options.verify_labels, options.mapping)
     check_output(path, [checkpoint, *labelled.files, *([options.classes] if options.classes else [])])
     on_progress(f"loading {checkpoint}")
     loaded = load_checkpoint(checkpoint)
-    recognised = recognise(loaded.state, checkpoint)
+    recognised = recognise(loaded.state, checkpoint, wanted)
     on_progress(f"recognised {recognised.title}: {describe(recognised.arguments)}")
-    _check_size(options, recognised)
-    classes, notes = classes_for(options.classes, recognised.arguments["classes"])
-    preprocessing = _preprocessing(recognised.network.preprocessing, options)
+    defaults = recognised.defaults
+    width, height = _size(options, recognised)
+    classes, notes = classes_for(options.classes, recognised.arguments["classes"], defaults.data_set)
+    notes = (defaults.note, *notes) if defaults.note else notes
+    preprocessing = _preprocessing(defaults.preprocessing, options)
     contract = Contract(
         architecture=Architecture(recognised.network.name, recognised.title, _json_arguments(recognised.arguments)),
         target=target.name,
         precision="fp16" if options.fp16 else "fp32",
         passes=(),
-        input=Input(INPUT, options.width, options.height, options.batch),
+        input=Input(INPUT, width, height, options.batch),
         preprocessing=preprocessing,
         output=Output(options.output, options.output, LOGITS),
         classes=classes,
@@ -143,13 +149,13 @@ def export_onnx(
         attachments={},
         tool=f"ccc-jetson {__version__}",
     )
-    shape = (options.batch, 3, options.height, options.width)
+    shape = (options.batch, 3, height, width)
     on_progress(f"writing the graph (opset {target.opset})")
     exported = build_graph(recognised.module, shape, options.output, target)
     _flush_denormals(recognised.module)
-    original = _subject(exported, contract, labelled.images)
+    original = _subject(exported, contract, labelled.images, defaults.cuts_void)
     subject, records = run_passes(original, passes, lambda record: on_progress(_pass_line(record)))
-    head = find_head(subject.model)
+    head = find_head(subject.model, LOGITS)
     graph = finished(as_fp16(subject.model) if options.fp16 else subject.model, target)
     contract = contract._replace(
         passes=tuple(each.name for each in records if each.did and not each.refused),
@@ -161,7 +167,7 @@ def export_onnx(
         notes = (*notes, "FP16 was not simulated: that takes an export with --batch 1")
     checked = _verified(recognised.module, preprocessing, contract, graph, subject, labelled, target, on_progress)
     attachments = {GOLDEN_KEY: encode_golden(list(checked.golden))}
-    if head is not None:
+    if head is not None and head[1] is not None:
         attachments[HEAD_KEY] = head[1].to_bytes()
     if checked.layers is not None:
         attachments[RANGES_KEY] = checked.layers
@@ -202,15 +208,33 @@ def _check_precision(options: ExportOptions, target: Target) -> None:
         )
 
 
-def _check_size(options: ExportOptions, recognised: Recognised) -> None:
-    multiple = recognised.network.multiple
-    if options.width % multiple or options.height % multiple or min(options.width, options.height) < multiple:
+def _wanted(options: ExportOptions) -> Wanted | None:
+    if options.arch is not None:
+        return wanted_network(options.arch, options.arch_args)
+    if options.arch_args:
+        raise UsageError("--arch-args are the arguments of --arch, which is missing", hint="ccc-export --list")
+    return None
+
+
+def _size(options: ExportOptions, recognised: Recognised) -> tuple[int, int]:
+    """Width and height of the input: the user's, else the network's own."""
+    network, defaults = recognised.network, recognised.defaults
+    if network.task != SEGMENTATION:
         raise UsageError(
-            f"--size {options.width}x{options.height}: {recognised.title} takes multiples of {multiple}",
-            hint=f"--size {_nearest(options.width, multiple)}x{_nearest(options.height, multiple)}",
+            f"{recognised.title} is a network for {network.task}; only {SEGMENTATION} can be exported so far",
+            hint="ccc-inspect CHECKPOINT shows what it is; ccc-export --list has the networks for segmentation",
+        )
+    width = defaults.width if options.width is None else options.width
+    height = defaults.height if options.height is None else options.height
+    multiple = network.multiple
+    if width % multiple or height % multiple or min(width, height) < multiple:
+        raise UsageError(
+            f"--size {width}x{height}: {recognised.title} takes multiples of {multiple}",
+            hint=f"--size {_nearest(width, multiple)}x{_nearest(height, multiple)}",
         )
     if options.batch < 1:
         raise UsageError(f"a batch of {options.batch} is none")
+    return width, height
 
 
 def _nearest(size: int, multiple: int) -> int:
@@ -246,15 +270,18 @@ def _json_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
 
 
-def _subject(model: ir.Model, contract: Contract, images: Sequence[str]) -> Subject:
-    """The graph before its passes, with the real frames that they look at."""
+def _subject(model: ir.Model, contract: Contract, images: Sequence[str], cuts_void: bool) -> Subject:
+    """The graph before its passes, with the real frames that they look at.
+
+    ``cuts_void``: outputs that are no classes of the data set may be cut.
+    """
     preprocess = Preprocessor(contract)
     chosen = [images[index] for index in spread(len(images), PASS_FRAMES)]
     frames = [
         np.repeat(preprocess(frame), contract.input.batch, axis=0)
         for _, frame in real_frames(contract.input.width, contract.input.height, chosen)
     ]
-    optional = [index for index, each in enumerate(contract.classes) if each.train_id == IGNORE]
+    optional = [index for index, each in enumerate(contract.classes) if cuts_void and each.train_id == IGNORE]
     return Subject(model, LOGITS, frames, _largest_input(contract.preprocessing), optional)
 
 

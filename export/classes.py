@@ -4,21 +4,27 @@ import colorsys
 import json
 from typing import Any
 
-from ccc_jetson.cityscapes import IGNORE, TRAIN_CLASSES, TRAIN_LABELS
+from ccc_jetson.cityscapes import CAMVID_CLASSES, CAMVID_COLORS, IGNORE, TRAIN_CLASSES, TRAIN_LABELS
 from ccc_jetson.contract import MAX_CLASSES, Class
 from ccc_jetson.errors import UsageError
 from ccc_jetson.files import read_text
 
+CITYSCAPES, CAMVID = "cityscapes", "camvid"
 VOID = Class("void", (0, 0, 0), IGNORE, 0)
 
 
-def classes_for(path: str | None, outputs: int) -> tuple[tuple[Class, ...], tuple[str, ...]]:
-    """The classes of a network's outputs, from a file where one is given, and what the user should know of them."""
+def classes_for(
+    path: str | None, outputs: int, data_set: str = CITYSCAPES
+) -> tuple[tuple[Class, ...], tuple[str, ...]]:
+    """The classes of a network's outputs, and what the user should know of them.
+
+    They come from a file where one is given, else they are those of ``data_set``.
+    """
     if outputs > MAX_CLASSES:
         raise UsageError(f"the network has {outputs} outputs; class maps of 8 bits hold {MAX_CLASSES} classes")
     if path is not None:
         return read_classes(path, outputs), ()
-    classes = default_classes(outputs)
+    classes = default_classes(outputs, data_set)
     if classes is not None:
         return classes, ()
     return numbered_classes(outputs), (
@@ -26,8 +32,15 @@ def classes_for(path: str | None, outputs: int) -> tuple[tuple[Class, ...], tupl
     )
 
 
-def default_classes(outputs: int) -> tuple[Class, ...] | None:
-    """Cityscapes' 19 classes for 19 outputs, with void for 20 (as the paper trains), else nothing to go by."""
+def default_classes(outputs: int, data_set: str = CITYSCAPES) -> tuple[Class, ...] | None:
+    """Cityscapes' 19 classes for 19 outputs, with void for 20 (as the paper trains), else nothing to go by.
+
+    Of CamVid the 11 classes of SegNet's order, with void for 12.
+    """
+    if data_set == CAMVID:
+        named = zip(CAMVID_CLASSES, CAMVID_COLORS, strict=True)
+        camvid = tuple(Class(name, color, index, -1) for index, (name, color) in enumerate(named))
+        return {len(camvid): camvid, len(camvid) + 1: (*camvid, VOID._replace(label_id=-1))}.get(outputs)
     cityscapes = tuple(Class(label.name, label.color, label.train_id, label.label_id) for label in TRAIN_LABELS)
     return {TRAIN_CLASSES: cityscapes, TRAIN_CLASSES + 1: (*cityscapes, VOID)}.get(outputs)
 

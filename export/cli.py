@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--size", type=size, default=(1024, 512), metavar="WxH", help="network input (default: 1024x512)"
+        "--size", type=size, metavar="WxH", help="network input (default: the network's own, mostly 1024x512)"
     )
     parser.add_argument("--batch", type=count_from(1), default=1, metavar="N", help="frames per run (default: 1)")
     parser.add_argument(
@@ -45,6 +45,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--fp16",
         action="store_true",
         help="weights and activations in FP16, for TensorRT 10 and newer (strongly typed)",
+    )
+    group = parser.add_argument_group("the network, where its weights leave something open")
+    group.add_argument(
+        "--arch", metavar="NAME", help="what the checkpoint is (--list has the names); checked against it"
+    )
+    group.add_argument(
+        "--arch-args", nargs="+", default=[], metavar="KEY=VALUE", help="its arguments, as dilations=2,4,8,16"
     )
     group = parser.add_argument_group("verification")
     group.add_argument(
@@ -101,7 +108,7 @@ def _export(arguments: argparse.Namespace) -> int:
         print("\n\n".join(explained()))
         return 0
     torch.set_flush_denormal(True)  # of activations: this process does nothing else
-    width, height = arguments.size
+    width, height = arguments.size or (None, None)
     options = ExportOptions(
         target=arguments.target,
         width=width,
@@ -118,6 +125,8 @@ def _export(arguments: argparse.Namespace) -> int:
         classes=arguments.classes,
         passes=() if arguments.no_passes else arguments.passes,
         fp16=arguments.fp16,
+        arch=arguments.arch,
+        arch_args=arguments.arch_args,
     )
     exported = export_onnx(arguments.checkpoint, arguments.onnx, options, on_progress=say)
     for note in exported.notes:

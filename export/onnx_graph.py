@@ -7,7 +7,6 @@ The TorchScript-based exporter is used on purpose: the newer one, asked for opse
 import io
 import warnings
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxsim
@@ -17,16 +16,14 @@ from onnx_ir.passes import common
 from torch import Tensor, nn
 
 from ccc_jetson import __version__
-from ccc_jetson.contract import TRANSPOSED_CONV, Head
 from ccc_jetson.engines.compatibility import hardware_problems, problems
 from ccc_jetson.errors import CccError, DependencyMissing, VerificationError
-from ccc_jetson.export.passes.graph import convolution, integers, tensor_named
-from ccc_jetson.head import HeadWeights
+from ccc_jetson.export.passes.graph import tensor_named
 from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 from ccc_jetson.targets import Target
 
-INPUT, CLASS_MAP, LOGITS, FEATURES = "image", "class_map", "logits", "head_features"
+INPUT, CLASS_MAP, LOGITS = "image", "class_map", "logits"
 
 
 class _ClassMap(nn.Module):
@@ -69,25 +66,6 @@ def finished(model: ir.Model, target: Target) -> ModelProto:
     del proto.metadata_props[:]
     onnx.checker.check_model(proto, full_check=True)
     return proto
-
-
-def find_head(model: ir.Model) -> tuple[Head, HeadWeights] | None:
-    """The 2x2 stride-2 transposed convolution that ends the network, with its weights; none where it ends otherwise.
-
-    Its input gets the name that the contract relies on.
-    """
-    producer = tensor_named(model.graph, LOGITS).producer()
-    part = convolution(producer)
-    plain = {"kernel_shape": (2, 2), "strides": (2, 2), "dilations": (1, 1), "pads": (0,) * 4, "output_padding": (0, 0)}
-    if producer is None or part is None or not part.transposed or part.groups != 1 or part.padded:
-        return None
-    if part.weight.shape[3:] != (2, 2) or any(integers(producer, name, plain[name]) != plain[name] for name in plain):
-        return None
-    features = producer.inputs[0]
-    assert features is not None
-    features.name = FEATURES
-    weights = HeadWeights(part.stored().astype(np.float32), part.bias.astype(np.float32))
-    return Head(TRANSPOSED_CONV, FEATURES, part.inputs, part.outputs, scale=2, align_corners=False), weights
 
 
 def torch_export(

@@ -1,39 +1,28 @@
-"""The networks that export knows: how to build them, and how to recognise them in a state dict.
+"""Finding a network: by name, or in a state dict.
 
-A rule reads the arguments from keys and shapes; strict loading into the network built from them is the proof.
+A rule reads the arguments from keys and shapes; strict loading into the network built from them is the proof. What no
+state dict tells comes from the family's entry, or from the user; then recognition is a cross-check.
 """
 
-import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ccc_jetson.contract import Preprocessing, Published
-from ccc_jetson.errors import CheckpointError
-from ccc_jetson.export.networks.c3net import DOWNSCALE, C3Net
-from ccc_jetson.targets import PAPER_TARGETS
-
-# Of the authors' training code, in B, G, R; the division by 255 comes after the one by std (verified on real frames)
-CITYSCAPES_BGR = Preprocessing(
-    "BGR", (72.3923111, 82.9089355, 73.1584015), (45.3192215, 46.1528931, 44.9148331), 1 / 255
-)
+from ccc_jetson.contract import Published
+from ccc_jetson.errors import CheckpointError, UsageError
+from ccc_jetson.export.networks.entry import Defaults, NamedNetwork, Network
+from ccc_jetson.export.networks.families import NETWORKS
+from ccc_jetson.export.networks.paper import NAMED
 
 
-class Network(NamedTuple):
-    """An entry of the registry.
+class Wanted(NamedTuple):
+    """What the user says a checkpoint is: a family, and those of its arguments that are certain."""
 
-    ``arguments`` reads the builder's arguments from a state dict, with the paper's where a key is missing, so that a
-    nearest match can always be named. ``multiple`` is what width and height of the input must be multiples of.
-    """
-
-    name: str
-    build: Callable[..., nn.Module]
-    arguments: Callable[[Mapping[str, Tensor]], dict[str, Any]]
-    title: Callable[[Mapping[str, Any]], str]
-    preprocessing: Preprocessing
-    multiple: int
+    network: Network
+    arguments: dict[str, Any]
 
 
 class Recognised(NamedTuple):
@@ -44,6 +33,11 @@ class Recognised(NamedTuple):
     arguments: dict[str, Any]
     module: nn.Module
     published: tuple[Published, ...]
+
+    @property
+    def defaults(self) -> Defaults:
+        """Preprocessing, size and classes where the user chooses nothing else."""
+        return self.network.defaults(self.arguments)
 
 
 class Difference(NamedTuple):
@@ -65,72 +59,89 @@ class Difference(NamedTuple):
         return "\n".join(lines + [f"  misshapen: {line}" for line in self.misshapen])
 
 
-def _c3net_arguments(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """p and q by counting, class count and widths from shapes, dilations from the asymmetric kernels (2d - 1)."""
-    kernels = {}
-    for key, tensor in state.items():
-        branch = re.fullmatch(r"encoder\.level2_0\.d(\d+)\.conv\.0\.weight", key)
-        if branch and tensor.ndim == 4 and tensor.shape[3] == 1 and tensor.shape[2] % 2 == 1 and tensor.shape[2] >= 3:
-            kernels[int(branch[1])] = tensor.shape[2]
-    dilations = tuple((kernels[branch] + 1) // 2 for branch in sorted(kernels))
-    widths = ("encoder.level1.conv.weight", "encoder.level2_0.bn.weight", "encoder.level3_0.bn.weight")
-    return {
-        "classes": _first_size(state, "encoder.classifier.conv.weight", 20),
-        "p": _modules(state, "encoder.level2"),
-        "q": _modules(state, "encoder.level3"),
-        "dilations": dilations or (2, 4, 8, 16),
-        "channels": tuple(_first_size(state, key, usual) for key, usual in zip(widths, (16, 64, 128), strict=True)),
-    }
+class _Candidate(NamedTuple):
+    network: Network
+    arguments: dict[str, Any]
+    difference: Difference
+
+    def __str__(self) -> str:
+        return f"{title_of(self.network, self.arguments)} ({describe(self.arguments)})"
 
 
-def _c3net_title(arguments: Mapping[str, Any]) -> str:
-    names = {(2, 4, 8, 16): "CCC1", (2, 3, 7, 13): "CCC2"}
-    is_papers = (arguments["p"], arguments["q"], arguments["channels"]) == (2, 8, (16, 64, 128))
-    return names.get(arguments["dilations"], "C3Net") if is_papers else "C3Net"
-
-
-NETWORKS = (Network("c3net", C3Net, _c3net_arguments, _c3net_title, CITYSCAPES_BGR, DOWNSCALE),)
-
-
-def recognise(state: Mapping[str, Tensor], origin: str) -> Recognised:
+def recognise(state: Mapping[str, Tensor], origin: str, wanted: Wanted | None = None) -> Recognised:
     """The network that a state dict belongs to, with the weights loaded strictly.
 
-    ``num_batches_tracked`` may be absent, as in checkpoints of old PyTorch versions. ``origin`` names the file.
+    ``num_batches_tracked`` may be absent, as in checkpoints of old PyTorch versions. ``origin`` names the file;
+    ``wanted`` is what the user says it is.
 
     Raises:
-        CheckpointError: no network fits; the message lists what is known, the nearest match and every difference.
+        CheckpointError: no network fits, or several do; the message lists what is known, the nearest match and every
+            difference. Or it is not what the user says; the message names both.
     """
-    candidates = []
-    for network in NETWORKS:
-        arguments = network.arguments(state)
-        try:
-            with torch.device("meta"):
-                expected = network.build(**arguments).state_dict()
-        except (ValueError, RuntimeError, ZeroDivisionError):  # sizes that no network can be built with
-            continue
-        candidates.append((compare(state, expected), network, arguments))
-    if not candidates:
-        raise CheckpointError(f"{origin}: no known network can have these sizes\n  {_known()}")
-    difference, network, arguments = min(candidates, key=lambda candidate: candidate[0].keys)
-    title = network.title(arguments)
-    if difference.keys:
+    candidates = _candidates(state, NETWORKS if wanted is None else [wanted.network], wanted)
+    fitting = [candidate for candidate in candidates if not candidate.difference.keys]
+    if len(fitting) > 1:
+        first = fitting[0]
+        open_ones = [key for key in first.arguments if any(c.arguments[key] != first.arguments[key] for c in fitting)]
         raise CheckpointError(
-            f"{origin}: no known network\n  {_known()}\n"
-            f"  nearest: {title} ({describe(arguments)}); {difference.keys} keys differ\n{difference}",
-            hint="train or convert it with the names and shapes above; ccc-export knows the paper's C3Net so far",
+            f"{origin}: fits several networks, and a state dict does not tell {' and '.join(open_ones)}:\n"
+            + "\n".join(f"  {candidate}" for candidate in fitting),
+            hint=f"say which: --arch {first.network.name} --arch-args "
+            + " ".join(f"{key}={_plain(first.arguments[key])}" for key in open_ones),
         )
+    if not fitting:
+        raise _unrecognised(state, origin, candidates, wanted)
+    network, arguments, _ = fitting[0]
     module = network.build(**arguments)
     module.load_state_dict({**_counters(module), **state}, strict=True)
-    published = tuple(
-        figure
-        for paper in PAPER_TARGETS
-        if paper.network == title
-        for figure in (
-            Published("mIoU %", paper.miou_percent, "Cityscapes, paper"),
-            Published("FPS", paper.fps_tx2, "Jetson TX2, 1024x512, paper"),
-        )
-    )
+    title, published = title_of(network, arguments), _published(network, arguments)
     return Recognised(network, title, arguments, module.eval(), published)
+
+
+def wanted_network(name: str, settings: Sequence[str] = ()) -> Wanted:
+    """The network that ``--arch NAME --arch-args KEY=VALUE ...`` ask for: a family, or one of the paper's by name.
+
+    Raises:
+        UsageError: no network has that name, or its builder no such argument, or the value cannot be.
+    """
+    named = next((each for each in NAMED if each.name == name), None)
+    network = next((each for each in NETWORKS if each.name == (named.family if named else name)), None)
+    # a name that is both, like espnet, leaves depth and decoder to the file
+    fixed = {} if named is None or named.name == named.family else _without_classes(network, named.arguments)
+    if network is None:
+        known = dict.fromkeys([*(each.name for each in NETWORKS), *(each.name for each in NAMED)])
+        raise UsageError(f"no network is called {name!r}", hint=f"known: {', '.join(known)} (ccc-export --list)")
+    given: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if key not in network.parameters() or not equals:
+            raise UsageError(
+                f"--arch-args {setting}: {network.name} has no such argument",
+                hint="known: " + " ".join(f"{key}={_plain(value)}" for key, value in network.complete({}).items()),
+            )
+        given[key] = _value(network, key, text)
+    for key in set(given) & set(fixed):
+        if given[key] != fixed[key]:
+            raise UsageError(
+                f"--arch {name} has {key}={_plain(fixed[key])}, --arch-args says {key}={_plain(given[key])}",
+                hint=f"--arch {network.name} --arch-args {key}={_plain(given[key])}",
+            )
+    return Wanted(network, {**fixed, **given})
+
+
+def named_like(network: Network, arguments: Mapping[str, Any]) -> NamedNetwork | None:
+    """The paper's network with these arguments, whatever its number of classes."""
+    complete = _without_classes(network, arguments)
+    for named in NAMED:
+        if named.family == network.name and _without_classes(network, named.arguments) == complete:
+            return named
+    return None
+
+
+def title_of(network: Network, arguments: Mapping[str, Any]) -> str:
+    """The network's name in the paper, or its family's."""
+    named = named_like(network, arguments)
+    return network.title if named is None else named.title
 
 
 def compare(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Difference:
@@ -154,6 +165,83 @@ def describe(arguments: Mapping[str, Any]) -> str:
     )
 
 
+def _candidates(state: Mapping[str, Tensor], networks: Sequence[Network], wanted: Wanted | None) -> list[_Candidate]:
+    """Every set of arguments that a network can be built with, and how the state dict differs from it."""
+    candidates: list[_Candidate] = []
+    for network in networks:
+        for read in network.arguments(state):
+            arguments = {**read, **(wanted.arguments if wanted else {})}
+            if any(each.network is network and each.arguments == arguments for each in candidates):
+                continue
+            try:
+                with torch.device("meta"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of empty tensors: what does not fit is said below
+                    expected = network.build(**arguments).state_dict()
+            except (ValueError, RuntimeError, ZeroDivisionError):  # sizes that no network can be built with
+                continue
+            candidates.append(_Candidate(network, arguments, compare(state, expected)))
+    return candidates
+
+
+def _unrecognised(
+    state: Mapping[str, Tensor], origin: str, candidates: list[_Candidate], wanted: Wanted | None
+) -> CheckpointError:
+    if wanted is not None:
+        fitting = [each for each in _candidates(state, NETWORKS, None) if not each.difference.keys]
+        if fitting:
+            asked = f"{wanted.network.name} ({describe(wanted.arguments) or 'any arguments'})"
+            return CheckpointError(
+                f"{origin}: --arch asks for {asked}, the checkpoint is of {fitting[0].network.name}: {fitting[0]}",
+                hint="leave --arch out, or name what differs",
+            )
+    known = "known: " + ", ".join(network.name for network in NETWORKS)
+    if not candidates:
+        return CheckpointError(f"{origin}: no known network can have these sizes\n  {known}")
+    nearest = min(candidates, key=lambda candidate: candidate.difference.keys)
+    return CheckpointError(
+        f"{origin}: no known network\n  {known}\n"
+        f"  nearest: {nearest}; {nearest.difference.keys} keys differ\n{nearest.difference}",
+        hint="train or convert it with the names and shapes above; ccc-export --list shows every known network",
+    )
+
+
+def _published(network: Network, arguments: Mapping[str, Any]) -> tuple[Published, ...]:
+    """Figures others measured: with as many classes as they had."""
+    named = named_like(network, arguments)
+    usual = network.complete({})["classes"]
+    return () if named is None or network.complete(arguments)["classes"] != usual else named.published
+
+
+def _without_classes(network: Network | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    assert network is not None
+    return {key: value for key, value in network.complete(arguments).items() if key != "classes"}
+
+
+def _value(network: Network, key: str, text: str) -> Any:
+    """The text as the builder's default is: a number, a word, yes or no, or numbers with commas."""
+    usual = network.complete({})[key]
+    words = {"true": True, "yes": True, "false": False, "no": False}
+    try:
+        if isinstance(usual, bool):
+            return words[text.lower()]
+        if isinstance(usual, tuple):
+            return tuple(int(part) for part in text.split(","))
+        if key in network.words:
+            return network.words[key][network.words[key].index(text)]
+        return int(text)
+    except (ValueError, KeyError):
+        possible = network.words.get(key) or (["yes", "no"] if isinstance(usual, bool) else [])
+        raise UsageError(
+            f"--arch-args {key}={text}: cannot be understood",
+            hint=f"one of {', '.join(possible)}" if possible else f"for example {key}={_plain(usual)}",
+        ) from None
+
+
+def _plain(value: Any) -> str:
+    """A value as ``--arch-args`` takes it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value).replace(" ", "")
+
+
 def _is_counter(key: str) -> bool:
     return key.endswith(".num_batches_tracked")
 
@@ -162,20 +250,8 @@ def _counters(module: nn.Module) -> dict[str, Tensor]:
     return {key: tensor for key, tensor in module.state_dict().items() if _is_counter(key)}
 
 
-def _first_size(state: Mapping[str, Tensor], key: str, usual: int) -> int:
-    return state[key].shape[0] if key in state and state[key].ndim else usual
-
-
-def _modules(state: Mapping[str, Tensor], prefix: str) -> int:
-    return len({match[1] for key in state if (match := re.match(re.escape(prefix) + r"\.(\d+)\.", key))})
-
-
 def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "a number"
-
-
-def _known() -> str:
-    return "known: " + ", ".join(network.name for network in NETWORKS)
 
 
 def _by_stack(keys: list[str]) -> list[str]:

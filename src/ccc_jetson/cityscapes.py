@@ -59,6 +59,11 @@ CAMVID_CLASSES = (
     "Sky", "Building", "Pole", "Road", "Pavement", "Tree", "SignSymbol", "Fence", "Car", "Pedestrian", "Bicyclist",
 )  # fmt: skip
 CAMVID_IGNORE = 11
+# (R, G, B) of these classes, as CamVid's label colours and SegNet's tutorial have them
+CAMVID_COLORS = (
+    (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0), (192, 128, 128),
+    (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
+)  # fmt: skip
 # Cityscapes train id -> CamVid class; the inverse would lose classes, so it is the prediction that is mapped
 CAMVID_FROM_TRAIN_ID = (3, 4, 1, 1, 7, 2, 6, 6, 5, 5, 0, 9, 10, 8, 8, 8, 8, 10, 10)
 

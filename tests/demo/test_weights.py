@@ -8,7 +8,8 @@ import torch
 
 from ccc_jetson.confusion import ConfusionMatrix
 from ccc_jetson.export.checkpoint import load_checkpoint
-from ccc_jetson.export.networks.registry import CITYSCAPES_BGR, recognise
+from ccc_jetson.export.networks.families import CITYSCAPES_BGR
+from ccc_jetson.export.networks.registry import recognise
 from ccc_jetson.export.scenes import street_scene
 from ccc_jetson.preprocess import normalisation_table
 

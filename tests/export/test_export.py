@@ -17,6 +17,7 @@ from ccc_jetson.carried import read_contract
 from ccc_jetson.errors import UsageError, VerificationError
 from ccc_jetson.export import cli, onnx_graph
 from ccc_jetson.export.api import ExportOptions, export_onnx
+from ccc_jetson.export.onnx_head import find_head
 from ccc_jetson.export.passes.order import PASSES
 from ccc_jetson.export.passes.subject import Subject
 from ccc_jetson.export.passes.weights import without_denormals
@@ -509,7 +510,7 @@ def test_a_network_with_another_end_has_no_head():
 
     tx2 = target_named("tx2")
     graph = onnx_graph.build_graph(Plain(), (1, 3, 16, 16), "class_map", tx2)
-    assert onnx_graph.find_head(graph) is None
+    assert find_head(graph, onnx_graph.LOGITS) is None
     assert "logits" in parse_onnx(ir.to_proto(graph).SerializeToString()).nodes[0].outputs
 
 

@@ -1,53 +1,16 @@
-"""The networks against the paper's figures and the authors' weights; recognition; counting."""
+"""C3Net against the authors' weights, and how it is recognised; ``test_every_network.py`` is about all networks."""
 
 import pytest
 import torch
 
 from ccc_jetson.errors import CheckpointError
 from ccc_jetson.export.checkpoint import load_checkpoint
-from ccc_jetson.export.complexity import count
-from ccc_jetson.export.networks.blocks import CccModule, split_channels
+from ccc_jetson.export.networks.blocks import split_channels
 from ccc_jetson.export.networks.c3net import C3Net
 from ccc_jetson.export.networks.registry import recognise
 from tests.export.conftest import small_state
 
 CCC1, CCC2 = (2, 4, 8, 16), (2, 3, 7, 13)
-
-
-@pytest.mark.parametrize(("dilations", "parameters", "gflops"), [(CCC1, 198_434, 6.4530), (CCC2, 191_614, 6.2892)])
-def test_parameters_and_flops_are_those_of_table_2(dilations, parameters, gflops):
-    counted = count(C3Net(20, 2, 8, dilations), (1, 3, 512, 1024))
-    assert counted.parameters == parameters
-    assert round(counted.flops / 1e9, 4) == gflops
-
-
-def test_flops_grow_with_batch_and_pixels():
-    network = C3Net(20, 1, 1, CCC2)
-    one = count(network, (1, 3, 64, 128))
-    assert count(network, (2, 3, 64, 128)).flops == 2 * one.flops
-    assert count(network, (1, 3, 128, 256)).macs == 4 * one.macs
-
-
-def test_counting_leaves_the_network_as_it_was():
-    network = C3Net(20, 1, 1, CCC2)
-    count(network, (1, 3, 64, 128))
-    assert {tensor.device.type for tensor in network.state_dict().values()} == {"cpu"}
-    assert not any(layer._forward_hooks for layer in network.modules())
-
-
-def test_a_biased_convolution_counts_its_additions():
-    layer = torch.nn.Conv2d(3, 4, 3, padding=1)
-    counted = count(layer, (1, 3, 8, 8))
-    assert counted.macs == 8 * 8 * 9 * 3 * 4
-    assert counted.flops == 2 * counted.macs + 4 * 8 * 8
-
-
-def test_a_module_evaluates_its_reduction_once():
-    module = CccModule(8, 8, CCC2, residual=True)
-    calls = []
-    module.c1.register_forward_hook(lambda *ignored: calls.append(1))
-    module(torch.zeros(1, 8, 32, 32))
-    assert calls == [1]
 
 
 def test_the_first_branch_takes_what_four_do_not_divide():
@@ -106,12 +69,6 @@ def test_an_unknown_network_gets_the_list_the_nearest_match_and_every_difference
     assert "missing: encoder.level3.1.d2.conv: 0.weight" in message
     assert "unexpected: extra: layer.weight" in message
     assert "misshapen: encoder.classifier.conv.weight is 20x63x1x1, expected 20x64x1x1" in message
-
-
-def test_another_familys_checkpoint_is_no_c3net(shared_data):
-    state = load_checkpoint(shared_data("espnet_p_2_q_8.pth")).state
-    with pytest.raises(CheckpointError, match="nearest: CCC1"):
-        recognise(state, "espnet")
 
 
 def test_sizes_that_no_network_can_have_are_an_error_too():
