@@ -1,6 +1,7 @@
 """``ccc-export``: checkpoint -> verified ONNX file. Starts on Python 3.6 too, to say that it does not run there."""
 
 import argparse
+import json
 import sys
 from typing import Any, List, Optional, Tuple
 
@@ -46,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="weights and activations in FP16, for TensorRT 10 and newer (strongly typed)",
     )
+    parser.add_argument("--list", action="store_true", help="every known network, counted and as the paper prints it")
+    parser.add_argument("--json", action="store_true", help="--list for machines")
     group = parser.add_argument_group("the network, where its weights leave something open")
     group.add_argument(
         "--arch", metavar="NAME", help="what the checkpoint is (--list has the names); checked against it"
@@ -90,7 +93,9 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    if not arguments.explain and arguments.onnx is None:
+    if arguments.json and not arguments.list:
+        raise UsageError("--json is for --list", hint="ccc-export --list --json")
+    if not (arguments.explain or arguments.list) and arguments.onnx is None:
         missing = "MODEL.onnx is" if arguments.checkpoint is not None else "CHECKPOINT and MODEL.onnx are"
         raise UsageError(missing + " missing", hint="ccc-export C3Net_setting2.pth model.onnx")
     say("starting PyTorch")
@@ -107,6 +112,8 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.explain:
         print("\n\n".join(explained()))
         return 0
+    if arguments.list:
+        return _list(arguments.json)
     torch.set_flush_denormal(True)  # of activations: this process does nothing else
     width, height = arguments.size or (None, None)
     options = ExportOptions(
@@ -135,6 +142,15 @@ def _export(arguments: argparse.Namespace) -> int:
         print(line)
     for label, text in table(exported):
         print("{:<11} {}".format(label, text))
+    return 0
+
+
+def _list(as_json: bool) -> int:
+    from ccc_jetson.export.network_list import listed, text_table, to_json
+
+    say("counting")
+    networks = listed()
+    print(json.dumps(to_json(networks), indent=1) if as_json else "\n".join(text_table(networks)))
     return 0
 
 

@@ -18,6 +18,7 @@ PAGES = (
     "docs/engines.md",
     "docs/inspect.md",
     "docs/manifest.md",
+    "docs/networks.md",
     "docs/passes.md",
     "docs/runtime.md",
     "docs/tensorrt-members.md",

@@ -64,7 +64,7 @@ NAMED = (
                 _T2,
                 0.21,
                 6.75,
-                reason="two digits are printed; one BatchNorm and one PReLU per block would give 213,173 and 6.7488 G",
+                reason="the paper prints two digits; one BatchNorm and one PReLU a block would give 213,173 and 6.7488",
             ),
         ),
     ),
@@ -138,7 +138,10 @@ NAMED = (
         *_CITY,
         (
             PaperRow(
-                _T2, 2.1, 53.48, reason="two digits are printed; the FLOPs, which match, show that it is this network"
+                _T2,
+                2.1,
+                53.48,
+                reason="the paper prints two digits; the FLOPs, which match, show that it is this network",
             ),
         ),
     ),
