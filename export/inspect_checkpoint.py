@@ -14,17 +14,18 @@ from ccc_jetson.export.complexity import Complexity, count
 from ccc_jetson.export.networks.registry import Recognised, describe, recognise
 from ccc_jetson.weight_ranges import WeightRanges, weight_ranges
 
-WIDTH, HEIGHT = 1024, 512  # the paper's, at which FLOPs are counted
 _LARGEST_SHOWN = 5
 _DIFFERENCES = ("missing:", "unexpected:", "misshapen:")  # hundreds of lines where another network is meant
 
 
 class Network(NamedTuple):
-    """What a recognised checkpoint is. ``batch_norms`` counts its BatchNorms."""
+    """What a recognised checkpoint is, counted at its usual input size. ``batch_norms`` counts its BatchNorms."""
 
     family: str
     title: str
     arguments: dict[str, Any]
+    width: int
+    height: int
     complexity: Complexity
     batch_norms: int
     published: tuple[Published, ...]
@@ -67,7 +68,7 @@ class CheckpointReport(NamedTuple):
                 "parameters": network.complexity.parameters,
                 "flops": network.complexity.flops,
                 "macs": network.complexity.macs,
-                "counted_at": {"width": WIDTH, "height": HEIGHT},
+                "counted_at": {"width": network.width, "height": network.height},
                 "batch_norms": network.batch_norms,
                 "published": [figure._asdict() for figure in network.published],
             },
@@ -143,7 +144,7 @@ def _network_rows(report: CheckpointReport) -> list[Row]:
         ("parameters", f"{counted.parameters:,}, {network.batch_norms} BatchNorms"),
         (
             "FLOPs",
-            f"{counted.flops / 1e9:.4f} G at {WIDTH}x{HEIGHT} by the paper's Table 5; "
+            f"{counted.flops / 1e9:.4f} G at {network.width}x{network.height} by the paper's Table 5; "
             f"{counted.macs / 1e9:.4f} G multiply-adds in convolutions",
         ),
         *(("published", f"{figure.figure} {figure.value:g} ({figure.where})") for figure in network.published),
@@ -152,6 +153,16 @@ def _network_rows(report: CheckpointReport) -> list[Row]:
 
 def _network(recognised: Recognised) -> Network:
     batch_norms = sum(isinstance(module, nn.BatchNorm2d) for module in recognised.module.modules())
-    complexity = count(recognised.module, (1, 3, HEIGHT, WIDTH))
+    width, height = recognised.defaults.width, recognised.defaults.height
+    complexity = count(recognised.module, (1, 3, height, width))
     arguments = {key: list(value) if isinstance(value, tuple) else value for key, value in recognised.arguments.items()}
-    return Network(recognised.network.name, recognised.title, arguments, complexity, batch_norms, recognised.published)
+    return Network(
+        recognised.network.name,
+        recognised.title,
+        arguments,
+        width,
+        height,
+        complexity,
+        batch_norms,
+        recognised.published,
+    )

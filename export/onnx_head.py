@@ -5,6 +5,7 @@ import onnx_ir as ir
 
 from ccc_jetson.contract import BILINEAR, HEAD_SCALES, TRANSPOSED_CONV, Head
 from ccc_jetson.export.passes.graph import Convolution, convolution, integers, operator, tensor_named
+from ccc_jetson.export.passes.upsampling import interpolation_scale
 from ccc_jetson.head import HeadWeights
 
 FEATURES = "head_features"
@@ -28,29 +29,16 @@ def find_head(model: ir.Model, logits: str) -> tuple[Head, HeadWeights | None] |
 
 
 def _transposed_convolution(part: Convolution) -> tuple[Head, HeadWeights | None] | None:
-    node, kernel = part.node, part.weight.shape[3:]
-    named = "auto_pad" in node.attributes and node.attributes["auto_pad"].as_string() not in ("NOTSET", "VALID")
-    plain = {"dilations": (1, 1), "output_padding": (0, 0), "kernel_shape": kernel}
-    if not part.transposed or named or any(integers(node, name, plain[name]) != plain[name] for name in plain):
+    scale = interpolation_scale(part)
+    if scale is not None:
+        return _bilinear(part.inputs, scale, align_corners=False)
+    plain = {"strides": (2, 2), "kernel_shape": (2, 2), "dilations": (1, 1), "output_padding": (0, 0)}
+    if any(integers(part.node, name, plain[name]) != plain[name] for name in plain):
         return None
-    strides = integers(node, "strides", (1, 1))
-    if kernel == strides == (2, 2) and part.groups == 1 and not part.padded:
-        weights = HeadWeights(part.stored().astype(np.float32), part.bias.astype(np.float32))
-        return Head(TRANSPOSED_CONV, FEATURES, part.inputs, part.outputs, scale=2, align_corners=False), weights
-    scale = strides[0]
-    fixed = part.groups == part.inputs == part.outputs and not part.bias.any()
-    pads = integers(node, "pads", (0, 0, 0, 0))
-    if not fixed or strides != (scale, scale) or kernel != (2 * scale, 2 * scale) or pads != (scale // 2,) * 4:
+    if not part.transposed or part.groups != 1 or part.padded or part.weight.shape[3:] != (2, 2):
         return None
-    if scale % 2 or not (part.weight.astype(np.float32) == bilinear_kernel(scale)).all():
-        return None
-    return _bilinear(part.inputs, scale, align_corners=False)
-
-
-def bilinear_kernel(scale: int) -> np.ndarray:
-    """(2 scale, 2 scale) float32: a transposed convolution of stride ``scale`` with it interpolates bilinearly."""
-    line = 1 - np.abs(np.arange(2 * scale) - (scale - 0.5)) / scale
-    return np.outer(line, line).astype(np.float32)
+    weights = HeadWeights(part.stored().astype(np.float32), part.bias.astype(np.float32))
+    return Head(TRANSPOSED_CONV, FEATURES, part.inputs, part.outputs, scale=2, align_corners=False), weights
 
 
 def _interpolation(node: ir.Node) -> tuple[Head, HeadWeights | None] | None:

@@ -12,8 +12,9 @@ holds: a bias of 62,618 would otherwise be off by up to 16.
 import numpy as np
 import onnx_ir as ir
 
-from ccc_jetson.export.passes.graph import Affine, Convolution, affine, convolution
+from ccc_jetson.export.passes.graph import Affine, Convolution, affine, convolution, tensor_named
 from ccc_jetson.export.passes.scaling import Groups, groups, rescale, takes_factors
+from ccc_jetson.export.passes.upsampling import interpolation_scale
 
 _ROUNDS = 60
 _STEP = 0.7  # of the way to balance in each round: neighbours move at the same time
@@ -38,13 +39,22 @@ def equalise(graph: ir.Graph, ranges: dict[str, np.ndarray], logits: str) -> int
     Args:
         ranges: largest magnitude of each tensor's channels, measured on this graph.
     """
-    found = groups(graph, [logits])
+    found = groups(graph, [logits, *_before_interpolation(graph, logits)])
     exponents = np.round(_balanced(graph, found, ranges))
     factors = 2.0 ** np.clip(exponents, -_MOST, _MOST)
     factors *= _bias_corrections(graph, found, factors)
     factors[[found.fixed, found.input]] = 1
     rescale(graph, found, factors)
     return int((factors != 1).sum())
+
+
+def _before_interpolation(graph: ir.Graph, logits: str) -> list[str]:
+    """The tensor that a fixed transposed convolution makes the logits of: other units would change its kernel."""
+    node = tensor_named(graph, logits).producer()
+    part = convolution(node)
+    if part is None or interpolation_scale(part) is None:
+        return []
+    return [value.name or "" for value in part.node.inputs[:1] if value is not None]
 
 
 def _balanced(graph: ir.Graph, found: Groups, ranges: dict[str, np.ndarray]) -> np.ndarray:

@@ -8,11 +8,13 @@ import numpy as np
 import onnx_ir as ir
 
 from ccc_jetson.export.passes.graph import (
+    Convolution,
     add_constant,
     channels,
     constant,
     convolution,
     insert,
+    integers,
     is_interpolation,
     only_reader,
     operator,
@@ -20,6 +22,7 @@ from ccc_jetson.export.passes.graph import (
 )
 
 _MODES = ("linear", "nearest")
+_DEFAULTS = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1), "output_padding": (0, 0)}
 
 
 def convolve_before_upsampling(graph: ir.Graph) -> int:
@@ -50,6 +53,33 @@ def convolve_before_upsampling(graph: ir.Graph) -> int:
         graph.remove(resize, safe=True)
         moved += 1
     return moved
+
+
+def interpolation_scale(part: Convolution) -> int | None:
+    """By what a transposed convolution enlarges, if it is a fixed one that interpolates bilinearly (DRN); else None.
+
+    It is depth-wise, its stride is even and half its kernel, and the kernel a tent, the same for all channels.
+    """
+    scale = integers(part.node, "strides", (1, 1))[0]
+    plain = {
+        "strides": (scale, scale),
+        "pads": (scale // 2,) * 4,
+        "dilations": (1, 1),
+        "output_padding": (0, 0),
+    }
+    if not part.transposed or scale % 2 or "auto_pad" in part.node.attributes or part.bias.any():
+        return None
+    if not part.groups == part.inputs == part.outputs or part.weight.shape[3:] != (2 * scale, 2 * scale):
+        return None
+    if any(integers(part.node, name, default) != plain[name] for name, default in _DEFAULTS.items()):
+        return None
+    return scale if (part.weight.astype(np.float32) == bilinear_kernel(scale)).all() else None
+
+
+def bilinear_kernel(scale: int) -> np.ndarray:
+    """(2 scale, 2 scale) float32: a transposed convolution of stride ``scale`` with it interpolates bilinearly."""
+    line = 1 - np.abs(np.arange(2 * scale) - (scale - 0.5)) / scale
+    return np.outer(line, line).astype(np.float32)
 
 
 def _enlarges(node: ir.Node) -> bool:
