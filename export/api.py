@@ -21,7 +21,7 @@ from ccc_jetson.export.classes import classes_for
 from ccc_jetson.export.complexity import Complexity, count
 from ccc_jetson.export.half_report import HalfJudge, layer_ranges
 from ccc_jetson.export.labelled import LabelledImages
-from ccc_jetson.export.networks.entry import SEGMENTATION
+from ccc_jetson.export.networks.entry import SEGMENTATION, Network
 from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, recognise, wanted_network
 from ccc_jetson.export.onnx_graph import (
     CLASS_MAP,
@@ -37,6 +37,7 @@ from ccc_jetson.export.passes.run import Record, run_passes
 from ccc_jetson.export.passes.strongly_typed import as_fp16
 from ccc_jetson.export.passes.subject import Subject
 from ccc_jetson.export.passes.weights import without_denormals
+from ccc_jetson.export.random_weights import random_network
 from ccc_jetson.export.verify import Agreement, Verified, probe_frames, real_frames, spread, verify, worst
 from ccc_jetson.files import check_output, write_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
@@ -103,10 +104,11 @@ class Exported(NamedTuple):
 
 
 def export_onnx(
-    checkpoint: str, path: str, options: ExportOptions, on_progress: Callable[[str], None] = lambda text: None
+    checkpoint: str | None, path: str, options: ExportOptions, on_progress: Callable[[str], None] = lambda text: None
 ) -> Exported:
     """Exports ``checkpoint`` to ``path``; the file appears only after it was verified.
 
+    Without a checkpoint it is the network of ``options.arch`` with random weights, for measuring speed.
     Takes about 20 seconds at 1024x512 on two cores; grows with the input's pixels, the network's FLOPs and the
     number of verified pictures.
 
@@ -121,10 +123,9 @@ def export_onnx(
     _check_precision(options, target)
     wanted = _wanted(options)
     labelled = LabelledImages.of(options.verify_images, options.verify_labels, options.mapping)
-    check_output(path, [checkpoint, *labelled.files, *([options.classes] if options.classes else [])])
-    on_progress(f"loading {checkpoint}")
-    loaded = load_checkpoint(checkpoint)
-    recognised = recognise(loaded.state, checkpoint, wanted)
+    check_output(path, [given for given in (checkpoint, options.classes, *labelled.files) if given])
+    on_progress(f"loading {checkpoint}" if checkpoint else "making random weights")
+    recognised, source = _loaded(checkpoint, wanted)
     on_progress(f"recognised {recognised.title}: {describe(recognised.arguments)}")
     defaults = recognised.defaults
     width, height = _size(options, recognised)
@@ -142,7 +143,7 @@ def export_onnx(
         classes=classes,
         ignore_index=IGNORE,
         head=None,
-        source=Source(checkpoint.replace("\\", "/").rsplit("/", 1)[-1], loaded.sha256),
+        source=source,
         published=recognised.published,
         verification={},
         half=None,
@@ -208,6 +209,29 @@ def _check_precision(options: ExportOptions, target: Target) -> None:
         )
 
 
+def _loaded(checkpoint: str | None, wanted: Wanted | None) -> tuple[Recognised, Source]:
+    """The network, and where its weights come from."""
+    if checkpoint is None:
+        if wanted is None:
+            raise UsageError(
+                "random weights need a network", hint="ccc-export --random-weights --arch ccc1 MODEL.onnx; --list"
+            )
+        _check_task(wanted.network, wanted.network.title)
+        return random_network(wanted)
+    loaded = load_checkpoint(checkpoint)
+    recognised = recognise(loaded.state, checkpoint, wanted)
+    _check_task(recognised.network, recognised.title)
+    return recognised, Source(checkpoint.replace("\\", "/").rsplit("/", 1)[-1], loaded.sha256)
+
+
+def _check_task(network: Network, title: str) -> None:
+    if network.task != SEGMENTATION:
+        raise UsageError(
+            f"{title} is a network for {network.task}; only {SEGMENTATION} can be exported so far",
+            hint="ccc-inspect CHECKPOINT shows what it is; ccc-export --list has the networks for segmentation",
+        )
+
+
 def _wanted(options: ExportOptions) -> Wanted | None:
     if options.arch is not None:
         return wanted_network(options.arch, options.arch_args)
@@ -219,11 +243,6 @@ def _wanted(options: ExportOptions) -> Wanted | None:
 def _size(options: ExportOptions, recognised: Recognised) -> tuple[int, int]:
     """Width and height of the input: the user's, else the network's own."""
     network, defaults = recognised.network, recognised.defaults
-    if network.task != SEGMENTATION:
-        raise UsageError(
-            f"{recognised.title} is a network for {network.task}; only {SEGMENTATION} can be exported so far",
-            hint="ccc-inspect CHECKPOINT shows what it is; ccc-export --list has the networks for segmentation",
-        )
     width = defaults.width if options.width is None else options.width
     height = defaults.height if options.height is None else options.height
     multiple = network.multiple

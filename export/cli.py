@@ -56,6 +56,11 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--arch-args", nargs="+", default=[], metavar="KEY=VALUE", help="its arguments, as dilations=2,4,8,16"
     )
+    group.add_argument(
+        "--random-weights",
+        action="store_true",
+        help="no checkpoint: the network of --arch untrained, for measuring speed; every output says so",
+    )
     group = parser.add_argument_group("verification")
     group.add_argument(
         "--verify-images", nargs="+", default=[], metavar="PATH", help="pictures or folders to verify on as well"
@@ -95,8 +100,15 @@ def main(argv: Optional[List[str]] = None) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     if arguments.json and not arguments.list:
         raise UsageError("--json is for --list", hint="ccc-export --list --json")
+    if arguments.random_weights:
+        if arguments.onnx is not None:
+            raise UsageError(
+                "--random-weights takes no CHECKPOINT", hint="ccc-export --random-weights --arch ccc1 MODEL.onnx"
+            )
+        arguments.checkpoint, arguments.onnx = None, arguments.checkpoint
     if not (arguments.explain or arguments.list) and arguments.onnx is None:
-        missing = "MODEL.onnx is" if arguments.checkpoint is not None else "CHECKPOINT and MODEL.onnx are"
+        half = arguments.checkpoint is not None or arguments.random_weights
+        missing = "MODEL.onnx is" if half else "CHECKPOINT and MODEL.onnx are"
         raise UsageError(missing + " missing", hint="ccc-export C3Net_setting2.pth model.onnx")
     say("starting PyTorch")
     try:

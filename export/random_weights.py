@@ -1,0 +1,69 @@
+"""A network without its training: speed and memory do not depend on what the weights are.
+
+Plain random weights would let activations vanish or grow from layer to layer, and nothing that is verified or simulated
+in FP16 would mean anything; so the normalisations are set by a drawn street scene, as training would set them.
+"""
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ccc_jetson.contract import Preprocessing, Source
+from ccc_jetson.export.networks.registry import Recognised, Wanted, title_of
+from ccc_jetson.export.scenes import street_scene
+
+SEED = 1
+# Of what a residual branch adds: with 1 rounding grows from block to block of ERFnet until it decides classes
+_BRANCH_GAIN = 0.2
+_LAST_OF_BRANCH = (".bn2", ".bn3")
+_WIDTH, _HEIGHT = 256, 128  # of the scene: enough pixels at 1/8 for statistics
+
+
+def random_network(wanted: Wanted) -> tuple[Recognised, Source]:
+    """The network with random weights, always the same ones; no published figures, and its title says what it is."""
+    network = wanted.network
+    arguments = network.complete(wanted.arguments)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        module = network.build(**arguments)
+        for name, layer in module.named_modules():
+            if isinstance(layer, nn.BatchNorm2d | nn.PReLU):  # equal weights would be one tensor in a graph
+                _scatter(layer)
+            if isinstance(layer, nn.BatchNorm2d) and name.endswith(_LAST_OF_BRANCH):
+                layer.weight.data.mul_(_BRANCH_GAIN)
+    _normalise(module, network.defaults(arguments).preprocessing)
+    digest = hashlib.sha256()
+    for tensor in module.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    title = f"{title_of(network, arguments)} with RANDOM weights"
+    source = Source(f"random weights, seed {SEED}", digest.hexdigest())
+    return Recognised(network, title, arguments, module.eval(), ()), source
+
+
+def _scatter(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        parameter.data.add_(torch.rand_like(parameter) * 0.2 - 0.1)
+
+
+def _normalise(module: nn.Module, preprocessing: Preprocessing) -> None:
+    """Sets the statistics of each normalisation to those of what reaches it from a scene."""
+
+    def set_statistics(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None and layer.running_var is not None
+        mean, variance = inputs[0].mean(dim=(0, 2, 3)), inputs[0].var(dim=(0, 2, 3))
+        layer.running_mean.copy_(mean)
+        layer.running_var.copy_(variance)
+
+    frame = street_scene(SEED, _WIDTH, _HEIGHT).frame.astype(np.float32)  # (H, W, 3)
+    image = (frame - np.array(preprocessing.mean)) / np.array(preprocessing.std) * preprocessing.scale
+    hooks = [
+        layer.register_forward_pre_hook(set_statistics)
+        for layer in module.modules()
+        if isinstance(layer, nn.BatchNorm2d)
+    ]
+    with torch.no_grad():
+        module.eval()(torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32)))
+    for hook in hooks:
+        hook.remove()
