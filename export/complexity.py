@@ -20,21 +20,24 @@ CONVOLUTIONS = ("conv", "1x1 conv", "depth-wise conv", "transposed conv")
 
 class Rules(NamedTuple):
     """What counts as a FLOP. In all of them BatchNorm counts 2 per value, an activation 1, average pooling 1 per value
-    that goes in, a bias 1 per value; additions, concatenations, max-pooling and functional ReLUs count nothing.
+    that goes in, a bias 1 per value; concatenations, max-pooling and functional ReLUs count nothing.
 
     ``multiply_add`` is what a multiplication with its addition counts; interpolation counts per value that goes in and
-    per value that comes out; ``transposed`` says whether transposed convolutions count; a layer whose name matches the
-    pattern ``twice`` counts twice.
+    per value that comes out; ``transposed`` says whether transposed convolutions count; an addition of activations
+    counts ``add_per_pixel`` for each pixel, whatever the channels; a layer whose name matches the pattern ``twice``
+    counts twice.
     """
 
     multiply_add: int = 2
     bilinear_per_input: int = 13
     bilinear_per_output: int = 0
     transposed: bool = True
+    add_per_pixel: int = 0
     twice: str = ""
 
 
 TABLE_5 = Rules()
+TABLE_1 = Rules(add_per_pixel=1)  # of single modules; it alone lists additions
 TABLE_4 = Rules(multiply_add=1)  # the classification networks' convention
 WITHOUT_TRANSPOSED = Rules(transposed=False)  # the only one that gives Table 2's figure of ESPnet-tiny
 
@@ -100,10 +103,10 @@ def total(layers: Sequence[Layer]) -> Total:
 def count(module: nn.Module, input_shape: tuple[int, ...], rules: Rules = TABLE_5) -> Complexity:
     """Counts one forward pass of ``module`` for an input of ``input_shape`` (N, C, H, W)."""
     shadow = copy.deepcopy(module).to("meta").eval()
-    between = _BetweenLayers()
+    between = _BetweenLayers(rules)
     for name, layer in shadow.named_modules():
         if not list(layer.children()):
-            between.watch(name, layer, rules)
+            between.watch(name, layer)
     with torch.no_grad(), between:
         shadow(torch.empty(input_shape, device="meta"))
     parameters = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
@@ -122,19 +125,20 @@ class _BetweenLayers(TorchFunctionMode):
         functional.relu: "activation",
     }
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules) -> None:
         super().__init__()
+        self.rules = rules
         self.layers: list[Layer] = []
         self.inside = False
 
-    def watch(self, name: str, layer: nn.Module, rules: Rules) -> None:
+    def watch(self, name: str, layer: nn.Module) -> None:
         def enter(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             self.inside = True
 
         def leave(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             self.inside = False
             if not isinstance(layer, nn.Identity):
-                self.layers.append(_observed(name, layer, inputs[0], output, rules))
+                self.layers.append(_observed(name, layer, inputs[0], output, self.rules))
 
         layer.register_forward_pre_hook(enter)
         layer.register_forward_hook(leave)
@@ -144,7 +148,9 @@ class _BetweenLayers(TorchFunctionMode):
         if not self.inside and function in self.functions:
             given = args[0] if function is torch.cat else [each for each in args if isinstance(each, Tensor)]
             moved = FLOAT_BYTES * (sum(each.numel() for each in given) + result.numel())
-            self.layers.append(Layer("", self.functions[function], 0, 0, 0, moved))
+            kind = self.functions[function]
+            flops = self.rules.add_per_pixel * result[:, :1].numel() if kind == "add" else 0
+            self.layers.append(Layer("", kind, 0, flops, 0, moved))
         return result
 
 

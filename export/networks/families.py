@@ -50,7 +50,8 @@ def _espnet_defaults(arguments: Mapping[str, Any]) -> Defaults:
 def _c3net_arguments(state: State) -> list[dict[str, Any]]:
     """p and q by counting, class count and widths from shapes, dilations and structure from the branches' kernels.
 
-    Structure A has the same 3x3 kernels for all dilations: the paper's two sets are left open.
+    Structure A has the same 3x3 kernels for all dilations: the paper's two sets (others for other numbers of branches)
+    are left open, so that the user is asked.
     """
     first = "encoder.level2_0"
     common = {"classes": _outputs(state, "encoder.classifier.conv.weight", 20), **_depths(state, "encoder.")}
@@ -63,8 +64,9 @@ def _c3net_arguments(state: State) -> list[dict[str, Any]]:
     read = tuple((kernel + 1) // 2 for kernel in kernels)
     choices = [read or c3net.DILATIONS]
     if structure == "A":
-        open_ones = ((2, 4, 8, 16), (2, 3, 7, 13), tuple(2**i for i in range(len(names))))
-        choices = [each for each in open_ones if len(each) == len(names)]
+        branches = len(names)
+        choices = [tuple(2 << i for i in range(branches))]
+        choices.append((2, 3, 7, 13) if branches == 4 else tuple(range(3, 3 + branches)))
     more: dict[str, Any] = {} if structure == "CNL" else {"structure": structure}
     if _has(state, "combine_l2_l3.1.bn.bn.weight") and not _has(state, "combine_l2_l3.1.bn.act.weight"):
         more["act_after_sum"] = False

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ccc_jetson.export.complexity import AUTHORS_LOG, AUTHORS_LOG_V2, TABLE_4, count
+from ccc_jetson.export.complexity import AUTHORS_LOG, AUTHORS_LOG_V2, TABLE_1, TABLE_4, count, total
 from ccc_jetson.export.networks.blocks import CccBlock
 from ccc_jetson.export.networks.c3net import C3Net, C3NetV2, ccc_pyramid
 from ccc_jetson.export.networks.erfnet import ERFnet
@@ -113,18 +113,48 @@ def test_the_authors_training_logs_are_met_to_the_unit():
     assert count(C3NetV2(dilations=CCC1), FULL, AUTHORS_LOG_V2).flops == 5_444_567_040
 
 
-def test_table_1_module_by_module():
-    esp = count(PyramidModule(128, 128, esp_pyramid("dense"), residual=True), (1, 128, 128, 128))
-    reduction, *branches = [layer for layer in esp.layers if layer.kind in ("conv", "1x1 conv")]
-    assert (reduction.parameters, reduction.flops) == (3200, 104_857_600)
-    assert sum(layer.parameters for layer in branches) == 28_800
-    assert sum(layer.flops for layer in branches) == 943_718_400
-    assert [layer.kind for layer in esp.layers].count("add") == 4  # three of the fusion and the residual
+TABLE_1_ROWS = [  # module, part, parameters, MFLOP as printed
+    ("ESP", "reduction", 3200, 104.9),
+    ("ESP", "branches", 28_800, 943.7),
+    ("ESP", "residual", 0, 0.016),
+    ("CCC", "reduction", 4096, 134.2),
+    ("CCC", "branches", 9472, 299.9),
+    ("CCC", "residual", 0, 0.016),
+    ("CCC", "total", 13_568, 434.13),
+]
 
-    ccc = count(PyramidModule(128, 128, ccc_pyramid(CCC1, "CNL"), residual=True), (1, 128, 128, 128))
-    blocks = [layer for layer in ccc.layers if layer.name.startswith("d")]
-    assert (ccc.layers[0].parameters, ccc.layers[0].flops) == (4096, 134_217_728)
-    assert (sum(layer.parameters for layer in blocks), sum(layer.flops for layer in blocks)) == (9472, 299_892_736)
+
+def table_1_parts(pyramid):
+    """Parameters and FLOPs of each part of a module with 128 channels at 128x128; without what ends it."""
+    counted = count(PyramidModule(128, 128, pyramid, residual=True), (1, 128, 128, 128), TABLE_1)
+    parts = {
+        "reduction": [layer for layer in counted.layers if layer.name.startswith("c1")],
+        "branches": [layer for layer in counted.layers if layer.name.startswith("d")],
+        "additions": [layer for layer in counted.layers if layer.kind == "add"],
+    }
+    parts["residual"] = parts["additions"][-1:]
+    parts["total"] = [*parts["reduction"], *parts["branches"], *parts["additions"]]
+    return {name: (sum(each.parameters for each in layers), total(layers).flops) for name, layers in parts.items()}
+
+
+@pytest.mark.parametrize(("module", "part", "parameters", "mflop"), TABLE_1_ROWS)
+def test_every_row_of_table_1_is_counted(module, part, parameters, mflop):
+    counted = table_1_parts(esp_pyramid("dense") if module == "ESP" else ccc_pyramid(CCC1, "CNL"))[part]
+    assert counted[0] == parameters
+    assert counted[1] / 1e6 == pytest.approx(mflop, rel=0.025 if part == "residual" else 0.0005)
+
+
+def test_table_1_s_totals_of_the_esp_module_are_explained():
+    """The printed 31,325 parameters are A + 5 * 25 * 25 * 9: the table's own B has 28 outputs in its first branch.
+
+    Its C counts four additions where the fusion has three: 0.016 of 1,048.66 MFLOP (1,048.8 printed).
+    """
+    parts = table_1_parts(esp_pyramid("dense"))
+    assert parts["total"][0] == 32_000
+    assert parts["reduction"][0] + 5 * 25 * 25 * 9 == 31_325
+    assert parts["additions"][1] == 4 * 128 * 128
+    assert parts["total"][1] + 128 * 128 == 1_048_657_920
+    assert parts["total"][1] / 1e6 == pytest.approx(1048.8, rel=0.0005)
 
 
 def test_kinds_and_bytes_of_the_papers_network():

@@ -194,6 +194,15 @@ def test_dilations_that_no_key_tells_are_asked_for_with_all_candidates():
     assert found.arguments["dilations"] == CCC2
 
 
+@pytest.mark.parametrize("dilations", [(5, 6, 7), (9, 2, 2, 2, 2)])
+def test_any_number_of_branches_without_told_dilations_is_asked_about(dilations):
+    state = C3Net(p=1, q=1, channels=(8, 30, 60), dilations=dilations, structure="A").state_dict()
+    with pytest.raises(CheckpointError, match="does not tell dilations"):
+        recognise(state, "a.pth")
+    settings = ["dilations=" + ",".join(map(str, dilations))]
+    assert recognise(state, "a.pth", wanted_network("c3net", settings)).arguments["dilations"] == dilations
+
+
 def test_erfnets_dilations_come_from_its_entry_or_from_the_user():
     state = FAMILIES["erfnet"].build(classes=5).state_dict()
     assert recognise(state, "erf").arguments["dilations"] == CCC1 * 2
