@@ -5,10 +5,11 @@ import pytest
 
 from ccc_jetson.export.passes.batchnorm import fold_batchnorm
 from ccc_jetson.export.passes.equalise import equalise, scale_input
-from ccc_jetson.export.passes.graph import convolution
+from ccc_jetson.export.passes.graph import convolution, tensor_named
 from ccc_jetson.export.passes.half import LARGEST
 from ccc_jetson.export.passes.ranges import channel_ranges
 from ccc_jetson.export.passes.scaling import groups, rescale
+from ccc_jetson.export.passes.upsampling import bilinear_kernel, interpolation_scale
 from tests.doubles.small_nets import Net, largest_difference, pictures, run
 
 
@@ -158,3 +159,15 @@ def test_transposed_convolutions_of_groups_take_factors():
     assert fold_batchnorm(model.graph) == (1, 0)
     equalise(model.graph, channel_ranges(model, pictures()), "logits")
     assert largest_difference(before, run(model, pictures())) < 2e-6
+
+
+def test_a_kernel_that_interpolates_stays_as_it_is():
+    net = Net()
+    features = net.conv(net.prelu(net.norm(net.conv("image", 8))), 5)
+    kernel = np.tile(bilinear_kernel(8), (5, 1, 1, 1))  # (5, 1, 16, 16)
+    shape = {"kernel_shape": [16, 16], "strides": [8, 8], "pads": [4] * 4, "group": 5}
+    model = net.model(net.add("ConvTranspose", [features, net.constant(kernel)], 5, "logits", **shape))
+    assert equalise(model.graph, channel_ranges(model, pictures()), "logits") > 0
+    part = convolution(tensor_named(model.graph, "logits").producer())
+    assert interpolation_scale(part) == 8
+    np.testing.assert_array_equal(part.stored(), kernel)
