@@ -372,7 +372,8 @@ def _runner(
 
     def run(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         results = session.run([LOGITS, CLASS_MAP] if inner else [LOGITS], {INPUT: image})
-        return results[0], results[1] if inner else results[0].argmax(axis=1)
+        logits = results[0].copy()  # the next run overwrites the results
+        return logits, results[1].copy() if inner else logits.argmax(axis=1)
 
     return run
 

@@ -90,10 +90,10 @@ class CpuBackend(Backend):
         if not self._has_logits:
             raise BackendError("this backend was opened without logits")
         self._preprocess(to_bgr(image, pixel_format), self._input)
-        return self.run([self.contract.output.logits], self._input)[0][0]
+        return self.run([self.contract.output.logits], self._input)[0][0].copy()
 
     def run(self, outputs: list, image: np.ndarray) -> list:
-        """The bare session: named outputs for a (1, 3, H, W) float32 input."""
+        """The bare session: named outputs for a (1, 3, H, W) float32 input; the next run may overwrite them."""
         return self._session.run(outputs, {self.contract.input.name: image})
 
     def close(self) -> None:

@@ -19,8 +19,8 @@ OPENVINO_MISSING = "openvino is not installed, with which this file is faster: p
 class CpuSession(NamedTuple):
     """A network ready to run on this machine's CPU.
 
-    ``session`` has ``run(outputs, {input name: array})``, which gives arrays of their own. ``missing`` says which
-    faster runtime could not be had, "" where none.
+    ``session`` has ``run(outputs, {input name: array})``; its results may be overwritten by the next run. ``missing``
+    says which faster runtime could not be had, "" where none.
     """
 
     session: Any
@@ -81,9 +81,9 @@ class OpenVinoSession:
             )
 
     def run(self, outputs: List[str], given: Dict[str, np.ndarray]) -> List[np.ndarray]:
-        """The named outputs for the named inputs."""
+        """The named outputs for the named inputs; the next run overwrites them."""
         results = self.request.infer(given, share_inputs=True, share_outputs=True)
-        return [np.array(results[name]) for name in outputs]
+        return [results[name] for name in outputs]
 
 
 def _import_openvino() -> Optional[Any]:

@@ -113,6 +113,16 @@ def test_a_file_exported_for_a_pc_runs_on_openvino(tmp_path):
         assert len(backend.network_seconds(3)) == 3
 
 
+def test_what_openvino_gave_is_not_overwritten_by_the_next_frame(tmp_path):
+    pytest.importorskip("openvino")
+    with open_backend(write_tiny_model(tmp_path / "a.onnx", target="cpu"), want_logits=True) as backend:
+        first = backend.infer(FRAME).class_map, backend.logits(FRAME)
+        kept = [array.copy() for array in first]
+        backend.infer(255 - FRAME)
+        assert (backend.logits(255 - FRAME) != kept[1]).any()
+        assert all((one == other).all() for one, other in zip(first, kept))
+
+
 def test_without_openvino_it_runs_all_the_same_and_says_what_would_be_faster(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with open_backend(write_tiny_model(tmp_path / "a.onnx", target="cpu")) as backend:

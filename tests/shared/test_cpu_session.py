@@ -42,15 +42,6 @@ def test_openvino_computes_what_onnx_runtime_does():
     assert classes.dtype == np.int32 and (classes == expected_classes).mean() > 0.999
 
 
-def test_results_of_openvino_are_not_overwritten_by_the_next_frame():
-    pytest.importorskip("openvino")
-    session = open_cpu_session(tiny_model_bytes(), "tiny.onnx", OPENVINO).session
-    (first,) = session.run(["class_map"], {"image": image(0)})
-    kept = first.copy()
-    session.run(["class_map"], {"image": image(1)})
-    assert (first == kept).all()
-
-
 def test_openvino_computes_in_fp32_whatever_the_processor_offers():
     openvino = pytest.importorskip("openvino")
     session = open_cpu_session(tiny_model_bytes(), "tiny.onnx", OPENVINO).session

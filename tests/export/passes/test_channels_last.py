@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ccc_jetson.export.passes import channels_last
 from ccc_jetson.export.passes.blocked import normalise_before_sum
 from ccc_jetson.export.passes.channels_last import (
     argmax_before_interleaving,
@@ -121,13 +122,16 @@ def test_many_channels_stay_pooled():
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_the_class_map_of_a_last_transposed_convolution_is_the_same_to_the_pixel(bias):
+@pytest.mark.parametrize(("rows", "products"), [(16, 1), (15, 2), (4, 4), (3, 8), (0, 16)])
+def test_the_class_map_of_a_last_transposed_convolution_is_the_same_to_the_pixel(bias, rows, products, monkeypatch):
+    monkeypatch.setattr(channels_last, "_STRIP_BYTES", rows * 4 * 5 * 24 * 4)
     net = Net()
     net.deconv(net.conv("image", 6), 5, name="logits", bias=bias)
     model = net.model("logits", classes=True)
     before = run(model, pictures())
     assert argmax_before_interleaving(model.graph, "logits") == 1
     after = run(model, pictures())
+    assert operators(model)["Gemm"] == products
     for (one,), (other,) in zip(before, after, strict=True):
         assert one.dtype == other.dtype == np.int32 and one.shape == other.shape == (1, 32, 48)
         assert (one == other).mean() > 0.999
@@ -167,3 +171,12 @@ def test_transposed_convolutions_whose_pixels_overlap_or_leave_gaps_stay(other):
     weight = net.constant(net.rng.normal(size=(3, 5, 2, 2)))
     net.add("ConvTranspose", ["image", weight], 5, "logits", **{"kernel_shape": [2, 2], "strides": [2, 2], **other})
     assert argmax_before_interleaving(net.model("logits", classes=True).graph, "logits") == 0
+
+
+def test_a_prelu_behind_other_things_that_a_convolution_takes_along_stays():
+    net = Net()
+    model = net.model(net.prelu(net.norm(net.prelu(net.conv("image", 5)))))
+    assert rewritten(prelu_apart, model)[0] == 0
+    net = Net()
+    model = net.model(net.prelu(net.norm(net.pool(net.conv("image", 5)))))
+    assert rewritten(prelu_apart, model)[0] == 1
