@@ -1,4 +1,4 @@
-"""What the pipeline costs: its end-to-end FPS divided by the FPS of the bare ONNX Runtime session.
+"""What the pipeline costs: its end-to-end FPS divided by the FPS of the bare session.
 
     python benchmarks/pipeline_overhead.py MODEL.onnx VIDEO --pairs 5 --frames 60
 

@@ -71,7 +71,7 @@ class _NodeCost(NamedTuple):
 
 
 def graph_cost(onnx_file: OnnxFile, arrays: Dict[str, np.ndarray]) -> GraphCost:
-    """Counts one run of a graph.
+    """Counts one run of a graph: the nodes that its outputs need.
 
     Args:
         onnx_file: the file, read.
@@ -80,7 +80,8 @@ def graph_cost(onnx_file: OnnxFile, arrays: Dict[str, np.ndarray]) -> GraphCost:
     """
     tensors = infer_shapes(onnx_file, arrays)
     by_operator: Dict[str, List[_NodeCost]] = {}
-    for node in onnx_file.nodes:
+    nodes = _needed(onnx_file)
+    for node in nodes:
         by_operator.setdefault(_title(node), []).append(_node_cost(node, tensors))
     rows = [
         OperatorCost(
@@ -96,7 +97,7 @@ def graph_cost(onnx_file: OnnxFile, arrays: Dict[str, np.ndarray]) -> GraphCost:
     weights = parameter_tensors(onnx_file, tensors)
     largest = [largest_magnitude(arrays[tensor.name]) for tensor in weights if tensor.name in arrays]
     return GraphCost(
-        nodes=len(onnx_file.nodes),
+        nodes=len(nodes),
         parameters=sum(elements(tensor.shape) or 0 for tensor in weights),
         flops=_total([row.flops for row in rows]),
         macs=_total([row.macs for row in rows]),
@@ -116,6 +117,20 @@ def parameter_tensors(onnx_file: OnnxFile, tensors: Dict[str, Tensor]) -> Tuple[
             if name in constants and name in tensors and tensors[name].dtype in _PARAMETER_TYPES:
                 found[name] = tensors[name]
     return tuple(found.values())
+
+
+def _needed(onnx_file: OnnxFile) -> List[Node]:
+    """The nodes that an output depends on: logits beside a class map, say, are there for those who ask. All of them
+    where branches or loops, whose inside is not looked into, may read what they write."""
+    if onnx_file.inner_nodes or not onnx_file.outputs:
+        return list(onnx_file.nodes)
+    wanted = {tensor.name for tensor in onnx_file.outputs}
+    found = []
+    for node in reversed(onnx_file.nodes):  # a node stands behind all that it reads
+        if wanted.intersection(node.outputs):
+            wanted.update(name for name in node.inputs if name)
+            found.append(node)
+    return found[::-1]
 
 
 def _title(node: Node) -> str:

@@ -155,3 +155,11 @@ def test_the_official_network_is_counted_as_a_whole(official_onnx):
     assert cost.flops is not None and 5.5e9 < cost.flops < 6.2892e9  # export's passes take something away
     assert cost.bytes_moved is not None and 1e9 < cost.bytes_moved < 2.2e9
     assert sum(row.nodes for row in cost.by_operator) == cost.nodes
+
+
+def test_nodes_that_no_output_needs_cost_nothing():
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Relu", ["y"], ["spare"])]
+    both = graph_bytes(nodes, {"x": [1, 4, 6, 8]}, {"y": [1, 4, 6, 8], "spare": [1, 4, 6, 8]})
+    one = graph_bytes(nodes, {"x": [1, 4, 6, 8]}, {"y": [1, 4, 6, 8]})
+    assert (cost_of(both).nodes, cost_of(both).flops) == (2, 2 * 192)
+    assert (cost_of(one).nodes, cost_of(one).flops) == (1, 192)
