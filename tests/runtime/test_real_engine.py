@@ -6,10 +6,12 @@ TensorRT is a stand-in and the GPU a CPU, pycuda and the kernels are real: what 
 import json
 import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
 
+from ccc_jetson.carried import read_contract
 from ccc_jetson.images import read_frame
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.backends import GpuOptions, open_backend
@@ -70,6 +72,44 @@ def test_class_maps_are_those_of_onnx_runtime(shared_data, engine, monkeypatch):
     differing = [int((a != b).sum()) for a, b in zip(found, expected)]
     print("pixels of {} that differ: {}".format(CLASS_MAP, differing))
     # the head's sums are added in another order than ONNX Runtime's: only ties of logits may fall otherwise
+    assert max(differing) <= 2
+
+
+@pytest.mark.parametrize(
+    "network, kind, scale",
+    [
+        (["espnet_p_2_q_3.pth"], "transposed_conv_2x2", 2),
+        (["espnet_c_p_2_q_8.pth"], "bilinear", 8),
+        (["--random-weights", "--arch", "c3netv2"], "bilinear", 2),
+        (["--random-weights", "--arch", "ccc-drn-c26"], "bilinear", 8),
+        (["--random-weights", "--arch", "erfnet"], "transposed_conv_2x2", 2),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else None,
+)
+def test_engines_of_other_networks_give_their_class_maps(shared_data, tmp_path, monkeypatch, network, kind, scale):
+    if sys.version_info < (3, 10):
+        pytest.skip("export needs Python 3.10")
+    pytest.importorskip("torch")
+    from ccc_jetson.export.cli import main
+
+    given = [shared_data(word) if word.endswith(".pth") else word for word in network]
+    model, engine_path = str(tmp_path / "model.onnx"), str(tmp_path / "model.engine")
+    assert main([*given, model, "--size", "256x128"]) == 0
+    head = read_contract(model).head
+    assert (head.kind, head.scale) == (kind, scale)
+    code, _, err = command(tmp_path, "ccc-build-engine", "--fp32")
+    assert code == 0, err
+    monkeypatch.setenv("CCC_JETSON_CACHE", str(tmp_path))
+    folder = shared_data("road_images")
+    frames = [read_frame(os.path.join(folder, name)) for name in sorted(os.listdir(folder))[:2]]
+    frames = [import_cv2().resize(frame, (256, 128)) for frame in frames]
+    with cuda_driver.installed():
+        with open_backend(engine_path, gpu=GpuOptions(cuda_graph=False, memory=COPIES)) as backend:
+            found = [backend.infer(frame).class_map for frame in frames]
+    with open_backend(model) as on_the_cpu:
+        expected = [on_the_cpu.infer(frame).class_map for frame in frames]
+    differing = [int((a != b).sum()) for a, b in zip(found, expected)]
+    print("pixels of {} that differ: {}; classes {}".format(256 * 128, differing, np.unique(expected)))
     assert max(differing) <= 2
 
 
