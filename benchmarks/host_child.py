@@ -15,6 +15,8 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # nobody is told of a benchmark
+
 Run = Callable[[], np.ndarray]  # () -> (1, H, W) classes, or (1, classes, H, W) logits
 
 

@@ -5,6 +5,7 @@ Both take the bytes of an ONNX file. Which of them a file is for is its contract
 """
 
 import io
+import sys
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
@@ -13,6 +14,7 @@ from ccc_jetson.errors import BackendError
 from ccc_jetson.ort import cpu_session, import_onnxruntime
 from ccc_jetson.targets import OPENVINO
 
+_TELEMETRY = "openvino_telemetry"
 OPENVINO_MISSING = "openvino is not installed, with which this file is faster: pip install openvino"
 
 
@@ -87,6 +89,12 @@ class OpenVinoSession:
 
 
 def _import_openvino() -> Optional[Any]:
+    """The ``openvino`` module, None where it is not installed.
+
+    Its package comes with another that reports its use to Intel (seen with 2026.4: importing OpenVINO is enough).
+    Nobody who segments a street asked for that, so this process is without it; OpenVINO has a stand-in for that case.
+    """
+    sys.modules.setdefault(_TELEMETRY, None)  # type: ignore[arg-type]  # the documented way to make an import fail
     try:
         import openvino
     except ImportError:

@@ -1,5 +1,7 @@
 """Which runtime a file gets on a CPU, and what it is told where that is absent."""
 
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -55,3 +57,21 @@ def test_a_model_that_openvino_cannot_run_is_named_with_the_target_that_can():
     with pytest.raises(BackendError, match=r"some\.onnx: OpenVINO \d.* cannot run it: \S") as caught:
         open_cpu_session(b"no model", "some.onnx", OPENVINO)
     assert "--target cpu-onnxruntime" in caught.value.hint
+
+
+def test_nobody_is_told_that_openvino_is_used(tmp_path):
+    """In a process of its own, whose home folder would hold what OpenVINO's telemetry keeps."""
+    pytest.importorskip("openvino")
+    code = (
+        "import sys\n"
+        "from ccc_jetson.cpu_session import open_cpu_session\n"
+        "from tests.doubles.tiny_model import tiny_model_bytes\n"
+        "assert open_cpu_session(tiny_model_bytes(), 'tiny', 'openvino').runtime == 'OpenVINO'\n"
+        "assert not [name for name in sys.modules if name.startswith('openvino_telemetry.')]\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home)}
+    environment.pop("CI", None)  # it is silent there
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert not os.path.exists(str(home / "intel"))
