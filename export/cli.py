@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--target",
         default=DEFAULT_TARGET,
         choices=[target.name for target in TARGETS],
-        help="what it is for: decides the graph passes, opset and IR version; cpu is ONNX Runtime on a PC "
+        help="what it is for: decides the graph passes, opset and IR version; cpu is OpenVINO on a PC "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -109,7 +109,12 @@ def _export(arguments: argparse.Namespace) -> int:
     if not (arguments.explain or arguments.list) and arguments.onnx is None:
         half = arguments.checkpoint is not None or arguments.random_weights
         missing = "MODEL.onnx is" if half else "CHECKPOINT and MODEL.onnx are"
-        raise UsageError(missing + " missing", hint="ccc-export C3Net_setting2.pth model.onnx")
+        hint = "ccc-export C3Net_setting2.pth model.onnx"
+        if any("=" not in each for each in arguments.arch_args):
+            hint = "put it in front of --arch-args, which takes all that follows"
+        elif arguments.random_weights:
+            hint = "ccc-export --random-weights MODEL.onnx --arch ccc1"
+        raise UsageError(missing + " missing", hint=hint)
     say("starting PyTorch")
     try:
         import torch

@@ -5,13 +5,17 @@ in FP16 would mean anything; so the normalisations are set by a drawn street sce
 """
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ccc_jetson.contract import Preprocessing, Source
-from ccc_jetson.export.networks.registry import Recognised, Wanted, title_of
+from ccc_jetson.errors import UsageError
+from ccc_jetson.export.networks.entry import Network
+from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, title_of
 from ccc_jetson.export.scenes import street_scene
 
 SEED = 1
@@ -27,19 +31,37 @@ def random_network(wanted: Wanted) -> tuple[Recognised, Source]:
     arguments = network.complete(wanted.arguments)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        module = network.build(**arguments)
+        module = _built(network, arguments)
         for name, layer in module.named_modules():
             if isinstance(layer, nn.BatchNorm2d | nn.PReLU):  # equal weights would be one tensor in a graph
                 _scatter(layer)
             if isinstance(layer, nn.BatchNorm2d) and name.endswith(_LAST_OF_BRANCH):
                 layer.weight.data.mul_(_BRANCH_GAIN)
-    _normalise(module, network.defaults(arguments).preprocessing)
+    try:
+        _normalise(module, network.defaults(arguments).preprocessing)
+    except RuntimeError as error:
+        raise _impossible(network, arguments, error) from None
     digest = hashlib.sha256()
     for tensor in module.state_dict().values():
         digest.update(tensor.numpy().tobytes())
     title = f"{title_of(network, arguments)} with RANDOM weights"
     source = Source(f"random weights, seed {SEED}", digest.hexdigest())
     return Recognised(network, title, arguments, module.eval(), ()), source
+
+
+def _built(network: Network, arguments: Mapping[str, Any]) -> nn.Module:
+    try:
+        return network.build(**arguments)
+    except (ValueError, RuntimeError, ZeroDivisionError, TypeError) as error:  # PyTorch's, of sizes that cannot be
+        raise _impossible(network, arguments, error) from None
+
+
+def _impossible(network: Network, arguments: Mapping[str, Any], error: Exception) -> UsageError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return UsageError(
+        f"{network.name} cannot be built with {describe(arguments)}: {reason}",
+        hint="other --arch-args; ccc-export --list shows those of the paper's networks",
+    )
 
 
 def _scatter(layer: nn.Module) -> None:

@@ -15,6 +15,7 @@ from ccc_jetson.images import read_frame
 from ccc_jetson.preprocess import Preprocessor
 
 MIN_AGREEMENT = 0.9999
+ROUNDED_PIXELS = 2  # of a frame may change class by rounding, however few there are
 MAX_RELATIVE_ERROR = 1e-3  # of FP32's logits
 GOLDEN_FRAMES = 4
 _SCENE_SEEDS = (11, 23, 37, 41)
@@ -107,7 +108,8 @@ def verify(
 
     Raises:
         VerificationError: too few of a frame's pixels get the class that PyTorch gives them: 99.99 % are asked of FP32,
-            and logits within a thousandth; of FP16 99.5 % of the 90 % with the largest margin, of real frames only.
+            but for two pixels, and logits within a thousandth; of FP16 99.5 % of the 90 % with the largest margin, of
+            real frames only.
     """
     preprocess, original = Preprocessor(contract), Preprocessor(contract._replace(preprocessing=preprocessing))
     half = contract.precision == "fp16"
@@ -124,7 +126,9 @@ def verify(
         agreement = Agreement(probe.name, error, error / max(float(np.abs(expected).max()), 1e-30), float(same.mean()))
         judged = float(same[np.stack([decided(each) for each in expected])].mean()) if half else agreement.argmax
         required = MIN_DECIDED if half else MIN_AGREEMENT
-        wrong = judged < required or not np.isfinite(error) or (not half and agreement.relative > MAX_RELATIVE_ERROR)
+        rounded = not half and int((~same).sum()) <= ROUNDED_PIXELS  # of a small frame a share would allow none
+        wrong = judged < required and not rounded
+        wrong = wrong or not np.isfinite(error) or (not half and agreement.relative > MAX_RELATIVE_ERROR)
         if wrong and (probe.real or not half):
             raise VerificationError(
                 f"the exported graph differs from PyTorch on {probe.name!r}: {judged:.4%} of the "

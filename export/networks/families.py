@@ -280,7 +280,7 @@ NETWORKS = (
         _drn_classifier_arguments,
         lambda arguments: Defaults(IMAGENET_RGB, 224, 224, "", cuts_void=False),
         drn.DOWNSCALE * drn.FEATURES_SIDE,
-        "as drn",
+        "as drn; a ResNet has the same keys and shapes, and is counted as if it were dilated",
         {"variant": tuple(drn.STAGES)},
     ),
 )

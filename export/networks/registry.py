@@ -17,6 +17,8 @@ from ccc_jetson.export.networks.entry import Defaults, NamedNetwork, Network
 from ccc_jetson.export.networks.families import NETWORKS
 from ccc_jetson.export.networks.paper import NAMED
 
+_LARGEST_SIZE = 4096  # of depths, widths, dilations and classes
+
 
 class Wanted(NamedTuple):
     """What the user says a checkpoint is: a family, and those of its arguments that are certain."""
@@ -114,7 +116,11 @@ def wanted_network(name: str, settings: Sequence[str] = ()) -> Wanted:
     given: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
-        if key not in network.parameters() or not equals:
+        if not equals:
+            raise UsageError(
+                f"--arch-args {setting}: is no KEY=VALUE", hint="put CHECKPOINT and MODEL.onnx in front of --arch-args"
+            )
+        if key not in network.parameters():
             raise UsageError(
                 f"--arch-args {setting}: {network.name} has no such argument",
                 hint="known: " + " ".join(f"{key}={_plain(value)}" for key, value in network.complete({}).items()),
@@ -124,7 +130,8 @@ def wanted_network(name: str, settings: Sequence[str] = ()) -> Wanted:
         if given[key] != fixed[key]:
             raise UsageError(
                 f"--arch {name} has {key}={_plain(fixed[key])}, --arch-args says {key}={_plain(given[key])}",
-                hint=f"--arch {network.name} --arch-args {key}={_plain(given[key])}",
+                hint=f"--arch {network.name} --arch-args "
+                + " ".join(f"{each}={_plain(value)}" for each, value in {**fixed, **given}.items()),
             )
     return Wanted(network, {**fixed, **given})
 
@@ -225,16 +232,24 @@ def _value(network: Network, key: str, text: str) -> Any:
         if isinstance(usual, bool):
             return words[text.lower()]
         if isinstance(usual, tuple):
-            return tuple(int(part) for part in text.split(","))
+            return tuple(_size(part) for part in text.split(","))
         if key in network.words:
             return network.words[key][network.words[key].index(text)]
-        return int(text)
+        return _size(text)
     except (ValueError, KeyError):
         possible = network.words.get(key) or (["yes", "no"] if isinstance(usual, bool) else [])
         raise UsageError(
             f"--arch-args {key}={text}: cannot be understood",
             hint=f"one of {', '.join(possible)}" if possible else f"for example {key}={_plain(usual)}",
         ) from None
+
+
+def _size(text: str) -> int:
+    """A number that a layer can have of something; ValueError for others."""
+    number = int(text)
+    if not 0 <= number <= _LARGEST_SIZE:
+        raise ValueError
+    return number
 
 
 def _plain(value: Any) -> str:

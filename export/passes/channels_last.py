@@ -159,6 +159,8 @@ def _summed_in_parts(add: ir.Node) -> int:
         values = [value for value in concat.inputs if value is not None]
         if not all(_is_written_by_convolution(value) for value in values):
             continue
+        if branches.shape is None or other.shape is None or list(branches.shape) != list(other.shape):
+            continue  # one of them is spread over the other
         residuals = _in_parts(add, other, values)
         if residuals is not None:
             pairs = zip(residuals, values, strict=True)

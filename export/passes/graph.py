@@ -136,10 +136,10 @@ class Convolution:
 
     @property
     def padded(self) -> bool:
-        """Whether zeros around the picture can reach the output."""
+        """Whether zeros around the picture can reach the output, or parts of it are cut off."""
         pads = integers(self.node, "pads", ())
         named = self.node.attributes["auto_pad"].as_string() if "auto_pad" in self.node.attributes else "NOTSET"
-        return any(pads) or named not in ("NOTSET", "VALID")
+        return any(pads) or named not in ("NOTSET", "VALID") or "output_shape" in self.node.attributes
 
     @property
     def pointwise(self) -> bool:

@@ -7,12 +7,12 @@ import numpy as np
 
 from ccc_jetson.export.passes.order import Pass
 from ccc_jetson.export.passes.subject import Subject
+from ccc_jetson.export.verify import ROUNDED_PIXELS
 from ccc_jetson.graph_cost import GraphCost
 
 MAX_ERROR = 1e-3  # of the logits, relative to the largest
 MIN_AGREEMENT = 0.9999  # of the pixels, in each frame
 _PROBES = 2  # frames that every pass is judged on
-_ROUNDED_PIXELS = 2
 
 
 class Record(NamedTuple):
@@ -78,7 +78,7 @@ def _compared(
         largest = max(float(np.abs(before).max()), 1e-30)
         error = max(error, float(np.abs(after - before[:, kept]).max()) / largest)
         others = before.argmax(axis=1) != np.asarray(kept)[after.argmax(axis=1)]
-        different = max(different, max(int(others.sum()) - _ROUNDED_PIXELS, 0) / others.size)
+        different = max(different, max(int(others.sum()) - ROUNDED_PIXELS, 0) / others.size)
     return error, different
 
 

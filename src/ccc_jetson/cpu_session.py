@@ -5,8 +5,9 @@ Both take the bytes of an ONNX file. Which of them a file is for is its contract
 """
 
 import io
+import re
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ccc_jetson.ort import cpu_session, import_onnxruntime
 from ccc_jetson.targets import OPENVINO
 
 _TELEMETRY = "openvino_telemetry"
-OPENVINO_MISSING = "openvino is not installed, with which this file is faster: pip install openvino"
+_OLDEST, _OLDEST_PYTHON = (2025, 2), (3, 10)  # of OpenVINO, and what that needs
 
 
 class CpuSession(NamedTuple):
@@ -46,11 +47,10 @@ def open_cpu_session(model: bytes, origin: str, runtime: str, threads: int = 0) 
     """
     missing = ""
     if runtime == OPENVINO:
-        openvino = _import_openvino()
+        openvino, missing = _import_openvino()
         if openvino is not None:
             session = OpenVinoSession(openvino, model, origin, threads)
             return CpuSession(session, "OpenVINO", openvino.__version__.split("-")[0], missing)
-        missing = OPENVINO_MISSING
     session = cpu_session(model, origin, threads)
     return CpuSession(session, "ONNX Runtime", import_onnxruntime().__version__, missing)
 
@@ -88,8 +88,8 @@ class OpenVinoSession:
         return [results[name] for name in outputs]
 
 
-def _import_openvino() -> Optional[Any]:
-    """The ``openvino`` module, None where it is not installed.
+def _import_openvino() -> Tuple[Optional[Any], str]:
+    """The ``openvino`` module; None where it is absent or too old, with what to do about it.
 
     Its package comes with another that reports its use to Intel (seen with 2026.4: importing OpenVINO is enough).
     Nobody who segments a street asked for that, so this process is without it; OpenVINO has a stand-in for that case.
@@ -98,8 +98,16 @@ def _import_openvino() -> Optional[Any]:
     try:
         import openvino
     except ImportError:
-        return None
-    return openvino
+        problem = "openvino is not installed"
+    else:
+        version = str(getattr(openvino, "__version__", "unknown"))  # packages for Python 3.6 have none
+        found = re.match(r"(\d+)\.(\d+)", version)
+        if hasattr(openvino, "Core") and found and (int(found.group(1)), int(found.group(2))) >= _OLDEST:
+            return openvino, ""
+        problem = "openvino {} is too old".format(version)
+    if sys.version_info < _OLDEST_PYTHON:
+        return None, problem + "; ccc-export --target cpu-onnxruntime writes a file that is faster here"
+    return None, problem + ', with which this file is faster: pip install "openvino>={}.{}"'.format(*_OLDEST)
 
 
 def _last_line(error: Exception) -> str:

@@ -67,3 +67,34 @@ def test_what_cannot_be_is_refused(arguments, message, tmp_path, monkeypatch, ca
     assert cli.main(arguments) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arch", "settings", "word"),
+    [
+        ("drn", ["variant=A"], "drn cannot be built with"),
+        ("drn", ["classes=0"], "cannot be"),
+        ("ccc1", ["classes=2"], "c3net cannot be built with"),
+        ("c3net", ["channels=16,64"], "c3net cannot be built with"),
+        ("espnet", ["classes=3"], "espnet cannot be built with"),
+        ("c3net", ["p=-1"], "p=-1: cannot be understood"),
+        ("c3net", ["p=100000000000000000000"], "cannot be understood"),
+        ("c3net", ["q"], "is no KEY=VALUE"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_a_sentence(tmp_path, capsys, arch, settings, word):
+    path = str(tmp_path / "m.onnx")
+    assert cli.main(["--random-weights", path, "--size", "128x64", "--arch", arch, "--arch-args", *settings]) == 2
+    assert word in capsys.readouterr().err
+
+
+def test_a_file_behind_the_arguments_is_told_its_place(tmp_path, capsys):
+    assert cli.main(["--random-weights", "--arch", "c3net", "--arch-args", "q=4", str(tmp_path / "m.onnx")]) == 2
+    assert "in front of --arch-args" in capsys.readouterr().err
+
+
+def test_a_contradicted_name_is_told_with_all_that_it_stands_for(tmp_path, capsys):
+    path = str(tmp_path / "m.onnx")
+    assert cli.main(["--random-weights", path, "--arch", "ccc2", "--arch-args", "q=4"]) == 2
+    printed = capsys.readouterr().err
+    assert "q=4" in printed and "dilations=2,3,7,13" in printed

@@ -3,15 +3,28 @@
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
-from ccc_jetson.cpu_session import OPENVINO_MISSING, open_cpu_session
+from ccc_jetson.cpu_session import open_cpu_session
 from ccc_jetson.errors import BackendError
 from ccc_jetson.onnx_file import with_extra_outputs
 from ccc_jetson.targets import ONNX_RUNTIME, OPENVINO, TENSORRT
 from tests.doubles.tiny_model import HEIGHT, WIDTH, tiny_model_bytes
+
+CURE = "pip install" if sys.version_info >= (3, 10) else "--target cpu-onnxruntime"
+
+
+@pytest.mark.parametrize("members", [{}, {"__version__": "2022.1.0"}, {"__version__": "2024.6.0-1", "Core": object}])
+def test_an_openvino_that_is_too_old_is_passed_over(monkeypatch, members):
+    module = types.ModuleType("openvino")
+    vars(module).update(members)
+    monkeypatch.setitem(sys.modules, "openvino", module)
+    opened = open_cpu_session(tiny_model_bytes(), "tiny.onnx", OPENVINO, 1)
+    assert opened.runtime == "ONNX Runtime"
+    assert "too old" in opened.missing and CURE in opened.missing
 
 
 def image(seed=0):
@@ -28,7 +41,9 @@ def test_what_is_for_other_runtimes_runs_on_onnx_runtime(runtime):
 def test_without_openvino_its_files_run_on_onnx_runtime_and_say_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     opened = open_cpu_session(tiny_model_bytes(), "tiny.onnx", OPENVINO, 1)
-    assert (opened.runtime, opened.missing) == ("ONNX Runtime", OPENVINO_MISSING)
+    assert opened.runtime == "ONNX Runtime"
+    assert opened.missing.startswith("openvino is not installed")
+    assert CURE in opened.missing
     assert opened.session.run(["class_map"], {"image": image()})[0].shape == (1, HEIGHT, WIDTH)
 
 

@@ -165,7 +165,18 @@ def test_other_ends_of_a_network_stay():
         assert argmax_before_interleaving(model.graph, "logits") == 0, last
 
 
-@pytest.mark.parametrize("other", [{"strides": [1, 1]}, {"strides": [3, 3]}, {"dilations": [2, 2]}])
+def test_a_sum_that_spreads_one_over_the_other_stays():
+    net = Net()
+    source = net.add("GlobalAveragePool", [net.conv("image", 8)], 8)
+    branches = net.concat(net.conv(source, 16, (1, 1)), net.conv(source, 16, (1, 1)))
+    large = net.concat(net.conv("image", 16), net.conv("image", 16))
+    model = net.model(net.sum(large, branches))
+    assert rewritten(sum_branches, model)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "other", [{"strides": [1, 1]}, {"strides": [3, 3]}, {"dilations": [2, 2]}, {"output_shape": [31, 47]}]
+)
 def test_transposed_convolutions_whose_pixels_overlap_or_leave_gaps_stay(other):
     net = Net()
     weight = net.constant(net.rng.normal(size=(3, 5, 2, 2)))
