@@ -235,14 +235,14 @@ def test_what_the_user_says_is_checked_against_the_file(name, settings, says):
     [
         ("resnet", [], "no network is called 'resnet'", "c3net, c3netv2, espnet"),
         ("espnet", ["width=3"], "espnet has no such argument", "decoder=published block=dense"),
-        ("espnet", ["q"], "espnet has no such argument", "known: classes=20"),
+        ("espnet", ["q"], "q: is no KEY=VALUE", "in front of --arch-args"),
         ("espnet", ["q=many"], "q=many: cannot be understood", "for example q=8"),
         ("erfnet", ["ccc=2"], "ccc=2: cannot be understood", "one of yes, no"),
         ("erfnet", ["dilations=2,x"], "dilations=2,x: cannot be understood", "dilations=2,4,8,16,2,4,8,16"),
         ("espnet", ["decoder=new"], "decoder=new: cannot be understood", "one of published, training"),
         ("drn", ["variant=B"], "variant=B: cannot be understood", "one of A, C"),
         ("c3net", ["structure=D"], "structure=D: cannot be understood", "one of A, B, C, CNL"),
-        ("ccc2", ["dilations=2,4,8,16"], "--arch ccc2 has dilations=2,3,7,13", "--arch c3net --arch-args dilations="),
+        ("ccc2", ["dilations=2,4,8,16"], "--arch ccc2 has dilations=2,3,7,13", "dilations=2,4,8,16 channels=16,64,128"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_with_what_can(name, settings, message, hint):
