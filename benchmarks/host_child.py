@@ -73,9 +73,7 @@ def open_ours(task: Dict[str, Any], image: np.ndarray) -> Tuple[Run, str]:
         in_openvino = isinstance(session, OpenVinoSession)
         task["end_profiling"] = session.request.get_profiling_info if in_openvino else session.end_profiling
     given, outputs = {found.inputs[0].name: image}, [found.outputs[0].name]
-    return lambda: session.run(outputs, given)[0], "{} {}".format(
-        opened.runtime.replace(" ", "").lower(), opened.version
-    )
+    return lambda: session.run(outputs, given)[0], "{} {}".format(opened.package, opened.version)
 
 
 def _session_run(task: Dict[str, Any], session: Any, image: np.ndarray) -> Run:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -22,7 +22,7 @@ from ccc_jetson.export.complexity import Complexity, count
 from ccc_jetson.export.half_report import HalfJudge, layer_ranges
 from ccc_jetson.export.labelled import LabelledImages
 from ccc_jetson.export.networks.entry import SEGMENTATION, Network
-from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, recognise, wanted_network
+from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, json_arguments, recognise, wanted_network
 from ccc_jetson.export.onnx_graph import (
     CLASS_MAP,
     INPUT,
@@ -133,7 +133,7 @@ def export_onnx(
     notes = (defaults.note, *notes) if defaults.note else notes
     preprocessing = _preprocessing(defaults.preprocessing, options)
     contract = Contract(
-        architecture=Architecture(recognised.network.name, recognised.title, _json_arguments(recognised.arguments)),
+        architecture=Architecture(recognised.network.name, recognised.title, json_arguments(recognised.arguments)),
         target=target.name,
         precision="fp16" if options.fp16 else "fp32",
         passes=(),
@@ -283,10 +283,6 @@ def _largest_input(given: Preprocessing) -> float:
         max(max(abs(mean), abs(255 - mean)) / std for mean, std in zip(given.mean, given.std, strict=True))
         * given.scale
     )
-
-
-def _json_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
 
 
 def _subject(model: ir.Model, contract: Contract, images: Sequence[str], cuts_void: bool) -> Subject:

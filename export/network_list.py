@@ -9,7 +9,7 @@ from ccc_jetson.export.complexity import Complexity, count
 from ccc_jetson.export.networks.entry import NamedNetwork, Network, PaperRow
 from ccc_jetson.export.networks.families import NETWORKS
 from ccc_jetson.export.networks.paper import NAMED
-from ccc_jetson.export.networks.registry import describe
+from ccc_jetson.export.networks.registry import describe, json_arguments
 from ccc_jetson.tables import aligned_table
 
 ALLOWED_PERCENT = 0.5  # deviation of a row that needs no reason
@@ -105,7 +105,7 @@ def to_json(networks: Sequence[Listed]) -> list[dict[str, Any]]:
             "title": each.named.title,
             "family": each.network.name,
             "task": each.network.task,
-            "arguments": _plain(each.network.complete(each.named.arguments)),
+            "arguments": json_arguments(each.network.complete(each.named.arguments)),
             "counted_at": {"width": each.named.width, "height": each.named.height},
             "parameters": each.complexity.parameters,
             "flops": each.complexity.flops,
@@ -170,7 +170,3 @@ def _cells(each: Listed) -> list[tuple[str, ...]]:
 
 def _markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("*", r"\*") for cell in cells) + " |"
-
-
-def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}

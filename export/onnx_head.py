@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ccc_jetson.contract import BILINEAR, HEAD_SCALES, TRANSPOSED_CONV, Head
-from ccc_jetson.export.passes.graph import Convolution, convolution, integers, operator, tensor_named
+from ccc_jetson.export.passes.graph import Convolution, convolution, operator, tensor_named
 from ccc_jetson.export.passes.upsampling import interpolation_scale
 from ccc_jetson.head import HeadWeights
 
@@ -32,10 +32,7 @@ def _transposed_convolution(part: Convolution) -> tuple[Head, HeadWeights | None
     scale = interpolation_scale(part)
     if scale is not None:
         return _bilinear(part.inputs, scale, align_corners=False)
-    plain = {"strides": (2, 2), "kernel_shape": (2, 2), "dilations": (1, 1), "output_padding": (0, 0)}
-    if any(integers(part.node, name, plain[name]) != plain[name] for name in plain):
-        return None
-    if not part.transposed or part.groups != 1 or part.padded or part.weight.shape[3:] != (2, 2):
+    if not part.makes_squares:
         return None
     weights = HeadWeights(part.stored().astype(np.float32), part.bias.astype(np.float32))
     return Head(TRANSPOSED_CONV, FEATURES, part.inputs, part.outputs, scale=2, align_corners=False), weights

@@ -172,6 +172,11 @@ def describe(arguments: Mapping[str, Any]) -> str:
     )
 
 
+def json_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON has them: lists for tuples."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
+
+
 def _candidates(state: Mapping[str, Tensor], networks: Sequence[Network], wanted: Wanted | None) -> list[_Candidate]:
     """Every set of arguments that a network can be built with, and how the state dict differs from it."""
     candidates: list[_Candidate] = []

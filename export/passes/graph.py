@@ -152,6 +152,18 @@ class Convolution:
             and integers(self.node, "strides", ones) == ones
         )
 
+    @property
+    def makes_squares(self) -> bool:
+        """Whether it is a transposed convolution in which each input pixel alone makes 2x2 output pixels."""
+        plain = (("strides", (1, 1), (2, 2)), ("dilations", (1, 1), (1, 1)), ("output_padding", (0, 0), (0, 0)))
+        return (
+            self.transposed
+            and self.groups == 1
+            and not self.padded
+            and self.weight.shape[3:] == (2, 2)
+            and all(integers(self.node, name, default) == wanted for name, default, wanted in plain)
+        )
+
     def scale_outputs(self, factors: np.ndarray) -> None:
         """Multiplies every output channel by its factor."""
         self.weight = self.weight * self._outwards(factors)

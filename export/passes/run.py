@@ -7,11 +7,9 @@ import numpy as np
 
 from ccc_jetson.export.passes.order import Pass
 from ccc_jetson.export.passes.subject import Subject
-from ccc_jetson.export.verify import ROUNDED_PIXELS
+from ccc_jetson.export.verify import MAX_RELATIVE_ERROR, MIN_AGREEMENT, ROUNDED_PIXELS
 from ccc_jetson.graph_cost import GraphCost
 
-MAX_ERROR = 1e-3  # of the logits, relative to the largest
-MIN_AGREEMENT = 0.9999  # of the pixels, in each frame
 _PROBES = 2  # frames that every pass is judged on
 
 
@@ -85,9 +83,9 @@ def _compared(
 def _refusal(error: float, different: float) -> str:
     if not np.isfinite(error):
         return "its results are not finite"
-    if error > MAX_ERROR or different > 1 - MIN_AGREEMENT:
+    if error > MAX_RELATIVE_ERROR or different > 1 - MIN_AGREEMENT:
         return (
-            f"changes the logits by {error:.2g} of the largest ({MAX_ERROR:g} allowed) and "
+            f"changes the logits by {error:.2g} of the largest ({MAX_RELATIVE_ERROR:g} allowed) and "
             f"{different:.3%} of the classes ({1 - MIN_AGREEMENT:.2%} allowed)"
         )
     return ""

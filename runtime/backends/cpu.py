@@ -53,7 +53,7 @@ class CpuBackend(Backend):
         self.description = "{} {} on the CPU, {}".format(
             opened.runtime, opened.version, "{} threads".format(threads) if threads else "all cores"
         )
-        self.facts = {opened.runtime.replace(" ", "").lower(): opened.version}
+        self.facts = {opened.package: opened.version}
         if opened.missing:
             self.facts["note"] = opened.missing
 

@@ -31,6 +31,11 @@ class CpuSession(NamedTuple):
     version: str
     missing: str
 
+    @property
+    def package(self) -> str:
+        """The runtime as Python packages it."""
+        return self.runtime.replace(" ", "").lower()
+
 
 def open_cpu_session(model: bytes, origin: str, runtime: str, threads: int = 0) -> CpuSession:
     """Opens ``model`` with the runtime it is for, where that is installed; else with ONNX Runtime.
