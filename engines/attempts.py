@@ -73,7 +73,7 @@ class Attempts:
         first = outcome = self._built(())
         for pins in self._pin_sets(first):
             text = "the gate failed: {}; building again with the layers of {} tensors in FP32"
-            self._say("stage", text.format(_worst_frame(outcome), len(pins)))
+            self._say("stage", text.format(self._worst_frame(outcome), len(pins)))
             try:
                 outcome = self._built(pins)
             except OutOfMemory:
@@ -135,14 +135,25 @@ class Attempts:
         )
 
     def _failure(self, first: Outcome, last: Outcome) -> CccError:
-        found = _worst_frame(first)
+        found = self._worst_frame(first)
         if last is not first:
-            found += "; with {} layers in FP32, {}".format(len(last.pinned), _worst_frame(last))
+            found += "; with {} layers in FP32, {}".format(len(last.pinned), self._worst_frame(last))
+        asked = "{:.1%} of the decided pixels of every golden frame must keep their class".format(MIN_DECIDED)
+        if self._model.contract.is_classifier:
+            asked = "every golden picture must keep its class, or get one that FP32 found as good"
         return BuildError(
-            "the engine does not see what the network saw: {}. {:.1%} of the decided pixels of every golden frame must "
-            "keep their class; nothing was written".format(found, MIN_DECIDED),
+            "the engine does not see what the network saw: {}. {}; nothing was written".format(found, asked),
             hint=self._cure(),
         )
+
+    def _worst_frame(self, outcome: Outcome) -> str:
+        """The frame that fares worst, in words; of an engine that was judged."""
+        assert outcome.gate is not None
+        worst = min(outcome.gate.frames, key=quality)
+        text = "{!r} keeps the class of {:.3%} of its decided pixels".format(worst.name, worst.decided)
+        if self._model.contract.is_classifier:
+            text = "{!r} {} its class".format(worst.name, "keeps" if worst.agreement else "loses")
+        return text if worst.finite else text + " and holds NaN or infinite values"
 
     def _cure(self) -> str:
         if self._model.strongly_typed:
@@ -162,11 +173,3 @@ def _has_failed(outcome: Outcome) -> bool:
 def _first_line(error: CccError) -> str:
     """An error without TensorRT's own words."""
     return str(error).splitlines()[0].split("; TensorRT says")[0]
-
-
-def _worst_frame(outcome: Outcome) -> str:
-    """The frame that fares worst, in words; of an engine that was judged."""
-    assert outcome.gate is not None
-    worst = min(outcome.gate.frames, key=quality)
-    text = "{!r} keeps the class of {:.3%} of its decided pixels".format(worst.name, worst.decided)
-    return text if worst.finite else text + " and holds NaN or infinite values"

@@ -21,13 +21,14 @@ from ccc_jetson.engines.machine import Machine, free_disk, gpu_text, read_board,
 from ccc_jetson.engines.manifest import (
     CLASSES,
     FEATURES,
-    LOGITS,
+    SCORES,
     Manifest,
     Settings,
     check_machine,
     check_plan,
     manifest_path,
     read_manifest,
+    whole_output,
     write_manifest,
 )
 from ccc_jetson.engines.onnx_model import OnnxModel, read_model
@@ -244,17 +245,9 @@ def _settings(model: OnnxModel, facts: Facts, options: BuildOptions, note: Calla
     for text in [*choice.notes, *_doubts(model.contract, choice.precisions)]:
         note(text)
     _check_wishes(options, choice.precisions, model)
-    output = options.output or (FEATURES if model.has_head else CLASSES)
-    if output == FEATURES and not model.has_head:
-        raise UsageError(
-            "--output features: {} describes no head that the runtime could compute".format(model.path),
-            hint="--output classes takes the whole network",
-        )
-    if output == CLASSES and model.contract.output.kind == "logits":
-        output = LOGITS  # the file as it was exported
     return Settings(
         precisions=choice.precisions,
-        output=output,
+        output=_output(model, options.output),
         layer_precisions=options.layer_precisions,
         workspace=options.workspace,
         dla_core=options.dla_core,
@@ -262,6 +255,21 @@ def _settings(model: OnnxModel, facts: Facts, options: BuildOptions, note: Calla
         calibration_cache=sha256_of(options.calibration_cache) if options.calibration_cache else "",
         forced=options.force,
     )
+
+
+def _output(model: OnnxModel, asked: Optional[str]) -> str:
+    """What the engine gives."""
+    whole = whole_output(model.contract)
+    if asked is None:
+        return FEATURES if model.has_head else whole
+    if asked == FEATURES and not model.has_head:
+        raise UsageError(
+            "--output features: {} describes no head that the runtime could compute".format(model.path),
+            hint="--output {} takes the whole network".format(whole),
+        )
+    if model.contract.is_classifier != (asked == SCORES):
+        raise UsageError("--output {}: {} gives {}".format(asked, model.path, whole), hint="leave --output out")
+    return whole if asked == CLASSES else asked  # the file as it was exported
 
 
 def _check_wishes(options: BuildOptions, precisions: Tuple[str, ...], model: OnnxModel) -> None:

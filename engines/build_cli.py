@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--output",
         choices=OUTPUTS,
         help="what the engine gives: the tensor before the head, which the runtime computes itself (default), "
-        "full-resolution logits, or the network as it was exported",
+        "full-resolution logits, or the network as it was exported (classes; scores of a classifier)",
     )
     engine.add_argument(
         "--workspace",

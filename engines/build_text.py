@@ -1,6 +1,6 @@
 """The page that ``ccc-build-engine`` ends with."""
 
-from typing import List, Optional
+from typing import List
 
 from ccc_jetson.clean_text import listed
 from ccc_jetson.engines.build import BuiltEngine
@@ -8,7 +8,7 @@ from ccc_jetson.engines.build_progress import seconds
 from ccc_jetson.engines.gate import quality
 from ccc_jetson.engines.inspect_text import Row, page, tensor_text
 from ccc_jetson.engines.kernels_file import kernels_path
-from ccc_jetson.engines.manifest import Gate, manifest_path
+from ccc_jetson.engines.manifest import Manifest, manifest_path
 
 
 def built_page(built: BuiltEngine) -> str:
@@ -27,7 +27,7 @@ def built_page(built: BuiltEngine) -> str:
         rows.append(("", "{} layers kept in FP32: {}".format(len(found.pinned), listed(found.pinned))))
     for each in found.bindings:
         rows.append(("input" if each.is_input else "output", tensor_text(each.name, each.dtype, each.shape)))
-    rows += [("gate", text) for text in _gate(found.gate)]
+    rows.append(("gate", gate_text(found)))
     if built.milliseconds:
         text = "{:.2f} ms a run of the engine alone, on this machine as it is now".format(built.milliseconds)
         if built.first_milliseconds:
@@ -58,12 +58,19 @@ def _kernels(built: BuiltEngine) -> str:
     return text.format(path, len(compiled.cubin) / 1e3, compiled.sm.replace(".", ""), compiled.cuda, origin)
 
 
-def _gate(gate: Optional[Gate]) -> List[str]:
+def gate_text(manifest: Manifest) -> str:
+    """How the engine was judged."""
+    gate = manifest.gate
     if gate is None:
-        return ["not judged (--no-gate)"]
+        return "not judged (--no-gate)"
+    if manifest.contract.is_classifier:
+        same = sum(frame.agreement == 1 for frame in gate.frames)
+        return "passed on {} golden pictures: same class as FP32 for {}, one as good for the others".format(
+            len(gate.frames), same
+        )
     worst = min(gate.frames, key=quality)
     mean = sum(frame.agreement for frame in gate.frames) / len(gate.frames)
-    return [
+    return (
         "passed on {} golden frames: same class as FP32 for {:.3%} of the pixels, over the 90% with the largest margin "
         "{:.3%} in the worst ({})".format(len(gate.frames), mean, worst.decided, worst.name)
-    ]
+    )

@@ -1,18 +1,19 @@
 """The accuracy gate: does the engine on this device still see what the network saw in FP32?
 
 The golden frames that travel in the ONNX file are run through the engine. As at export, 99.5 % of the 90 % of each
-frame's pixels with the largest margin must keep their class; what is left out was undecided in FP32 already. A feature
-or logit that is not finite fails the frame, whatever the classes.
+frame's pixels with the largest margin must keep their class; what is left out was undecided in FP32 already. Of a
+classifier the picture must keep its class, or get one that FP32 found as good. A feature, logit or score that is not
+finite fails the frame, whatever the classes.
 """
 
-from typing import Callable, List, Optional
+from typing import Callable, Optional, Sequence
 
 import numpy as np
 
 from ccc_jetson.contract import EXPORT_AGAIN, Contract
 from ccc_jetson.engines.manifest import CLASSES, FEATURES, LOGITS, Gate, GateFrame
 from ccc_jetson.errors import ContractError
-from ccc_jetson.golden import GoldenFrame
+from ccc_jetson.golden import Golden, GoldenFrame, GoldenScores, is_close
 from ccc_jetson.head import HeadWeights, head_class_map
 from ccc_jetson.preprocess import Preprocessor
 
@@ -23,14 +24,14 @@ def judge(
     contract: Contract,
     output: str,
     head: Optional[HeadWeights],
-    frames: List[GoldenFrame],
+    frames: Sequence[Golden],
     run: Callable[[np.ndarray], np.ndarray],
 ) -> Gate:
     """Runs every golden frame.
 
     Args:
         contract: of the network.
-        output: what the engine gives: ``FEATURES``, ``LOGITS`` or ``CLASSES``.
+        output: what the engine gives, one of ``manifest.OUTPUTS``.
         head: for ``FEATURES``: the weights of the contract's head, where its kind has any.
         frames: the golden frames.
         run: the engine: (N, 3, H, W) float32 -> its output, any type, batch first. In a batch the frame stands N times,
@@ -47,7 +48,10 @@ def judge(
         image = np.repeat(preprocess(golden.frame), contract.input.batch, axis=0)
         found = run(image)
         # one by one: full-resolution logits of a batch in FP32 would take much memory on a board
-        judged.append(min((_judged(contract, golden, each, output, head) for each in found), key=quality))
+        if isinstance(golden, GoldenScores):
+            judged.append(min((_judged_scores(golden, each) for each in found), key=quality))
+        else:
+            judged.append(min((_judged(contract, golden, each, output, head) for each in found), key=quality))
     return Gate(all(frame.finite and frame.decided >= MIN_DECIDED for frame in judged), tuple(judged))
 
 
@@ -76,6 +80,14 @@ def _judged(
     same = classes == golden.class_map
     decided = golden.decided()
     return GateFrame(golden.name, float(same.mean()), float(same[decided].mean()) if decided.any() else 1.0, finite)
+
+
+def _judged_scores(golden: GoldenScores, scores: np.ndarray) -> GateFrame:
+    """A picture's verdict from the scores (classes,) that the engine gives it: all or nothing."""
+    finite = bool(np.isfinite(scores).all())
+    found = int(np.where(np.isfinite(scores), scores, -np.inf).argmax())
+    same = found == int(golden.scores.argmax())
+    return GateFrame(golden.name, float(same), float(is_close(golden.scores, found)), finite)
 
 
 def output_name(contract: Contract, output: str) -> str:

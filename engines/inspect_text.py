@@ -129,7 +129,8 @@ def contract_rows(
     if golden is not None:
         rows.append(("golden", "{} frames{}".format(len(golden), _colon(golden))))
     rows.append(("verified", _value(contract.verification) or "not noted"))
-    rows += [("FP16", sentence) for sentence in (contract.half.sentences() if contract.half is not None else ())]
+    if contract.half is not None:
+        rows += [("FP16", sentence) for sentence in contract.half.sentences(contract.is_classifier)]
     rows += _layer_rows(layers)
     rows += [("published", "{} {:g} ({})".format(*figure)) for figure in contract.published]
     others = sorted(set(contract._fields) - set(_CONTRACT_FIELDS_SHOWN))

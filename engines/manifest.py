@@ -15,15 +15,15 @@ import shlex
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ccc_jetson.clean_text import clean
-from ccc_jetson.contract import HEAD_ATTACHMENT, Attachment, Contract
+from ccc_jetson.contract import CLASS_MAP, HEAD_ATTACHMENT, Attachment, Contract
 from ccc_jetson.engines.machine import Machine, gpu_text
 from ccc_jetson.errors import ContractError, EngineMismatch, FileProblem
 from ccc_jetson.files import read_bytes, sha256_of, write_text
 from ccc_jetson.json_records import JsonReader, plain
 
 FORMAT = 1
-FEATURES, LOGITS, CLASSES = "features", "logits", "classes"
-OUTPUTS = (FEATURES, LOGITS, CLASSES)
+FEATURES, LOGITS, CLASSES, SCORES = "features", "logits", "classes", "scores"
+OUTPUTS = (FEATURES, LOGITS, CLASSES, SCORES)
 PRECISIONS = ("fp16", "int8")
 LAYER_PRECISIONS = ("fp32", "fp16")
 DTYPES = ("float32", "float16", "int32", "int64", "int8", "uint8", "bool")
@@ -47,8 +47,9 @@ class Binding(NamedTuple):
 class GateFrame(NamedTuple):
     """What the engine made of a golden frame, as shares from 0 to 1.
 
-    ``agreement`` of all pixels have FP32's class, ``decided`` of the 90 % with the largest margin; ``finite`` is False
-    where the engine gave a NaN or infinity.
+    ``agreement`` of all pixels have FP32's class, ``decided`` of the 90 % with the largest margin; of a classifier's
+    picture each is 0 or 1, ``decided`` 1 for a class that FP32 found as good. ``finite`` is False where the engine gave
+    a NaN or infinity.
     """
 
     name: str
@@ -237,7 +238,7 @@ def rebuild_command(manifest: Manifest, onnx: str = "", engine: str = "") -> str
     """
     settings, onnx = manifest.settings, onnx or manifest.onnx_file
     words = ["ccc-build-engine"] + (["--" + precision for precision in settings.precisions] or ["--fp32"])
-    if settings.output != _usual_output(manifest.contract):
+    if settings.output != usual_output(manifest.contract):
         words += ["--output", settings.output]
     for pattern, precision in settings.layer_precisions:
         words += ["--layer-precision", "{}={}".format(pattern, precision)]
@@ -253,11 +254,14 @@ def rebuild_command(manifest: Manifest, onnx: str = "", engine: str = "") -> str
     return " ".join(shlex.quote(clean(word)) for word in words)
 
 
-def _usual_output(contract: Contract) -> str:
+def usual_output(contract: Contract) -> str:
     """What is built where nothing is asked for: features where the runtime can do the rest, else the model's own."""
-    if contract.has_head:
-        return FEATURES
-    return CLASSES if contract.output.kind == "class_map" else LOGITS
+    return FEATURES if contract.has_head else whole_output(contract)
+
+
+def whole_output(contract: Contract) -> str:
+    """What an engine of the whole model gives."""
+    return CLASSES if contract.output.kind == CLASS_MAP else contract.output.kind
 
 
 def _rebuild(manifest: Manifest, engine_path: str) -> str:
@@ -282,6 +286,8 @@ def _manifest(read: JsonReader, record: Dict[str, Any]) -> Manifest:
     record = read.object(record, "", Manifest._fields + ("format",))
     settings = _settings(read, record["settings"])
     contract = Contract.from_record(record["contract"], read.origin, BUILD_AGAIN)
+    if contract.is_classifier != (settings.output == SCORES):
+        read.fail("settings.output", whole_output(contract) + " by its contract", settings.output)
     gate = record["gate"]
     return Manifest(
         tool=read.text(record["tool"], "tool"),

@@ -15,15 +15,17 @@ from ccc_jetson.engines.kernel_store import check_kernels
 from ccc_jetson.engines.loaded import LoadedEngine
 from ccc_jetson.engines.machine import Machine, read_board
 from ccc_jetson.engines.manifest import (
-    CLASSES,
     FEATURES,
+    LOGITS,
     OUTPUTS,
+    SCORES,
     Manifest,
     check_machine,
     manifest_path,
     plan_problem,
     read_manifest,
     rebuild_command,
+    whole_output,
 )
 from ccc_jetson.engines.tensorrt_api import TensorRT, import_tensorrt
 from ccc_jetson.errors import ContractError, EngineMismatch
@@ -118,9 +120,10 @@ def _without_manifest(api: TensorRT, cuda: Cuda, path: str, plan: bytes, contrac
     outputs = {binding.name for binding in engine.outputs}
     # weights of a head are in no contract, so features alone make no classes where it has any
     complete = contract.head is not None and not contract.head.has_weights
-    names = {kind: output_name(contract, kind) for kind in OUTPUTS if kind != FEATURES or complete}
-    if contract.output.kind != "class_map":
-        del names[CLASSES]  # it ends in logits
+    possible = {SCORES} if contract.is_classifier else {LOGITS, whole_output(contract)}
+    if complete:
+        possible.add(FEATURES)
+    names = {kind: output_name(contract, kind) for kind in OUTPUTS if kind in possible}
     kinds = [kind for kind in OUTPUTS if names.get(kind) in outputs]
     given = contract.input
     shape = (given.batch, 3, given.height, given.width)

@@ -13,7 +13,7 @@ import torch
 from ccc_jetson import __version__
 from ccc_jetson.carried import contract_of, embed
 from ccc_jetson.cityscapes import IGNORE
-from ccc_jetson.contract import Architecture, Contract, Input, Output, Preprocessing, Source
+from ccc_jetson.contract import CLASS_MAP, LOGITS, SCORES, Architecture, Contract, Input, Output, Preprocessing, Source
 from ccc_jetson.cpu_session import open_cpu_session
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.checkpoint import load_checkpoint
@@ -21,16 +21,9 @@ from ccc_jetson.export.classes import classes_for
 from ccc_jetson.export.complexity import Complexity, count
 from ccc_jetson.export.half_report import HalfJudge, layer_ranges
 from ccc_jetson.export.labelled import LabelledImages
-from ccc_jetson.export.networks.entry import SEGMENTATION, Network
+from ccc_jetson.export.networks.entry import CLASSIFICATION
 from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, json_arguments, recognise, wanted_network
-from ccc_jetson.export.onnx_graph import (
-    CLASS_MAP,
-    INPUT,
-    LOGITS,
-    assert_readable,
-    build_graph,
-    finished,
-)
+from ccc_jetson.export.onnx_graph import INPUT, assert_readable, build_graph, finished
 from ccc_jetson.export.onnx_head import find_head
 from ccc_jetson.export.passes.order import chosen_passes
 from ccc_jetson.export.passes.run import Record, run_passes
@@ -41,7 +34,7 @@ from ccc_jetson.export.random_weights import random_network
 from ccc_jetson.export.verify import Agreement, Verified, probe_frames, real_frames, spread, verify, worst
 from ccc_jetson.files import check_output, write_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
-from ccc_jetson.golden import GoldenFrame, encode_golden, golden_frame
+from ccc_jetson.golden import Golden, GoldenScores, encode_golden, golden_frame
 from ccc_jetson.graph_cost import GraphCost
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
@@ -57,13 +50,16 @@ STRONGLY_TYPED = (10, 0)  # the TensorRT from which an FP16 graph is of use
 
 
 class ExportOptions(NamedTuple):
-    """What the user may choose; ``None`` takes the recognised network's own, or the target's own passes."""
+    """What the user may choose; ``None`` takes the recognised network's own, or the target's own passes.
+
+    ``output`` of a network for segmentation is a class map, or ``logits``; a classifier gives ``scores``.
+    """
 
     target: str = "tx2"
     width: int | None = None
     height: int | None = None
     batch: int = 1
-    output: str = CLASS_MAP
+    output: str | None = None
     verify_images: Sequence[str] = ()
     verify_labels: str | None = None
     mapping: str | None = None
@@ -114,7 +110,7 @@ def export_onnx(
 
     Raises:
         CheckpointError: it cannot be loaded or is no known network.
-        UsageError: an option that cannot be, or a network for classification.
+        UsageError: an option that cannot be.
         VerificationError: the graph does not compute what PyTorch computes.
     """
     started = time.monotonic()
@@ -129,7 +125,11 @@ def export_onnx(
     on_progress(f"recognised {recognised.title}: {describe(recognised.arguments)}")
     defaults = recognised.defaults
     width, height = _size(options, recognised)
-    classes, notes = classes_for(options.classes, recognised.arguments["classes"], defaults.data_set)
+    output = _output(options, recognised)
+    of_pictures = output.kind == SCORES
+    if of_pictures and labelled.evaluated:
+        raise UsageError(f"--verify-labels: {recognised.title} gives a picture one class, and its pixels none")
+    classes, notes = classes_for(options.classes, recognised.arguments["classes"], defaults.data_set, of_pictures)
     notes = (defaults.note, *notes) if defaults.note else notes
     preprocessing = _preprocessing(defaults.preprocessing, options)
     contract = Contract(
@@ -139,7 +139,7 @@ def export_onnx(
         passes=(),
         input=Input(INPUT, width, height, options.batch),
         preprocessing=preprocessing,
-        output=Output(options.output, options.output, LOGITS),
+        output=output,
         classes=classes,
         ignore_index=IGNORE,
         head=None,
@@ -152,11 +152,11 @@ def export_onnx(
     )
     shape = (options.batch, 3, height, width)
     on_progress(f"writing the graph (opset {target.opset})")
-    exported = build_graph(recognised.module, shape, options.output, target)
+    exported = build_graph(recognised.module, shape, output.kind, target)
     _flush_denormals(recognised.module)
     original = _subject(exported, contract, labelled.images, defaults.cuts_void)
     subject, records = run_passes(original, passes, lambda record: on_progress(_pass_line(record)))
-    head = find_head(subject.model, LOGITS)
+    head = None if of_pictures else find_head(subject.model, LOGITS)
     graph = finished(as_fp16(subject.model) if options.fp16 else subject.model, target)
     contract = contract._replace(
         passes=tuple(each.name for each in records if each.did and not each.refused),
@@ -216,20 +216,10 @@ def _loaded(checkpoint: str | None, wanted: Wanted | None) -> tuple[Recognised, 
             raise UsageError(
                 "random weights need a network", hint="ccc-export --random-weights --arch ccc1 MODEL.onnx; --list"
             )
-        _check_task(wanted.network, wanted.network.title)
         return random_network(wanted)
     loaded = load_checkpoint(checkpoint)
     recognised = recognise(loaded.state, checkpoint, wanted)
-    _check_task(recognised.network, recognised.title)
     return recognised, Source(checkpoint.replace("\\", "/").rsplit("/", 1)[-1], loaded.sha256)
-
-
-def _check_task(network: Network, title: str) -> None:
-    if network.task != SEGMENTATION:
-        raise UsageError(
-            f"{title} is a network for {network.task}; only {SEGMENTATION} can be exported so far",
-            hint="ccc-inspect CHECKPOINT shows what it is; ccc-export --list has the networks for segmentation",
-        )
 
 
 def _wanted(options: ExportOptions) -> Wanted | None:
@@ -240,12 +230,36 @@ def _wanted(options: ExportOptions) -> Wanted | None:
     return None
 
 
+def _output(options: ExportOptions, recognised: Recognised) -> Output:
+    """What the file gives."""
+    if recognised.network.task == CLASSIFICATION:
+        if options.output not in (None, SCORES):
+            raise UsageError(
+                f"--output {options.output}: {recognised.title} is a network for {CLASSIFICATION}, it gives {SCORES}",
+                hint="leave --output out",
+            )
+        return Output(SCORES, SCORES, SCORES)
+    if options.output == SCORES:
+        raise UsageError(
+            f"--output {SCORES}: {recognised.title} is a network for {recognised.network.task}",
+            hint=f"--output {LOGITS}, or leave it out",
+        )
+    kind = options.output or CLASS_MAP
+    return Output(kind, kind, LOGITS)
+
+
 def _size(options: ExportOptions, recognised: Recognised) -> tuple[int, int]:
     """Width and height of the input: the user's, else the network's own."""
     network, defaults = recognised.network, recognised.defaults
     width = defaults.width if options.width is None else options.width
     height = defaults.height if options.height is None else options.height
     multiple = network.multiple
+    if network.task == CLASSIFICATION and (width, height) != (defaults.width, defaults.height):
+        raise UsageError(
+            f"--size {width}x{height}: {recognised.title} averages features of one size, that of "
+            f"{defaults.width}x{defaults.height}",
+            hint="leave --size out; ccc-run resizes pictures to it",
+        )
     if width % multiple or height % multiple or min(width, height) < multiple:
         raise UsageError(
             f"--size {width}x{height}: {recognised.title} takes multiples of {multiple}",
@@ -297,7 +311,7 @@ def _subject(model: ir.Model, contract: Contract, images: Sequence[str], cuts_vo
         for _, frame in real_frames(contract.input.width, contract.input.height, chosen)
     ]
     optional = [index for index, each in enumerate(contract.classes) if cuts_void and each.train_id == IGNORE]
-    return Subject(model, LOGITS, frames, _largest_input(contract.preprocessing), optional)
+    return Subject(model, contract.output.logits, frames, _largest_input(contract.preprocessing), optional)
 
 
 def _pass_line(record: Record) -> str:
@@ -308,7 +322,7 @@ class _Checked(NamedTuple):
     """What verification found, and the attachments that come of it."""
 
     frames: tuple[Agreement, ...]
-    golden: tuple[GoldenFrame, ...]
+    golden: tuple[Golden, ...]
     contract: Contract
     layers: bytes | None
 
@@ -324,18 +338,19 @@ def _verified(
     on_progress: Callable[[str], None],
 ) -> _Checked:
     """Runs the file beside PyTorch on all frames, and simulated FP16 beside both where the target has FP16."""
-    run = _runner(graph.SerializeToString(), contract.output.kind, target, on_progress)
-    judge = HalfJudge(subject.model, LOGITS, labelled.evaluated) if target.fp16 and contract.input.batch == 1 else None
+    run = _runner(graph.SerializeToString(), contract.output, target, on_progress)
+    has_half = target.fp16 and contract.input.batch == 1
+    judge = HalfJudge(subject.model, contract.output.logits, labelled.evaluated) if has_half else None
     resized = Preprocessor(contract).resized
     frames: list[Agreement] = []
-    golden: list[GoldenFrame] = []
+    golden: list[Golden] = []
     seen: list[np.ndarray] = []
     probes = probe_frames(contract.input.width, contract.input.height, labelled.images)
     for result in verify(network, run, preprocessing, contract, subject.classes, probes):
         on_progress(_agreement_line(result))
         frames.append(result.agreement)
         if result.probe.golden:
-            golden.append(golden_frame(result.probe.name, resized(result.probe.frame), result.expected[0]))
+            golden.append(_golden(contract, result, resized(result.probe.frame)))
         if judge is not None and result.probe.real:
             judge.add(result.image, result.expected, labelled.labels(result.probe.name, contract))
             seen = [*seen, result.image][:RANGE_FRAMES]
@@ -356,18 +371,24 @@ def _verified(
     return _Checked(tuple(frames), tuple(golden), contract._replace(half=half), encode_layer_ranges(layers))
 
 
+def _golden(contract: Contract, result: Verified, frame: np.ndarray) -> Golden:
+    if contract.is_classifier:
+        return GoldenScores(result.probe.name, np.array(frame, order="C"), result.expected[0])
+    return golden_frame(result.probe.name, frame, result.expected[0])
+
+
 def _runner(
-    model: bytes, output: str, target: Target, on_progress: Callable[[str], None]
+    model: bytes, output: Output, target: Target, on_progress: Callable[[str], None]
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """The exported bytes on the target's runtime, or on ONNX Runtime: input -> logits, classes."""
-    inner = output == CLASS_MAP
-    data = with_extra_outputs(model, [LOGITS]) if inner else model
+    """The exported bytes on the target's runtime, or on ONNX Runtime: input -> logits or scores, classes."""
+    inner = output.kind == CLASS_MAP
+    data = with_extra_outputs(model, [output.logits]) if inner else model
     opened = open_cpu_session(data, "the exported graph", target.runtime)
     on_progress(f"verifying on {opened.runtime} {opened.version}" + (f"; {opened.missing}" if opened.missing else ""))
     session = opened.session
 
     def run(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        results = session.run([LOGITS, CLASS_MAP] if inner else [LOGITS], {INPUT: image})
+        results = session.run([output.logits, CLASS_MAP] if inner else [output.logits], {INPUT: image})
         logits = results[0].copy()  # the next run overwrites the results
         return logits, results[1].copy() if inner else logits.argmax(axis=1)
 

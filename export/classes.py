@@ -5,21 +5,25 @@ import json
 from typing import Any
 
 from ccc_jetson.cityscapes import CAMVID_CLASSES, CAMVID_COLORS, IGNORE, TRAIN_CLASSES, TRAIN_LABELS
-from ccc_jetson.contract import MAX_CLASSES, Class
+from ccc_jetson.contract import MAX_CLASSES, MAX_SCORES, Class
 from ccc_jetson.errors import UsageError
 from ccc_jetson.files import read_text
 
-CITYSCAPES, CAMVID = "cityscapes", "camvid"
+CITYSCAPES, CAMVID, IMAGENET = "cityscapes", "camvid", "imagenet"
+IMAGENET_CLASSES = 1000
 VOID = Class("void", (0, 0, 0), IGNORE, 0)
 
 
 def classes_for(
-    path: str | None, outputs: int, data_set: str = CITYSCAPES
+    path: str | None, outputs: int, data_set: str = CITYSCAPES, of_pictures: bool = False
 ) -> tuple[tuple[Class, ...], tuple[str, ...]]:
     """The classes of a network's outputs, and what the user should know of them.
 
-    They come from a file where one is given, else they are those of ``data_set``.
+    They come from a file where one is given, else they are those of ``data_set``. ``of_pictures``: as a whole, which
+    have names alone.
     """
+    if of_pictures:
+        return _classes_of_pictures(path, outputs, data_set)
     if outputs > MAX_CLASSES:
         raise UsageError(f"the network has {outputs} outputs; class maps of 8 bits hold {MAX_CLASSES} classes")
     if path is not None:
@@ -30,6 +34,24 @@ def classes_for(
     return numbered_classes(outputs), (
         f"the names of the {outputs} classes are unknown; give them with --classes FILE (one name a line)",
     )
+
+
+def _classes_of_pictures(
+    path: str | None, outputs: int, data_set: str
+) -> tuple[tuple[Class, ...], tuple[str, ...]]:
+    if outputs > MAX_SCORES:
+        raise UsageError(f"the network has {outputs} outputs; {MAX_SCORES} classes are possible")
+    if path is not None:
+        names = [_name(path, index, entry) for index, entry in enumerate(_entries(path, outputs))]
+        return tuple(VOID._replace(name=name, label_id=-1) for name in names), ()
+    names = [f"class {index}" for index in range(outputs)]
+    note = f"the names of the {outputs} classes are unknown; give them with --classes FILE (one name a line)"
+    if data_set == IMAGENET and outputs == IMAGENET_CLASSES:
+        note = (
+            f"the {outputs} classes are numbered as ImageNet's usually are, by their WordNet ids; --classes FILE gives "
+            "them names (one a line; docs/networks.md says where to find them)"
+        )
+    return tuple(VOID._replace(name=name, label_id=-1) for name in names), (note,)
 
 
 def default_classes(outputs: int, data_set: str = CITYSCAPES) -> tuple[Class, ...] | None:
@@ -59,6 +81,11 @@ def read_classes(path: str, outputs: int) -> tuple[Class, ...]:
     Raises:
         UsageError: it has another number of classes than the network has outputs, or cannot be understood.
     """
+    return tuple(_class(path, index, entry, outputs) for index, entry in enumerate(_entries(path, outputs)))
+
+
+def _entries(path: str, outputs: int) -> list[Any]:
+    """The lines of a file, or the items of its JSON list: one for each output."""
     text = read_text(path)
     if text.lstrip().startswith("["):
         try:
@@ -69,7 +96,15 @@ def read_classes(path: str, outputs: int) -> tuple[Class, ...]:
         entries = [line.strip() for line in text.splitlines() if line.strip()]
     if len(entries) != outputs:
         raise UsageError(f"{path}: has {len(entries)} classes, the network has {outputs} outputs")
-    return tuple(_class(path, index, entry, outputs) for index, entry in enumerate(entries))
+    return list(entries)
+
+
+def _name(path: str, index: int, entry: Any) -> str:
+    """Of a class of whole pictures, which has nothing else."""
+    record = {"name": entry} if isinstance(entry, str) else entry
+    if not isinstance(record, dict) or set(record) != {"name"} or not isinstance(record["name"], str):
+        raise UsageError(f"{path}: class {index} is {entry!r}, expected a name: it is a class of whole pictures")
+    return record["name"]
 
 
 def _class(path: str, index: int, entry: Any, outputs: int) -> Class:

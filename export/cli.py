@@ -39,8 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output",
         choices=OUTPUT_KINDS,
-        default="class_map",
-        help="what the network gives: int32 class numbers, or float32 logits (default: %(default)s)",
+        help="what the file gives: class_map (int32 class numbers, the default) or logits (float32); scores where "
+        "the network classifies whole pictures",
     )
     parser.add_argument(
         "--fp16",
@@ -174,8 +174,10 @@ def _list(as_json: bool) -> int:
 def table(exported: Any) -> List[Tuple[str, str]]:
     """The rows of the table that ends an export (``exported`` is an ``api.Exported``)."""
     contract, worst = exported.contract, exported.worst
-    half = contract.half.sentences() if contract.half is not None else ()
-    verified = "on {} frames: same class for {:.4%} of the pixels in the worst, largest error {:.2g} ({:.1g} relative)"
+    half = contract.half.sentences(contract.is_classifier) if contract.half is not None else ()
+    verified = "{:.4%} of the pixels in the worst".format(worst.argmax)
+    if contract.is_classifier:
+        verified = "all of them" if worst.argmax == 1 else "most, one as good for the others"
     return [
         ("network", exported.description),
         ("parameters", "{:,}".format(exported.complexity.parameters)),
@@ -185,7 +187,12 @@ def table(exported: Any) -> List[Tuple[str, str]]:
                 exported.complexity.flops / 1e9, exported.complexity.macs / 1e9
             ),
         ),
-        ("verified", verified.format(len(exported.frames), worst.argmax, worst.absolute, worst.relative)),
+        (
+            "verified",
+            "on {} frames: same class for {}, largest error {:.2g} ({:.1g} relative)".format(
+                len(exported.frames), verified, worst.absolute, worst.relative
+            ),
+        ),
         *[("" if index else "FP16", text) for index, text in enumerate(half)],
         ("input", "{0.batch}x3x{0.height}x{0.width} float32, {1}".format(contract.input, _formula(contract))),
         ("output", "{} of {} classes".format(contract.output.kind, len(contract.classes))),

@@ -13,7 +13,7 @@ from ccc_jetson.engines.gate import MIN_DECIDED
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.passes.graph import activations, constant
 from ccc_jetson.export.passes.half import half_precision, half_runner
-from ccc_jetson.golden import margins
+from ccc_jetson.golden import is_close, margins
 from ccc_jetson.half_verdict import HalfPrecision
 from ccc_jetson.layer_ranges import LayerRange
 from ccc_jetson.ort import cpu_session
@@ -44,9 +44,16 @@ class HalfJudge:
         self._matrices = (ConfusionMatrix(classes), ConfusionMatrix(classes)) if classes else None
 
     def add(self, image: np.ndarray, expected: np.ndarray, labels: "Labels | None" = None) -> None:
-        """One frame: the graph's input (1, 3, H, W), FP32's logits (1, classes, H, W), and the truth if it is known."""
+        """One frame: the graph's input (1, 3, H, W), FP32's logits (1, classes, H, W), and the truth if it is known.
+
+        Of a classifier: FP32's scores (1, classes).
+        """
         class_map = expected[0].argmax(axis=0)
-        found = self._run(image)[0][0].argmax(axis=0)
+        values = self._run(image)[0][0]
+        found = np.where(np.isnan(values), -np.inf, values).argmax(axis=0)
+        if expected.ndim == 2:
+            self._frames.append(_Frame(float(found == class_map), float(is_close(expected[0], int(found)))))
+            return
         same = found == class_map
         self._frames.append(_Frame(float(same.mean()), float(same[decided(expected[0])].mean())))
         if labels is not None and self._matrices is not None:

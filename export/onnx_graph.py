@@ -16,6 +16,7 @@ from onnx_ir.passes import common
 from torch import Tensor, nn
 
 from ccc_jetson import __version__
+from ccc_jetson.contract import CLASS_MAP, LOGITS
 from ccc_jetson.engines.compatibility import hardware_problems, problems
 from ccc_jetson.errors import CccError, DependencyMissing, VerificationError
 from ccc_jetson.export.passes.graph import tensor_named
@@ -23,7 +24,7 @@ from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 from ccc_jetson.targets import Target
 
-INPUT, CLASS_MAP, LOGITS = "image", "class_map", "logits"
+INPUT = "image"
 
 
 class _ClassMap(nn.Module):
@@ -41,13 +42,13 @@ def build_graph(network: nn.Module, shape: tuple[int, int, int, int], output: st
     """Exports without changing anything that a pass is there for, and simplifies: constants, identities, shapes.
 
     Args:
-        network: gives logits for images.
+        network: gives logits, or a picture's scores, for images.
         shape: of the input, (N, 3, H, W); static.
-        output: ``class_map`` or ``logits``.
+        output: one of ``contract.OUTPUT_KINDS``.
         target: decides the opset.
 
     Returns:
-        the graph, with the shapes of all tensors; the one that decides the class is called ``LOGITS``.
+        the graph, with the shapes of all tensors; the one that decides the class is called ``logits``, or ``scores``.
     """
     model = onnxsim.simplify(torch_export(network, shape, output, target, fold=False), skip_fuse_bn=True)[0]
     del model.graph.value_info[:]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ccc_jetson.contract import Preprocessing, Source
 from ccc_jetson.errors import UsageError
-from ccc_jetson.export.networks.entry import Network
+from ccc_jetson.export.networks.entry import CLASSIFICATION, Network
 from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, title_of
 from ccc_jetson.export.scenes import street_scene
 
@@ -22,7 +22,7 @@ SEED = 1
 # Of what a residual branch adds: with 1 rounding grows from block to block of ERFnet until it decides classes
 _BRANCH_GAIN = 0.2
 _LAST_OF_BRANCH = (".bn2", ".bn3")
-_WIDTH, _HEIGHT = 256, 128  # of the scene: enough pixels at 1/8 for statistics
+_SCENE = (256, 128)  # for segmentation: enough pixels at 1/8 for statistics
 
 
 def random_network(wanted: Wanted) -> tuple[Recognised, Source]:
@@ -38,7 +38,9 @@ def random_network(wanted: Wanted) -> tuple[Recognised, Source]:
             if isinstance(layer, nn.BatchNorm2d) and name.endswith(_LAST_OF_BRANCH):
                 layer.weight.data.mul_(_BRANCH_GAIN)
     try:
-        _normalise(module, network.defaults(arguments).preprocessing)
+        defaults = network.defaults(arguments)
+        size = (defaults.width, defaults.height) if network.task == CLASSIFICATION else _SCENE
+        _normalise(module, defaults.preprocessing, size)
     except RuntimeError as error:
         raise _impossible(network, arguments, error) from None
     digest = hashlib.sha256()
@@ -69,7 +71,7 @@ def _scatter(layer: nn.Module) -> None:
         parameter.data.add_(torch.rand_like(parameter) * 0.2 - 0.1)
 
 
-def _normalise(module: nn.Module, preprocessing: Preprocessing) -> None:
+def _normalise(module: nn.Module, preprocessing: Preprocessing, size: tuple[int, int]) -> None:
     """Sets the statistics of each normalisation to those of what reaches it from a scene."""
 
     def set_statistics(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -78,7 +80,7 @@ def _normalise(module: nn.Module, preprocessing: Preprocessing) -> None:
         layer.running_mean.copy_(mean)
         layer.running_var.copy_(variance)
 
-    frame = street_scene(SEED, _WIDTH, _HEIGHT).frame.astype(np.float32)  # (H, W, 3)
+    frame = street_scene(SEED, *size).frame.astype(np.float32)  # (H, W, 3)
     image = (frame - np.array(preprocessing.mean)) / np.array(preprocessing.std) * preprocessing.scale
     hooks = [
         layer.register_forward_pre_hook(set_statistics)

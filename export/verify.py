@@ -11,6 +11,7 @@ from ccc_jetson.contract import Contract, Preprocessing
 from ccc_jetson.engines.gate import MIN_DECIDED
 from ccc_jetson.errors import VerificationError
 from ccc_jetson.export.half_report import decided
+from ccc_jetson.golden import is_close
 from ccc_jetson.images import read_frame
 from ccc_jetson.preprocess import Preprocessor
 
@@ -41,7 +42,10 @@ class Agreement(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """A frame that passed: the file's input (N, 3, H, W) and PyTorch's logits (N, classes, H, W) with it."""
+    """A frame that passed: the file's input (N, 3, H, W) and PyTorch's logits (N, classes, H, W) with it.
+
+    Of a classifier they are scores (N, classes).
+    """
 
     probe: ProbeFrame
     agreement: Agreement
@@ -100,7 +104,8 @@ def verify(
 
     Args:
         network: the PyTorch network, in evaluation mode.
-        run: the exported file: input (N, 3, H, W) float32 -> logits (N, classes, H, W) and classes (N, H, W).
+        run: the exported file: input (N, 3, H, W) float32 -> logits (N, classes, H, W) and classes (N, H, W), or a
+            classifier's scores (N, classes) and classes (N,).
         preprocessing: how frames become inputs of the network.
         contract: says how frames become inputs of the file, and its precision.
         kept: the network's classes that the file still has, in order.
@@ -109,7 +114,7 @@ def verify(
     Raises:
         VerificationError: too few of a frame's pixels get the class that PyTorch gives them: 99.99 % are asked of FP32,
             but for two pixels, and logits within a thousandth; of FP16 99.5 % of the 90 % with the largest margin, of
-            real frames only.
+            real frames only. A picture as a whole may get another class if PyTorch found that one as good.
     """
     preprocess, original = Preprocessor(contract), Preprocessor(contract._replace(preprocessing=preprocessing))
     half = contract.precision == "fp16"
@@ -124,19 +129,30 @@ def verify(
         # of a real frame all classes are compared, so that one that was cut may not win; noise may look like anything
         same = np.asarray(kept)[classes] == whole.argmax(axis=1) if probe.real else classes == expected.argmax(axis=1)
         agreement = Agreement(probe.name, error, error / max(float(np.abs(expected).max()), 1e-30), float(same.mean()))
-        judged = float(same[np.stack([decided(each) for each in expected])].mean()) if half else agreement.argmax
         required = MIN_DECIDED if half else MIN_AGREEMENT
-        rounded = not half and int((~same).sum()) <= ROUNDED_PIXELS  # of a small frame a share would allow none
+        if contract.is_classifier:
+            judged = float(np.mean([is_close(*each) for each in zip(expected, classes, strict=True)]))
+        elif half:
+            judged = float(same[np.stack([decided(each) for each in expected])].mean())
+        else:
+            judged = agreement.argmax
+        # of a small frame a share would allow none
+        rounded = not half and not contract.is_classifier and int((~same).sum()) <= ROUNDED_PIXELS
         wrong = judged < required and not rounded
         wrong = wrong or not np.isfinite(error) or (not half and agreement.relative > MAX_RELATIVE_ERROR)
         if wrong and (probe.real or not half):
             raise VerificationError(
-                f"the exported graph differs from PyTorch on {probe.name!r}: {judged:.4%} of the "
-                f"{'decided ' if half else ''}pixels have the same class, {required:.2%} are required "
+                f"the exported graph differs from PyTorch on {probe.name!r}: {_share(judged, required, half, contract)} "
                 f"(largest error {error:.3g}, {agreement.relative:.2g} of the largest logit); nothing was written",
                 hint=_cure(half, len(kept) < whole.shape[1]),
             )
         yield Verified(probe, agreement, image, expected)
+
+
+def _share(judged: float, required: float, half: bool, contract: Contract) -> str:
+    if contract.is_classifier:
+        return f"the class of {judged:.0%} of the batch is the same, or as good"
+    return f"{judged:.4%} of the {'decided ' if half else ''}pixels have the same class, {required:.2%} are required"
 
 
 def _cure(half: bool, cut: bool) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ccc_jetson.contract import Preprocessing
-from ccc_jetson.export.classes import CAMVID, CITYSCAPES
+from ccc_jetson.export.classes import CAMVID, CITYSCAPES, IMAGENET
 from ccc_jetson.export.networks import blocks, c3net, drn, erfnet, espnet, pyramid
 from ccc_jetson.export.networks.entry import CLASSIFICATION, SEGMENTATION, Defaults, Network
 
@@ -278,7 +278,7 @@ NETWORKS = (
         CLASSIFICATION,
         drn.DrnClassifier,
         _drn_classifier_arguments,
-        lambda arguments: Defaults(IMAGENET_RGB, 224, 224, "", cuts_void=False),
+        lambda arguments: Defaults(IMAGENET_RGB, 224, 224, IMAGENET, cuts_void=False),
         drn.DOWNSCALE * drn.FEATURES_SIDE,
         "as drn; a ResNet has the same keys and shapes, and is counted as if it were dilated",
         {"variant": tuple(drn.STAGES)},

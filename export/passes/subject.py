@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from ccc_jetson.export.passes.graph import channels, expose, tensor_named
+from ccc_jetson.export.passes.graph import expose, tensor_named
 from ccc_jetson.export.passes.ranges import channel_ranges
 from ccc_jetson.graph_cost import GraphCost, graph_cost
 from ccc_jetson.onnx_arrays import constant_arrays
@@ -22,7 +22,7 @@ class Subject:
 
     Args:
         model: shapes of all tensors known; the graph takes one input.
-        logits: name of the tensor (N, classes, H, W) that decides the class.
+        logits: name of the tensor (N, classes, H, W), or a classifier's (N, classes), that decides the class.
         frames: real inputs, (N, 3, H, W) float32, as the original graph takes them.
         largest_input: what no input exceeds in magnitude.
         optional: classes that may be cut where they never win.
@@ -42,9 +42,9 @@ class Subject:
         self.largest_input = largest_input
         self.optional = tuple(optional)
         self.scale = 1.0  # the graph takes inputs that are so much larger than ``frames``
-        count = channels(tensor_named(self.graph, logits))
-        assert count is not None
-        self.classes = tuple(range(count))  # those of the network that are left, in order
+        shape = tensor_named(self.graph, logits).shape
+        assert shape is not None and isinstance(shape[1], int)
+        self.classes = tuple(range(shape[1]))  # those of the network that are left, in order
 
     @property
     def graph(self) -> ir.Graph:

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 from typing import Any, Dict, Tuple
 
-from ccc_jetson.contract import EXPORT_AGAIN, Attachment, Contract
+from ccc_jetson.contract import CLASS_MAP, EXPORT_AGAIN, LOGITS, SCORES, Attachment, Contract
 from ccc_jetson.errors import ContractError
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx, read_onnx, with_metadata
 
@@ -48,11 +48,13 @@ def check_against(contract: Contract, onnx_file: OnnxFile, path: str) -> None:
             ),
             hint=EXPORT_AGAIN,
         )
-    map_shape = (given.batch, given.height, given.width)
-    logits_shape = (given.batch, len(contract.classes), given.height, given.width)
-    wanted = map_shape if contract.output.kind == "class_map" else logits_shape
+    wanted = {
+        CLASS_MAP: (given.batch, given.height, given.width),
+        LOGITS: (given.batch, len(contract.classes), given.height, given.width),
+        SCORES: (given.batch, len(contract.classes)),
+    }[contract.output.kind]
     found = {tensor.name: tensor for tensor in onnx_file.outputs}
-    kinds = ("int32", "int64") if contract.output.kind == "class_map" else ("float32",)
+    kinds = ("int32", "int64") if contract.output.kind == CLASS_MAP else ("float32",)
     output = found.get(contract.output.name)
     if output is None or output.shape != wanted or output.dtype not in kinds:
         raise ContractError(

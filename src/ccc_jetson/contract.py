@@ -14,8 +14,9 @@ from ccc_jetson.files import read_text
 from ccc_jetson.half_verdict import HalfPrecision
 from ccc_jetson.json_records import JsonReader, plain
 
-SCHEMA = 3
-OUTPUT_KINDS = ("class_map", "logits")
+SCHEMA = 4
+CLASS_MAP, LOGITS, SCORES = "class_map", "logits", "scores"
+OUTPUT_KINDS = (CLASS_MAP, LOGITS, SCORES)
 COLOR_ORDERS = ("BGR", "RGB")
 PRECISIONS = ("fp32", "fp16")
 TRANSPOSED_CONV, BILINEAR = "transposed_conv_2x2", "bilinear"
@@ -23,6 +24,7 @@ HEAD_KINDS = (TRANSPOSED_CONV, BILINEAR)
 HEAD_SCALES = (2, 32)  # of a bilinear head: the smallest and the largest
 HEAD_ATTACHMENT = "ccc_jetson.head"  # the attachment
 MAX_CLASSES = 255  # class maps are uint8, and 255 means "not seen"
+MAX_SCORES = 1 << 16  # classes of a picture as a whole
 EXPORT_AGAIN = "export it again: ccc-export CHECKPOINT MODEL.onnx"
 
 
@@ -58,7 +60,8 @@ class Preprocessing(NamedTuple):
 class Output(NamedTuple):
     """The network's output: ``class_map`` is int32 (batch, H, W), ``logits`` float32 (batch, classes, H, W).
 
-    ``logits`` names the tensor of the logits inside the graph, whatever the kind.
+    A network that classifies whole pictures gives ``scores``, float32 (batch, classes), before any softmax. ``logits``
+    names the tensor that decides the class inside the graph, whatever the kind.
     """
 
     name: str
@@ -68,7 +71,7 @@ class Output(NamedTuple):
 
 class Class(NamedTuple):
     """What one output channel means: colour as (R, G, B); ``train_id`` 255 where it is no class of the data set;
-    ``label_id`` as the Cityscapes server wants it, -1 where there is none."""
+    ``label_id`` as the Cityscapes server wants it, -1 where there is none. Of ``scores`` the name alone counts."""
 
     name: str
     color: Tuple[int, int, int]
@@ -177,6 +180,11 @@ class Contract(NamedTuple):
         return tuple(each.name for each in self.classes)
 
     @property
+    def is_classifier(self) -> bool:
+        """Whether it gives scores for a picture as a whole, not classes of its pixels."""
+        return self.output.kind == SCORES
+
+    @property
     def has_head(self) -> bool:
         """Whether a head can be computed behind the network: it needs no weights, or they are attached."""
         return self.head is not None and (not self.head.has_weights or HEAD_ATTACHMENT in self.attachments)
@@ -218,8 +226,11 @@ def _contract(read: JsonReader, record: Any) -> Contract:
         },
         tool=read.text(record["tool"], "tool"),
     )
-    if not 1 <= len(contract.classes) <= MAX_CLASSES:
-        read.fail("classes", "1 to {} of them".format(MAX_CLASSES), len(contract.classes))
+    most = MAX_SCORES if contract.is_classifier else MAX_CLASSES
+    if not 1 <= len(contract.classes) <= most:
+        read.fail("classes", "1 to {} of them".format(most), len(contract.classes))
+    if contract.is_classifier and contract.head is not None:
+        read.damaged("it has a head, and scores of a picture have none")
     if contract.head is not None:
         _check_head(read, contract.head, contract)
     return contract

@@ -1,29 +1,33 @@
-"""Golden frames: a few real frames with the class map that the FP32 network gives, inside the model's own file.
+"""Golden frames: a few real frames with what the FP32 network makes of them, inside the model's own file.
 
 A device judges an engine on them without any data set: they are uint8 at the network's size, so neither the resize nor
 OpenCV's version plays a part. Beside the class map stands each pixel's margin (largest logit minus the second) as one
 of 20 bins of its frame's own distribution, 5 % of the pixels each: FP16 may flip pixels that were undecided anyway,
 so agreement is also asked over the 90 % with the largest margin.
 
-Format of the attachment: a JSON line, then for each frame three zlib streams (pixels, class map, margin bins), whose
-lengths the JSON gives. Pixels are stored as differences to the row above, modulo 256. About 1.7 bytes a pixel
-remain after compression on noisy street scenes.
+Of a network that classifies whole pictures all scores are kept, for there is no share of pixels to ask about: another
+class than FP32's is as good where FP32 itself hardly preferred its own.
+
+Format of the attachment: a JSON line, then for each frame zlib streams whose lengths the JSON gives: format 1 has three
+(pixels, class map, margin bins), format 2 has two (pixels, scores as little-endian float32). Pixels are stored as
+differences to the row above, modulo 256. About 1.7 bytes a pixel remain after compression on noisy street scenes.
 """
 
 import json
 import zlib
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, List, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 
 from ccc_jetson.carried import attachment
-from ccc_jetson.contract import Contract
+from ccc_jetson.contract import EXPORT_AGAIN, Contract
 from ccc_jetson.errors import ContractError
 from ccc_jetson.onnx_file import OnnxFile
 
 METADATA_KEY = "ccc_jetson.golden"
 MARGIN_BINS = 20
-_FORMAT = 1
+CLOSE = 0.01  # of the range of a picture's scores: classes that are no further apart are as good as each other
+_CLASS_MAPS, _SCORES = 1, 2  # formats
 
 
 class GoldenFrame(NamedTuple):
@@ -44,6 +48,17 @@ class GoldenFrame(NamedTuple):
         return self.margin_bins >= round(MARGIN_BINS * (1 - share))
 
 
+class GoldenScores(NamedTuple):
+    """A frame, (H, W, 3) uint8 BGR, and the scores that a classifier gives it, (classes,) float32."""
+
+    name: str
+    frame: np.ndarray
+    scores: np.ndarray
+
+
+Golden = Union[GoldenFrame, GoldenScores]
+
+
 def golden_frame(name: str, frame: np.ndarray, logits: np.ndarray) -> GoldenFrame:
     """From a frame of the network's size, which is copied, and its logits (classes, H, W)."""
     margin = margins(logits)
@@ -61,31 +76,36 @@ def margins(logits: np.ndarray) -> np.ndarray:
     return (first - second).astype(np.float32)
 
 
-def encode_golden(frames: List[GoldenFrame]) -> bytes:
-    """The attachment's bytes."""
+def is_close(scores: np.ndarray, found: int) -> bool:
+    """Whether a class is as good as the best of a picture's scores (classes,): ``CLOSE`` to it, or that one itself."""
+    best, least = float(scores.max()), float(scores.min())
+    return bool(best - float(scores[found]) <= CLOSE * (best - least))
+
+
+def encode_golden(frames: Sequence[Golden]) -> bytes:
+    """The attachment's bytes; all frames are of one kind."""
     described: List[Any] = []
     streams: List[bytes] = []
+    of_scores = any(isinstance(golden, GoldenScores) for golden in frames)
     for golden in frames:
-        height, width = golden.class_map.shape
+        height, width = golden.frame.shape[:2]
         above = np.concatenate([np.zeros_like(golden.frame[:1]), golden.frame[:-1]])
-        parts = [
-            zlib.compress(array.tobytes(), 9) for array in (golden.frame - above, golden.class_map, golden.margin_bins)
-        ]
-        described.append(
-            {
-                "name": golden.name,
-                "width": width,
-                "height": height,
-                "margin_edges": list(golden.margin_edges),
-                "lengths": [len(part) for part in parts],
-            }
-        )
+        record = {"name": golden.name, "width": width, "height": height}
+        if isinstance(golden, GoldenScores):
+            arrays = [golden.frame - above, golden.scores.astype("<f4")]
+            record["classes"] = len(golden.scores)
+        else:
+            arrays = [golden.frame - above, golden.class_map, golden.margin_bins]
+            record["margin_edges"] = list(golden.margin_edges)
+        parts = [zlib.compress(array.tobytes(), 9) for array in arrays]
+        described.append(dict(record, lengths=[len(part) for part in parts]))
         streams.extend(parts)
-    header = json.dumps({"format": _FORMAT, "frames": described}, sort_keys=True, separators=(",", ":"))
+    record = {"format": _SCORES if of_scores else _CLASS_MAPS, "frames": described}
+    header = json.dumps(record, sort_keys=True, separators=(",", ":"))
     return header.encode("ascii") + b"\n" + b"".join(streams)
 
 
-def decode_golden(data: bytes, origin: str) -> List[GoldenFrame]:
+def decode_golden(data: bytes, origin: str) -> List[Golden]:
     """The frames in an attachment; ``origin`` names the file in messages.
 
     Raises:
@@ -94,30 +114,43 @@ def decode_golden(data: bytes, origin: str) -> List[GoldenFrame]:
     try:
         header, at = data[: data.index(b"\n")], data.index(b"\n") + 1
         described = json.loads(header.decode("ascii"))
-        if described["format"] != _FORMAT:
+        if described["format"] not in (_CLASS_MAPS, _SCORES):
             raise ContractError(
-                "{}: its golden frames have format {}, this version reads {}".format(
-                    origin, described["format"], _FORMAT
+                "{}: its golden frames have format {}, this version reads {} and {}".format(
+                    origin, described["format"], _CLASS_MAPS, _SCORES
                 ),
                 hint="update ccc-jetson on this machine",
             )
-        frames = []
+        frames: List[Golden] = []
         for one in described["frames"]:
             height, width = one["height"], one["width"]
+            of_scores = described["format"] == _SCORES
+            rest = [(one["classes"], 4)] if of_scores else [(height, width), (height, width)]
             arrays = []
-            for length, shape in zip(one["lengths"], ((height, width, 3), (height, width), (height, width))):
+            for length, shape in zip(one["lengths"], [(height, width, 3), *rest]):
                 arrays.append(_inflated(data[at : at + length], shape))
                 at += length
             pixels = np.add.accumulate(arrays[0], axis=0, dtype=np.uint8)
-            frames.append(GoldenFrame(one["name"], pixels, arrays[1], arrays[2], tuple(one["margin_edges"])))
+            if of_scores:
+                frames.append(GoldenScores(one["name"], pixels, arrays[1].reshape(-1).view("<f4").astype(np.float32)))
+            else:
+                frames.append(GoldenFrame(one["name"], pixels, arrays[1], arrays[2], tuple(one["margin_edges"])))
         return frames
     except (ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
         raise ContractError("{}: its golden frames are damaged: {}".format(origin, error), hint="export it again")
 
 
-def read_golden(contract: Contract, onnx_file: OnnxFile, path: str) -> List[GoldenFrame]:
-    """The golden frames in a file that has been read; ``path`` is for messages."""
-    return decode_golden(attachment(contract, onnx_file, METADATA_KEY, path), path)
+def read_golden(contract: Contract, onnx_file: OnnxFile, path: str) -> List[Golden]:
+    """The golden frames in a file that has been read; ``path`` is for messages.
+
+    Raises:
+        ContractError: they are damaged, or not of what the contract says that the network gives.
+    """
+    frames = decode_golden(attachment(contract, onnx_file, METADATA_KEY, path), path)
+    of_scores = [len(each.scores) for each in frames if isinstance(each, GoldenScores)]
+    if of_scores != [len(contract.classes)] * (len(frames) * contract.is_classifier):
+        raise ContractError("{}: its golden frames are another network's".format(path), hint=EXPORT_AGAIN)
+    return frames
 
 
 def _inflated(data: bytes, shape: Tuple[int, ...]) -> np.ndarray:

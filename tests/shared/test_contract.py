@@ -59,7 +59,7 @@ GOLDEN = (
     '"passes":["fold-batchnorm","equalise"],"precision":"fp32",'
     '"preprocessing":{"color_order":"BGR","mean":[72.5,83.0,73.25],"scale":0.00392156862745098,"std":[45.5,46.0,45.0]},'
     '"published":[{"figure":"mIoU %","value":61.96,"where":"Cityscapes, paper"}],'
-    '"schema":3,'
+    '"schema":4,'
     '"source":{"file":"a.pth","sha256":"ab"},'
     '"target":"tx2","tool":"ccc-jetson 0.1.0",'
     '"verification":{"argmax_agreement":1.0}}'

@@ -96,5 +96,5 @@ def test_a_stream_that_unpacks_to_more_than_the_shape_is_refused_before_it_fills
 
 
 def test_a_newer_format_says_update():
-    with pytest.raises(ContractError, match="format 2, this version reads 1"):
-        decode_golden(b'{"format":2,"frames":[]}\n', "m")
+    with pytest.raises(ContractError, match="format 3, this version reads 1 and 2"):
+        decode_golden(b'{"format":3,"frames":[]}\n', "m")
