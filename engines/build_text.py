@@ -65,8 +65,8 @@ def gate_text(manifest: Manifest) -> str:
         return "not judged (--no-gate)"
     if manifest.contract.is_classifier:
         same = sum(frame.agreement == 1 for frame in gate.frames)
-        return "passed on {} golden pictures: same class as FP32 for {}, one as good for the others".format(
-            len(gate.frames), same
+        return "passed on {} golden pictures: same class as FP32 for {}{}".format(
+            len(gate.frames), same, "" if same == len(gate.frames) else ", one as good for the others"
         )
     worst = min(gate.frames, key=quality)
     mean = sum(frame.agreement for frame in gate.frames) / len(gate.frames)

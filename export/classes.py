@@ -36,9 +36,7 @@ def classes_for(
     )
 
 
-def _classes_of_pictures(
-    path: str | None, outputs: int, data_set: str
-) -> tuple[tuple[Class, ...], tuple[str, ...]]:
+def _classes_of_pictures(path: str | None, outputs: int, data_set: str) -> tuple[tuple[Class, ...], tuple[str, ...]]:
     if outputs > MAX_SCORES:
         raise UsageError(f"the network has {outputs} outputs; {MAX_SCORES} classes are possible")
     if path is not None:

@@ -142,7 +142,8 @@ def verify(
         wrong = wrong or not np.isfinite(error) or (not half and agreement.relative > MAX_RELATIVE_ERROR)
         if wrong and (probe.real or not half):
             raise VerificationError(
-                f"the exported graph differs from PyTorch on {probe.name!r}: {_share(judged, required, half, contract)} "
+                f"the exported graph differs from PyTorch on {probe.name!r}: "
+                f"{_share(judged, required, half, contract)} "
                 f"(largest error {error:.3g}, {agreement.relative:.2g} of the largest logit); nothing was written",
                 hint=_cure(half, len(kept) < whole.shape[1]),
             )

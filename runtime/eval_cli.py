@@ -78,7 +78,7 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
     # Here and not above: numpy is no part of --help
     from ccc_jetson.contract import read_contract_json
     from ccc_jetson.files import sha256_of, write_text
-    from ccc_jetson.runtime.backends import choose_model, open_backend
+    from ccc_jetson.runtime.backends import choose_model, contract_of_model, open_backend
     from ccc_jetson.runtime.eval_report import EvalReport
     from ccc_jetson.runtime.evaluation import Evaluation
     from ccc_jetson.runtime.metrics import machine
@@ -90,6 +90,11 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
     contract = read_contract_json(arguments.contract) if arguments.contract else None
     choice = choose_model(arguments.model, contract=contract)
     _check_paths(arguments, choice.path)
+    if contract_of_model(choice.path, contract).is_classifier:
+        raise UsageError(
+            "{}: classifies whole pictures, and what is evaluated here are the classes of pixels".format(choice.path),
+            hint="ccc-run --model {} --images FOLDER shows what it finds".format(choice.path),
+        )
     fit, eval_size = arguments.fit, arguments.eval_size
     gpu = gpu_options(arguments, serial=True)
     with open_backend(choice.path, fit, contract, arguments.threads, eval_size == "full", gpu) as backend:

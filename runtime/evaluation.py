@@ -22,7 +22,7 @@ from ccc_jetson.errors import BackendError, FileProblem, UsageError
 from ccc_jetson.images import read_frame, read_labels
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.preprocess import Fitting, Region, class_map_for_frame, fitting
-from ccc_jetson.runtime.backends import COMPUTE_STAGES, Backend
+from ccc_jetson.runtime.backends import COMPUTE_STAGES, Backend, Segmentation
 from ccc_jetson.runtime.metrics import StageTimes
 
 LOGITS_STAGE = "logits"  # preprocessing and inference together, where the logits leave the backend
@@ -116,6 +116,7 @@ class Evaluation:
             prediction = _from_logits(logits, self._table, frame.geometry)
         else:
             segmentation = self._backend.infer(frame.picture)
+            assert isinstance(segmentation, Segmentation), "the command refuses classifiers"
             self.times.add_all(segmentation.seconds)
             inferred = time.perf_counter()
             prediction = class_map_for_frame(np.take(self._table, segmentation.class_map), frame.geometry, NO_CLASS)

@@ -1,15 +1,14 @@
 """What is queued for one frame: the pre kernel, the engine, the head, the overlay."""
 
-from typing import Any, List, Optional, Sequence, Tuple
-
-import numpy as np
+from typing import List, Optional, Sequence, Tuple
 
 from ccc_jetson.engines.gate import output_name
 from ccc_jetson.engines.manifest import FEATURES, LOGITS, Binding
 from ccc_jetson.engines.opening import OpenedEngine
 from ccc_jetson.errors import BackendError
-from ccc_jetson.preprocess import Fitting, bars_bgr, fitting, normalisation_table
+from ccc_jetson.preprocess import Fitting
 from ccc_jetson.runtime.gpu import Gpu
+from ccc_jetson.runtime.input_program import InputProgram
 from ccc_jetson.runtime.kernels import head_launches, launches
 from ccc_jetson.runtime.kernels.launches import Launch
 from ccc_jetson.runtime.pixels import chroma_offset
@@ -30,25 +29,17 @@ class FrameProgram:
     """
 
     def __init__(self, gpu: Gpu, opened: OpenedEngine, fit: str, opacity: Optional[float]) -> None:
-        self._gpu, self._opened, self._fit = gpu, opened, fit
+        self._gpu, self._opened = gpu, opened
         self._opacity = None if opacity is None else round(opacity * launches.OPAQUE)
-        contract = opened.contract
-        self.size = (contract.input.width, contract.input.height)
-        (self._input,) = opened.engine.inputs
+        self._given = InputProgram(gpu, opened, fit)
+        self.size = self._given.size
         self.output = _output_of(opened)
         self._addresses = opened.engine.addresses
-        table = normalisation_table(contract.preprocessing).astype(_numpy_type(self._input, ("float32", "float16")))
-        self._table = int(gpu.constant(np.ascontiguousarray(table)))
-        self._bars = bars_bgr(contract.preprocessing)
-        self._reversed = contract.preprocessing.color_order == "RGB"
-        self._columns = gpu.constant(np.zeros((self.size[0], 2), np.int32))
-        self._rows = gpu.constant(np.zeros((self.size[1], 2), np.int32))
-        self._fitted: Optional[Tuple[FrameKind, Fitting]] = None
         self._weights = self._palette = 0
         if opened.output == FEATURES and opened.head is not None:
             self._weights = int(gpu.constant(head_launches.pack_deconv(opened.head)))
         if self._opacity is not None:
-            self._palette = int(gpu.constant(launches.palette_words(contract)))
+            self._palette = int(gpu.constant(launches.palette_words(opened.contract)))
 
     @property
     def draws(self) -> bool:
@@ -61,17 +52,7 @@ class FrameProgram:
 
     def fit_to(self, kind: FrameKind) -> Fitting:
         """Makes the tables those of a kind of frames; what is under way with others is waited for."""
-        if self._fitted is None or self._fitted[0] != kind:
-            geometry = fitting((kind.width, kind.height), self.size, self._fit)
-            source, target = geometry.source, geometry.target
-            self._gpu.cuda.synchronize()
-            for memory, table in (
-                (self._columns, launches.resize_table(source.x, source.width, target.width)),
-                (self._rows, launches.resize_table(source.y, source.height, target.height)),
-            ):
-                self._gpu.cuda.upload(memory, table)
-            self._fitted = (kind, geometry)
-        return self._fitted[1]
+        return self._given.fit_to(kind)
 
     def queue(self, slot: Slot, kind: FrameKind, marks: bool = True) -> None:
         """Queues all that is computed of the frame in a slot; ``fit_to`` its kind, and its upload, come first.
@@ -100,22 +81,7 @@ class FrameProgram:
 
     def pre(self, frame: int, kind: FrameKind) -> Launch:
         """From the frame at an address to the engine's input."""
-        _, geometry = self._current(kind)
-        return launches.pre(
-            kind.pixel_format,
-            self._input.dtype,
-            frame,
-            kind.pitch,
-            chroma_offset(kind.shape, kind.pixel_format),
-            int(self._columns),
-            int(self._rows),
-            geometry.target,
-            self.size,
-            self._table,
-            self._bars,
-            self._reversed,
-            self._addresses[self._input.name],
-        )
+        return self._given.pre(frame, kind)
 
     def head(self, class_map: int) -> Launch:
         """From the engine's output to the class map at an address."""
@@ -141,7 +107,7 @@ class FrameProgram:
     def overlay(self, frame: int, class_map: int, picture: int, kind: FrameKind) -> Launch:
         """From frame and class map to the picture at an address."""
         assert self._opacity is not None
-        _, geometry = self._current(kind)
+        geometry = self._given.fitted(kind)
         return launches.overlay(
             kind.pixel_format,
             frame,
@@ -157,10 +123,6 @@ class FrameProgram:
             picture,
             3 * kind.width,
         )
-
-    def _current(self, kind: FrameKind) -> Tuple[FrameKind, Fitting]:
-        assert self._fitted is not None and self._fitted[0] == kind, "the tables are another kind's"
-        return self._fitted
 
 
 def _output_of(opened: OpenedEngine) -> Binding:
@@ -190,15 +152,3 @@ def _output_of(opened: OpenedEngine) -> Binding:
 
 def _sizes(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
-
-
-def _numpy_type(binding: Binding, known: Tuple[str, ...]) -> Any:
-    """The type of an input or output, if there are kernels for it."""
-    if binding.dtype not in known:
-        raise BackendError(
-            "the engine's {!r} is {}; kernels are there for {}".format(
-                binding.name, binding.dtype, " and ".join(known)
-            ),
-            hint="build it again with ccc-build-engine, from a file of ccc-export",
-        )
-    return np.dtype(binding.dtype)

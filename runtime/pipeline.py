@@ -221,22 +221,22 @@ class Pipeline:
 
     def _finish(self, backend: Backend, frame: Frame, running: Any, staged_s: float) -> bool:
         """Hands a result on; False when nobody takes it any more."""
-        segmentation = backend.finish(running)
+        result = backend.finish(running)
         self._latency.add(TO_CLASS_MAP, time.monotonic() - frame.captured_s)
         if backend.copies_frames and staged_s:
-            segmentation = segmentation.with_staging(staged_s)
-        self._times.add_all(segmentation.seconds)
-        return self._results.put((frame, segmentation))
+            result = result.with_staging(staged_s)
+        self._times.add_all(result.seconds)
+        return self._results.put((frame, result))
 
     def _sink(self, on_frame: Callable[[], None]) -> None:
         while True:
-            result = self._results.get()
-            if result is None:
+            finished = self._results.get()
+            if finished is None:
                 break
-            frame, segmentation = result
+            frame, result = finished
             started_s = time.monotonic()
             for sink in self._sinks:
-                sink.write(frame, segmentation)
+                sink.write(frame, result)
             self._ended_s = time.monotonic()
             self._times.add("sink", self._ended_s - started_s)
             self._latency.add(TO_SINKS, self._ended_s - frame.captured_s)

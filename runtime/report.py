@@ -4,10 +4,12 @@ import json
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ccc_jetson import __version__
+from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
 from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck
-from ccc_jetson.tables import aligned_facts
+from ccc_jetson.runtime.sinks.top_classes import Classified
+from ccc_jetson.tables import aligned_facts, aligned_table
 from ccc_jetson.targets import PAPER_TARGETS
 
 SCHEMA = 1
@@ -39,7 +41,10 @@ class Model(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A run. ``ended`` is ``complete``, ``interrupted``, or the problem that ended it."""
+    """A run. ``ended`` is ``complete``, ``interrupted``, or the problem that ended it.
+
+    ``class_shares`` are of a network for segmentation, ``classified`` are the pictures of a classifier.
+    """
 
     started: str  # ISO 8601, UTC
     machine: Machine
@@ -51,6 +56,7 @@ class Report(NamedTuple):
     measured: Measured
     class_shares: Tuple[Tuple[str, float], ...]
     ended: str
+    classified: Tuple[Classified, ...] = ()
 
     def to_json(self) -> str:
         """Indented JSON, schema 1; durations in milliseconds, ``wall_s`` in seconds."""
@@ -77,6 +83,7 @@ class Report(NamedTuple):
             "latency_to_class_map": latency.get(TO_CLASS_MAP),
             "bottleneck": bottleneck(measured, self.live),
             "class_shares": {name: round(share, 6) for name, share in self.class_shares},
+            "pictures": [each.to_json() for each in self.classified],
             "targets": targets_record(measured.fps, self.machine),
         }
         return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
@@ -99,20 +106,31 @@ class Report(NamedTuple):
             percentile_table(measured.stages),
             "",
         ]
-        facts = [("bottleneck", bottleneck(measured, self.live))]
+        if self.classified:
+            lines = [_top_table(self.classified), "", *lines]
+        facts = [("network", self.model.contract.architecture.title), ("bottleneck", bottleneck(measured, self.live))]
         if self.live and measured.latency:
             facts.extend(
                 ("latency", "{}: {:.1f} ms (p50), {:.1f} ms (p99)".format(each.name, each.p50_ms, each.p99_ms))
                 for each in measured.latency
             )
-        facts.append(
-            ("classes", ", ".join("{} {:.1f} %".format(n, 100 * s) for n, s in self.class_shares[:_CLASSES_SHOWN]))
-        )
+        if self.class_shares:
+            shares = ("{} {:.1f} %".format(name, 100 * share) for name, share in self.class_shares[:_CLASSES_SHOWN])
+            facts.append(("classes", ", ".join(shares)))
         facts.append(("backend", measured.backend))
         facts.extend((name.replace("_", " "), text) for name, text in measured.facts if name in _FACTS_SHOWN)
         facts.extend(("output", output) for output in self.outputs)
         facts.extend(targets_lines(measured.fps, self.machine))
         return "\n".join([*lines, aligned_facts(facts)])
+
+
+def _top_table(classified: Tuple[Classified, ...]) -> str:
+    """A line for each of a picture's classes, with the picture's name before the first."""
+    rows = [["picture", "class", "probability"]]
+    for each in classified:
+        for rank, top in enumerate(each.top):
+            rows.append(["" if rank else each.picture, clean(top.name), "{:.1f} %".format(100 * top.probability)])
+    return aligned_table(rows, left=(0, 1))
 
 
 def targets_record(fps: float, machine: Machine) -> Dict[str, Any]:

@@ -32,7 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = Parser(
         "ccc-run",
-        "Segments the frames of a camera, a video or pictures, and tells how fast that went on this machine.",
+        "Segments the frames of a camera, a video or pictures, and tells how fast that went on this machine. Pictures\n"
+        "are classified where that is what the network does.",
         EXAMPLE,
     )
     source = parser.add_argument_group("frames, one of these").add_mutually_exclusive_group()
@@ -45,7 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
     model.add_argument(
         "--fit",
         choices=FITS,
-        help="how frames of other proportions meet the network's input; default: crop for cameras, else stretch",
+        help="how frames of other proportions meet the network's input; default: crop for cameras and classifiers, "
+        "else stretch",
     )
     model.add_argument("--threads", metavar="N", type=count_from(0), default=0, help="of the CPU; default: all cores")
     add_gpu_options(parser)
@@ -84,7 +86,9 @@ def _work(arguments: argparse.Namespace) -> int:
     outputs.check(*_inputs(arguments, choice.path))
     model = _model(choice.path, choice.reason, given)
     contract = model.contract
-    fit = arguments.fit or ("stretch" if arguments.camera is None else "crop")
+    if contract.is_classifier:
+        _check_classifier(arguments, contract)
+    fit = arguments.fit or ("crop" if arguments.camera is not None or contract.is_classifier else "stretch")
     say("model: {} ({}), {}, {}x{}".format(
         choice.path, choice.reason, contract.architecture.title, contract.input.width, contract.input.height
     ))  # fmt: skip
@@ -97,6 +101,25 @@ def _work(arguments: argparse.Namespace) -> int:
         return _segment(arguments, source, model, fit, outputs)
 
 
+def _check_classifier(arguments: argparse.Namespace, contract: Contract) -> None:
+    """Refuses what needs a class for every pixel."""
+    if arguments.images is None:
+        raise UsageError(
+            "{} classifies whole pictures; --images names them".format(contract.architecture.title),
+            hint="ccc-run --images FOLDER",
+        )
+    for option, given in (
+        ("--out", arguments.out is not None),
+        ("--class-maps", arguments.class_maps is not None),
+        ("--legend", arguments.legend),
+    ):
+        if given:
+            raise UsageError(
+                "{}: {} gives a picture one class, and its pixels none".format(option, contract.architecture.title),
+                hint="leave it out; --report FILE.json keeps every picture's classes",
+            )
+
+
 def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model", fit: str, outputs: "Outputs") -> int:
     from ccc_jetson.runtime.backends import open_backend
     from ccc_jetson.runtime.interrupts import FinishOnInterrupt
@@ -104,12 +127,14 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
     from ccc_jetson.runtime.pipeline import Pipeline
     from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Report
     from ccc_jetson.runtime.sinks.shares import ClassShares
+    from ccc_jetson.runtime.sinks.top_classes import TopClasses
 
     stop = threading.Event()
-    shares = ClassShares(model.contract)
+    shares, tops = ClassShares(model.contract), TopClasses(model.contract)
+    is_classifier = model.contract.is_classifier
     sinks = outputs.open(model.contract, source, arguments.opacity, arguments.legend)
     draws = arguments.out is not None
-    if not sinks and not arguments.headless:
+    if not sinks and not arguments.headless and not is_classifier:
         sinks.extend(_window(model.contract, arguments, stop.set))
         draws = bool(sinks)
     contract = model.contract if arguments.contract else None
@@ -117,13 +142,15 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
     pipeline = Pipeline(
         source,
         lambda: open_backend(model.path, fit, contract, arguments.threads, gpu=gpu),
-        [shares] + sinks,
+        [tops if is_classifier else shares] + sinks,
         arguments.frames,
         stop,
     )
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     total = min((number for number in (source.total, arguments.frames) if number is not None), default=None)
-    with FinishOnInterrupt(stop.set) as interrupts, Progress("segmenting", total) as progress:
+    with FinishOnInterrupt(stop.set) as interrupts, Progress(
+        "classifying" if is_classifier else "segmenting", total
+    ) as progress:
         problem, finished = _run_and_finish(pipeline, sinks, progress.step)
     measured = pipeline.measured
     report = Report(
@@ -137,6 +164,7 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
         measured=measured,
         class_shares=shares.shares,
         ended=str(problem) if problem else ENDED_BY_USER if stop.is_set() else COMPLETE,
+        classified=tops.classified,
     )
     if measured.frames or problem is None:
         if arguments.report is not None:

@@ -1,5 +1,5 @@
-"""What runs a network. Every backend takes frames and gives class maps, so that live use, evaluation and benchmarks
-measure the same thing.
+"""What runs a network. Every backend takes frames and gives class maps, or a picture's scores, so that live use,
+evaluation and benchmarks measure the same thing.
 
 A backend belongs to the thread that opened it: open, infer and close it there (CUDA contexts and floating-point modes
 are per thread). Only ``stage`` and ``discard`` may be called from another one.
@@ -7,7 +7,7 @@ are per thread). Only ``stage`` and ``discard`` may be called from another one.
 
 import os
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -38,6 +38,22 @@ class Segmentation(NamedTuple):
     def with_staging(self, seconds: float) -> "Segmentation":
         """The same with the time for bringing the frame to where the backend wants it, as a part of preprocessing."""
         return self._replace(seconds=dict(self.seconds, preprocess=self.seconds.get("preprocess", 0.0) + seconds))
+
+
+class Classification(NamedTuple):
+    """What a classifier makes of a frame: ``scores`` (classes,) float32, before any softmax, in memory of their own;
+    ``geometry`` and ``seconds`` as of a ``Segmentation``."""
+
+    scores: np.ndarray
+    geometry: Fitting
+    seconds: Dict[str, float]
+
+    def with_staging(self, seconds: float) -> "Classification":
+        """As ``Segmentation.with_staging``."""
+        return self._replace(seconds=dict(self.seconds, preprocess=self.seconds.get("preprocess", 0.0) + seconds))
+
+
+Inference = Union[Segmentation, Classification]
 
 
 class GpuOptions(NamedTuple):
@@ -71,13 +87,13 @@ class Backend:
     copies_frames = False
     serial = False
 
-    def infer(self, image: np.ndarray, pixel_format: str = BGR) -> Segmentation:
-        """A frame of any size -> class map. Returns when the result is there."""
+    def infer(self, image: np.ndarray, pixel_format: str = BGR) -> Inference:
+        """A frame of any size -> class map, or a classifier's scores. Returns when the result is there."""
         began_s = time.perf_counter()
         staged = self.stage(image, pixel_format)
         staged_s = time.perf_counter() - began_s
-        segmentation = self.finish(self.start(staged))
-        return segmentation.with_staging(staged_s) if self.copies_frames else segmentation
+        result = self.finish(self.start(staged))
+        return result.with_staging(staged_s) if self.copies_frames else result
 
     def stage(self, image: np.ndarray, pixel_format: str = BGR) -> Any:
         """Brings a frame where ``start`` wants it; ``image`` must not change until it is finished or discarded."""
@@ -90,7 +106,7 @@ class Backend:
     def wait(self, running: Any) -> None:
         """Returns when what ``start`` gave is computed; ``finish`` will not wait then."""
 
-    def finish(self, running: Any) -> Segmentation:
+    def finish(self, running: Any) -> Inference:
         """The result of what ``start`` gave; in the order in which frames were started."""
         raise NotImplementedError
 
@@ -212,6 +228,10 @@ def open_backend(
         EngineMismatch, BackendError, DependencyMissing: this machine cannot run it.
     """
     if kind_of(path) == ENGINE:
+        if contract_of_model(path, contract).is_classifier:
+            from ccc_jetson.runtime.backends.tensorrt_scores import TensorRTClassifier
+
+            return TensorRTClassifier(path, fit, contract)
         from ccc_jetson.runtime.backends.tensorrt import TensorRTBackend
 
         return TensorRTBackend(path, fit, contract, gpu)

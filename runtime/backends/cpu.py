@@ -9,13 +9,13 @@ from typing import List, Optional, Tuple
 import numpy as np
 
 from ccc_jetson.carried import check_against, contract_of
-from ccc_jetson.contract import Contract
+from ccc_jetson.contract import CLASS_MAP, LOGITS, SCORES, Contract
 from ccc_jetson.cpu_session import open_cpu_session
 from ccc_jetson.errors import BackendError
 from ccc_jetson.files import read_bytes
 from ccc_jetson.onnx_file import parse_onnx, with_extra_outputs
 from ccc_jetson.preprocess import Preprocessor
-from ccc_jetson.runtime.backends import Backend, Segmentation, refuse_batches
+from ccc_jetson.runtime.backends import Backend, Classification, Inference, Segmentation, refuse_batches
 from ccc_jetson.runtime.denormals import flush_denormals
 from ccc_jetson.runtime.pixels import BGR, to_bgr
 from ccc_jetson.targets import runtime_for
@@ -42,8 +42,8 @@ class CpuBackend(Backend):
         self.contract = contract
         self._preprocess = Preprocessor(contract, fit)
         self._input = np.zeros((1, 3, contract.input.height, contract.input.width), np.float32)
-        self._has_logits = want_logits or contract.output.kind == "logits"
-        if want_logits and contract.output.kind != "logits":
+        self._has_logits = want_logits or contract.output.kind == LOGITS
+        if want_logits and contract.output.kind == CLASS_MAP:
             data = with_extra_outputs(data, [contract.output.logits])
         # The networks' activations and the authors' weights hold denormals, which cost a CPU tens of times more than
         # zeros; ONNX Runtime sets its mode on the calling thread for a process's first session only.
@@ -57,25 +57,27 @@ class CpuBackend(Backend):
         if opened.missing:
             self.facts["note"] = opened.missing
 
-    def start(self, staged: Tuple[np.ndarray, str]) -> Segmentation:
+    def start(self, staged: Tuple[np.ndarray, str]) -> Inference:
         started = time.perf_counter()
         frame = to_bgr(*staged)
         self._preprocess(frame, self._input)
         prepared = time.perf_counter()
         (output,) = self.run([self.contract.output.name], self._input)
         inferred = time.perf_counter()
-        if self.contract.output.kind == "class_map":
-            class_map = output[0].astype(np.uint8)
+        kind = self.contract.output.kind
+        if kind == SCORES:
+            found = output[0].copy()  # the next run may overwrite it
         else:
-            class_map = output[0].argmax(axis=0).astype(np.uint8)
+            found = (output[0] if kind == CLASS_MAP else output[0].argmax(axis=0)).astype(np.uint8)
         seconds = {
             "preprocess": prepared - started,
             "infer": inferred - prepared,
             "postprocess": time.perf_counter() - inferred,
         }
-        return Segmentation(class_map, self._preprocess.fitting(frame), seconds)
+        geometry = self._preprocess.fitting(frame)
+        return Classification(found, geometry, seconds) if kind == SCORES else Segmentation(found, geometry, seconds)
 
-    def finish(self, running: Segmentation) -> Segmentation:
+    def finish(self, running: Inference) -> Inference:
         return running
 
     def network_seconds(self, runs: int) -> List[float]:

@@ -15,22 +15,17 @@ import numpy as np
 from ccc_jetson import __version__
 from ccc_jetson.choices import COPY, MANAGED, MAPPED
 from ccc_jetson.contract import Contract
-from ccc_jetson.engines.kernel_store import kernels_for
 from ccc_jetson.engines.machine import gpu_text, read_board
-from ccc_jetson.engines.manifest import FEATURES, LOGITS, rebuild_command
-from ccc_jetson.engines.opening import OpenedEngine, open_engine
-from ccc_jetson.engines.tensorrt_api import TensorRT, import_tensorrt
-from ccc_jetson.engines.tensorrt_callbacks import Guard
-from ccc_jetson.engines.tensorrt_log import TensorRTLog
+from ccc_jetson.engines.manifest import FEATURES, LOGITS
 from ccc_jetson.errors import BackendError, CccError
-from ccc_jetson.files import sha256_of
 from ccc_jetson.head import head_logits
 from ccc_jetson.preprocess import Fitting
 from ccc_jetson.progress import say
-from ccc_jetson.runtime.backends import Backend, GpuOptions, Segmentation, refuse_batches
+from ccc_jetson.runtime.backends import Backend, GpuOptions, Segmentation
+from ccc_jetson.runtime.backends.engine import EngineOnGpu
 from ccc_jetson.runtime.cuda_graph import CudaGraph
 from ccc_jetson.runtime.frame_program import FrameProgram
-from ccc_jetson.runtime.gpu import Gpu, Mark
+from ccc_jetson.runtime.gpu import Gpu
 from ccc_jetson.runtime.pixels import BGR, frame_size
 from ccc_jetson.runtime.slots import SLOTS, FrameKind, Memory, Slot, SlotRing
 from ccc_jetson.runtime.trials import MemoryTrials, median_ms, noise
@@ -70,33 +65,19 @@ class TensorRTBackend(Backend):
     def __init__(self, path: str, fit: str, contract: Optional[Contract], options: GpuOptions) -> None:
         self._path, self._fit, self._options = path, fit, options
         self._ring: Optional[SlotRing] = None
-        self._opened: Optional[OpenedEngine] = None
+        self._engine: Optional[EngineOnGpu] = None
         self._policies = Memory(COPY, COPY, COPY)
         self._ready_for: Optional[FrameKind] = None
         self._is_exclusive = False  # whether there is managed memory that the CPU may not touch while a kernel runs
-        self._network_marks: List[Tuple[Mark, Mark]] = []
         self._gpu = Gpu()
         try:
-            api = TensorRT(import_tensorrt(), TensorRTLog(), Guard())
-            self._opened = opened = open_engine(api, self._gpu.cuda, path, contract)
-            self.contract, manifest = opened.contract, opened.manifest
-            refuse_batches(self.contract, path, rebuild_command(manifest) if manifest else "")
-            for note in opened.notes:
-                say("note: " + note)
-            kernels = kernels_for(path, self._gpu.sm, self._gpu.cuda_version, self.contract.head)
-            self._gpu.load_kernels(kernels.cubin)
-            self._program = FrameProgram(self._gpu, opened, fit, options.opacity)
+            self._engine = engine = EngineOnGpu(self._gpu, path, contract)
+            self.contract, self.description, self.facts = engine.contract, engine.description, engine.facts
+            self._engine_sha256 = engine.sha256
+            self._program = FrameProgram(self._gpu, engine.opened, fit, options.opacity)
         except BaseException:
             self.close()
             raise
-        self._engine_sha256 = manifest.plan_sha256 if manifest else sha256_of(path)
-        self.description = "TensorRT {} on {}".format(api.version, self._gpu.name)
-        self.facts = {
-            "tensorrt": api.version,
-            "cuda": self._gpu.cuda_version,
-            "gpu": self._gpu.name,
-            "engine_sha256": self._engine_sha256,
-        }
 
     copies_frames = True
 
@@ -321,47 +302,34 @@ class TensorRTBackend(Backend):
         return class_map
 
     def network_seconds(self, runs: int) -> List[float]:
-        assert self._opened is not None
-        if not self._network_marks:
-            self._network_marks = [(self._gpu.new_mark(), self._gpu.new_mark()) for _ in range(2)]
-        seconds = []
-        for number in range(runs + 1):  # a run is queued before the last one is waited for, as trtexec does it
-            if number < runs:
-                began, ended = self._network_marks[number % 2]
-                self._gpu.mark(began)
-                self._opened.engine.enqueue(self._gpu.stream)
-                self._gpu.mark(ended)
-            if number > 0:
-                began, ended = self._network_marks[(number - 1) % 2]
-                self._gpu.wait(ended)
-                seconds.append(self._gpu.seconds(began, ended))
-        return seconds
+        assert self._engine is not None
+        return self._engine.network_seconds(runs)
 
     def logits(self, image: np.ndarray, pixel_format: str = BGR) -> np.ndarray:
-        assert self._opened is not None
-        engine, output = self._opened.engine, self._opened.output
+        assert self._engine is not None
+        opened, output = self._engine.opened, self._engine.opened.output
         if output not in (FEATURES, LOGITS):
             raise BackendError("{}: gives class maps, no logits".format(self._path))
         self.infer(image, pixel_format)
-        values = engine.fetch(self._program.output.name)[0].astype(np.float32)
+        values = opened.engine.fetch(self._program.output.name)[0].astype(np.float32)
         if output == LOGITS:
             return values
         assert self.contract.head is not None
-        return head_logits(values, self.contract.head, self._opened.head)
+        return head_logits(values, self.contract.head, opened.head)
 
     def close(self) -> None:
         """Ends graphs, execution context, engine, buffers, stream and context, in this order."""
         ring, self._ring = self._ring, None
-        opened, self._opened = self._opened, None
+        engine, self._engine = self._engine, None
         try:
-            if opened is not None:
+            if engine is not None:
                 with contextlib.suppress(CccError):  # what failed has been said
                     self._gpu.cuda.synchronize()
             if ring is not None:
                 for slot in ring.slots:
                     slot.drop_graph()
-            if opened is not None:
-                opened.engine.close()
+            if engine is not None:
+                engine.close()
             if ring is not None:
                 ring.close()
         finally:  # after Ctrl-C, too: with a context that is not popped the process would end in an abort

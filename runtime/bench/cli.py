@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line that measures."""
     parser = Parser(
         "ccc-bench",
-        "Measures how fast models are, from frame to class map, through the same pipeline as live use.\n"
+        "Measures how fast models are, from frame to class map (or scores), through the same pipeline as live use.\n"
         "ccc-bench compare A.json B.json tells whether B is slower than A; it has a --help of its own.",
         EXAMPLE,
     )

@@ -9,7 +9,7 @@ from array import array
 from threading import Event
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from ccc_jetson.runtime.backends import Backend, Segmentation
+from ccc_jetson.runtime.backends import Backend, Inference
 from ccc_jetson.runtime.bench.clocks import Clocks, read_clocks
 from ccc_jetson.runtime.bench.frames import HeldFrames
 from ccc_jetson.runtime.bench.plan import MOST_SAMPLES, NetworkPlan, Plan
@@ -98,7 +98,7 @@ class Recorder(Sink):
         """From the end of the warm-up to the last frame that was measured."""
         return 0.0 if self._started_s is None else self._last_s - self._started_s
 
-    def write(self, frame: Frame, segmentation: Segmentation) -> None:
+    def write(self, frame: Frame, result: Inference) -> None:
         now_s = self._clock()
         if self.is_complete:
             return  # was under way when enough was measured
@@ -108,7 +108,7 @@ class Recorder(Sink):
         self.finished.add(now_s - self._started_s)
         self.intervals.add(now_s - self._last_s)
         self.latencies.add(now_s - frame.captured_s)
-        self.stages.add_all(segmentation.seconds)
+        self.stages.add_all(result.seconds)
         self._last_s = now_s
         enough = self._plan.duration_s is not None and self.wall_s >= self._plan.duration_s
         if enough or self.frames == self._plan.frames:

@@ -142,16 +142,15 @@ class BenchReport(NamedTuple):
         )
         if result.frame is None or result.latency is None:
             return head + "\nended before the warm-up was over; nothing was measured"
-        speed = (
-            "{:.2f} FPS, frame to class map: {} frame{} in {:.2f} s, after {} frames and {:.1f} s of warm-up{}".format(
-                result.fps,
-                result.frames,
-                "" if result.frames == 1 else "s",
-                result.wall_s,
-                result.warm_up_frames,
-                result.warm_up_s,
-                "" if result.is_complete else "; interrupted",
-            )
+        speed = "{:.2f} FPS, frame to {}: {} frame{} in {:.2f} s, after {} frames and {:.1f} s of warm-up{}".format(
+            result.fps,
+            "scores" if contract.is_classifier else "class map",
+            result.frames,
+            "" if result.frames == 1 else "s",
+            result.wall_s,
+            result.warm_up_frames,
+            result.warm_up_s,
+            "" if result.is_complete else "; interrupted",
         )
         totals = [result.frame._replace(name="frame time"), result.latency._replace(name="latency, queues full")]
         if result.network is not None:

@@ -4,7 +4,8 @@
 A run without sinks is headless: it measures, and nothing is drawn.
 """
 
-from ccc_jetson.runtime.backends import Segmentation
+from typing import Any
+
 from ccc_jetson.runtime.frames import Frame
 
 
@@ -13,8 +14,8 @@ class Sink:
 
     description = ""
 
-    def write(self, frame: Frame, segmentation: Segmentation) -> None:
-        """Takes one result.
+    def write(self, frame: Frame, result: Any) -> None:
+        """Takes one result: a ``Segmentation``, of a classifier a ``Classification``, as this sink is for.
 
         Raises:
             SinkError, FileProblem: it cannot be written.

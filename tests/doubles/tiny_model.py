@@ -23,7 +23,7 @@ from ccc_jetson.contract import (
     Source,
 )
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
-from ccc_jetson.golden import encode_golden, golden_frame
+from ccc_jetson.golden import GoldenScores, encode_golden, golden_frame
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.head import HeadWeights, head_logits
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
@@ -47,8 +47,12 @@ def tiny_contract(
     head=TRANSPOSED_CONV,
     target="tx2",
 ):
-    """The contract of the tiny model, before its attachments are noted; ``head`` is its kind."""
+    """The contract of the tiny model, before its attachments are noted; ``head`` is its kind.
+
+    ``kind`` "scores" makes it a classifier, which has none.
+    """
     features = classes if head == BILINEAR else FEATURES
+    labels = TRAIN_LABELS * (classes // len(TRAIN_LABELS) + 1)  # of scores there may be more
     return Contract(
         architecture=Architecture("tiny", "Tiny", {"features": FEATURES}),
         target=target,
@@ -56,12 +60,10 @@ def tiny_contract(
         passes=("fold-batchnorm",),
         input=Input("image", width, height, batch),
         preprocessing=Preprocessing(color_order, (70.0, 80.0, 75.0), (45.0, 46.0, 44.0), 1.0),
-        output=Output("class_map" if kind == "class_map" else "logits", kind, "logits"),
-        classes=tuple(
-            Class(label.name, label.color, label.train_id, label.label_id) for label in TRAIN_LABELS[:classes]
-        ),
+        output=Output(kind, kind, "scores" if kind == "scores" else "logits"),
+        classes=tuple(Class(label.name, label.color, label.train_id, label.label_id) for label in labels[:classes]),
         ignore_index=255,
-        head=Head(head, "features", features, classes, 2, False),
+        head=None if kind == "scores" else Head(head, "features", features, classes, 2, False),
         source=Source("tiny.pth", "0" * 64),
         published=(Published("mIoU %", 61.96, "Cityscapes test"),),
         verification={"argmax_agreement": 1.0},
@@ -81,6 +83,8 @@ def tiny_weights(classes=19, seed=7):
 
 def tiny_graph(contract, seed=7, quantized=False):
     """The model as ``onnx.ModelProto``, opset 13, IR 7, without a contract; ``quantized``: its image in INT8."""
+    if contract.is_classifier:
+        return _classifier(contract, seed)
     conv, head = tiny_weights(len(contract.classes), seed)
     batch, width, height = contract.input.batch, contract.input.width, contract.input.height
     upsampling = helper.make_node(
@@ -117,7 +121,26 @@ def tiny_graph(contract, seed=7, quantized=False):
     weights = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     if quantized:
         weights += [numpy_helper.from_array(np.float32(0.03), "scale"), numpy_helper.from_array(np.int8(0), "zero")]
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, height, width])
+    return _model(contract, nodes, output, weights)
+
+
+def _classifier(contract, seed):
+    """Convolution, ReLU, and the mean of each channel over the picture."""
+    filters = np.random.RandomState(seed).randn(len(contract.classes), 3, 3, 3).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"], "conv", pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Relu", ["conv"], ["features"], "relu"),
+        helper.make_node("GlobalAveragePool", ["features"], ["means"], "pool"),
+        helper.make_node("Flatten", ["means"], ["scores"], "flatten"),
+    ]
+    shape = [contract.input.batch, len(contract.classes)]
+    output = helper.make_tensor_value_info("scores", TensorProto.FLOAT, shape)
+    return _model(contract, nodes, output, [numpy_helper.from_array(filters, "w")])
+
+
+def _model(contract, nodes, output, weights):
+    shape = [contract.input.batch, 3, contract.input.height, contract.input.width]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
     graph = helper.make_graph(nodes, "tiny", [image], [output], weights)
     model = helper.make_model(graph, producer_name="tests", opset_imports=[helper.make_opsetid("", 13)])
     model.ir_version = 7
@@ -136,7 +159,7 @@ def tiny_model_bytes(kind="class_map", golden=2, seed=7, attachments=True, range
         GOLDEN_KEY: encode_golden(golden_frames(contract, model, golden, seed)),
         RANGES_KEY: encode_layer_ranges(ranges),
     }
-    if contract.head.has_weights:
+    if contract.head is not None and contract.head.has_weights:
         attached[HEAD_KEY] = head.to_bytes()
     return embed(model, contract, attached)
 
@@ -144,13 +167,18 @@ def tiny_model_bytes(kind="class_map", golden=2, seed=7, attachments=True, range
 def golden_frames(contract, model, count, seed):
     """Random frames with what the network in the bytes ``model`` makes of them."""
     rng = np.random.RandomState(1)
-    session = cpu_session(with_extra_outputs(model, ["features"]), "the tiny model")
+    wanted = "scores" if contract.is_classifier else "features"
+    data = model if contract.is_classifier else with_extra_outputs(model, [wanted])
+    session = cpu_session(data, "the tiny model")
     preprocess = Preprocessor(contract)
     frames = []
     for index in range(count):
         frame = rng.randint(0, 256, (contract.input.height, contract.input.width, 3)).astype(np.uint8)
         image = np.repeat(preprocess(frame), contract.input.batch, axis=0)
-        (features,) = session.run(["features"], {contract.input.name: image})
+        (features,) = session.run([wanted], {contract.input.name: image})
+        if contract.is_classifier:
+            frames.append(GoldenScores("frame{}".format(index), frame, features[0]))
+            continue
         logits = head_logits(features[0], contract.head, tiny_weights(len(contract.classes), seed)[1])
         frames.append(golden_frame("frame{}".format(index), frame, logits))
     return frames

@@ -83,6 +83,35 @@ def test_a_model_of_logits_gives_logits_when_taken_as_it_is(board):
     assert read_manifest(board.engine).settings.output == "logits"
 
 
+# whole pictures
+
+
+def test_a_classifier_is_built_and_judged_by_its_scores(board):
+    write_tiny_model(board.model, kind="scores", classes=7)
+    code, out, _ = board.build("--fp16")
+    assert code == 0
+    assert bindings_of(board) == [("image", True, "float16", (1, 3, 32, 64)), ("scores", False, "float16", (1, 7))]
+    manifest = read_manifest(board.engine)
+    assert (manifest.settings.output, manifest.head) == ("scores", None)
+    assert "passed on 2 golden pictures: same class as FP32 for 2" in out
+    assert board.build("--fp16", "--output", "scores")[0] == 0
+
+
+@pytest.mark.parametrize("asked", ["classes", "logits", "features"])
+def test_a_classifier_gives_nothing_but_scores(board, asked):
+    write_tiny_model(board.model, kind="scores")
+    code, _, err = board.build("--output", asked)
+    assert code == 2
+    assert "--output {}: ".format(asked) in err
+    assert board.files() == ["model.onnx"]
+
+
+def test_a_network_for_segmentation_gives_no_scores(board):
+    code, _, err = board.build("--output", "scores")
+    assert code == 2
+    assert "gives classes" in err and "leave --output out" in err
+
+
 # identical inputs
 
 

@@ -56,6 +56,16 @@ def test_where_pinning_does_not_help_nothing_is_written(board):
     assert "-> ccc-build-engine --fp32 {}; --no-gate".format(board.model) in err
 
 
+def test_a_classifier_that_gets_another_class_is_not_written(board):
+    write_tiny_model(board.model, kind="scores")
+    board.be(wrong=True)
+    code, _, err = board.build("--fp16")
+    assert code == 1
+    assert board.files() == ["model.onnx"]
+    assert " loses its class" in err
+    assert "every golden picture must keep its class, or get one that FP32 found as good" in err
+
+
 def test_without_the_gate_the_manifest_says_so(board):
     board.be(wrong=True)
     code, out, _ = board.build("--fp16", "--no-gate")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ccc_jetson.engines.gate import judge, output_name
-from ccc_jetson.golden import golden_frame
+from ccc_jetson.golden import GoldenScores, golden_frame
 from ccc_jetson.head import head_logits
 from ccc_jetson.preprocess import Preprocessor
 from tests.doubles.tiny_model import FEATURES, tiny_contract, tiny_weights
@@ -128,3 +128,41 @@ def test_the_judged_tensor_is_the_one_that_the_contract_names():
     assert output_name(CONTRACT, "features") == "features"
     assert output_name(CONTRACT, "logits") == "logits"
     assert output_name(CONTRACT, "classes") == "class_map"
+
+
+SCORES = tiny_contract("scores", classes=5)
+
+
+def judged_scores(given, found):
+    """The verdict on an engine that gives the scores ``found`` where FP32 gives ``given``."""
+    frame = np.zeros((SCORES.input.height, SCORES.input.width, 3), np.uint8)
+    golden = GoldenScores("street", frame, np.array(given, np.float32))
+    return judge(SCORES, "scores", None, [golden], lambda image: np.array([found], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("found", "passed", "agreement"),
+    [
+        ([0, 1, 10, 9.95, 2], True, 1.0),
+        ([0, 1, 9.9, 10, 2], True, 0.0),  # FP32 found the other as good
+        ([0, 10, 9, 9, 2], False, 0.0),
+        ([0, 1, np.inf, 3, 2], False, 0.0),
+        ([np.nan, 1, 10, 9, 2], False, 1.0),
+        ([np.nan] * 5, False, 0.0),
+    ],
+)
+def test_a_picture_keeps_its_class_or_gets_one_as_good(found, passed, agreement):
+    gate = judged_scores([0, 1, 10, 9.95, 2], found)
+    assert (gate.passed, gate.frames[0].agreement) == (passed, agreement)
+
+
+def test_the_output_of_a_classifier_is_its_scores():
+    assert output_name(SCORES, "scores") == "scores"
+
+
+def test_the_worst_of_a_batch_of_pictures_counts():
+    frame = np.zeros((SCORES.input.height, SCORES.input.width, 3), np.uint8)
+    golden = GoldenScores("street", frame, np.array([3, 0, 0, 0, 0], np.float32))
+    found = np.array([[3, 0, 0, 0, 0], [0, 3, 0, 0, 0]], np.float32)
+    contract = SCORES._replace(input=SCORES.input._replace(batch=2))
+    assert not judge(contract, "scores", None, [golden], lambda image: found).passed

@@ -313,6 +313,7 @@ def test_a_contract_of_another_schema_is_refused_with_the_cure(schema, hint):
         (("settings", "output"), "classes", "expected null, because the output is classes"),
         (("contract", "head"), None, "settings.output is 'features', expected logits or classes"),
         (("contract", "attachments"), {}, "settings.output is 'features', expected logits or classes"),
+        (("settings", "output"), "scores", "settings.output is 'scores', expected classes by its contract"),
     ],
 )
 def test_what_cannot_be_is_named(path, value, says):

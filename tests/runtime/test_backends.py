@@ -129,3 +129,15 @@ def test_without_openvino_it_runs_all_the_same_and_says_what_would_be_faster(tmp
         assert backend.description.startswith("ONNX Runtime")
         assert "openvino is not installed" in backend.facts["note"]
         assert backend.infer(FRAME).class_map.shape == (HEIGHT, WIDTH)
+
+
+def test_a_classifier_gives_scores_in_memory_of_their_own(tmp_path):
+    with open_backend(write_tiny_model(tmp_path / "a.onnx", kind="scores", classes=300)) as backend:
+        first = backend.infer(FRAME)
+        kept = first.scores.copy()
+        other = backend.infer(255 - FRAME)
+        assert (first.scores.shape, first.scores.dtype) == ((300,), np.float32)
+        assert np.array_equal(first.scores, kept) and not np.array_equal(other.scores, kept)
+        assert first.seconds["infer"] > 0
+        with pytest.raises(BackendError, match="without logits"):
+            backend.logits(FRAME)

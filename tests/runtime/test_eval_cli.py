@@ -343,6 +343,12 @@ def test_a_missing_model_is_an_error_with_a_way_out(tmp_path, capsys, monkeypatc
     assert "ccc-export CHECKPOINT model.onnx" in error_of(capsys, pairs, 1)
 
 
+def test_a_classifier_is_refused_with_what_runs_it(tmp_path, capsys, pairs):
+    model = write_tiny_model(tmp_path / "scores.onnx", kind="scores")
+    err = error_of(capsys, [model] + pairs, 2)
+    assert "classifies whole pictures" in err and "ccc-run --model {} --images FOLDER".format(model) in err
+
+
 def test_missing_partners_may_be_allowed(tmp_path, capsys, model, pairs):
     os.unlink(os.path.join(pairs[3], "frame02.png"))
     assert "1 without a label map: frame02" in error_of(capsys, [model] + pairs, 1)

@@ -13,7 +13,7 @@ import pytest
 
 import ccc_jetson
 from ccc_jetson.errors import BackendError, SinkError, SourceError
-from ccc_jetson.images import read_labels
+from ccc_jetson.images import read_frame, read_labels
 from ccc_jetson.runtime.backends import open_backend
 from ccc_jetson.runtime.backends.cpu import CpuBackend
 from ccc_jetson.runtime.run_cli import build_parser, main
@@ -447,3 +447,57 @@ def test_help_starts_without_numpy_opencv_or_onnxruntime():
     out = subprocess.check_output([sys.executable, "-c", script], env=environment(), universal_newlines=True)
     assert "ccc-run --camera /dev/video0" in out
     assert out.splitlines()[-1] == "[]"
+
+
+# whole pictures
+
+
+@pytest.fixture
+def pictures(folder):
+    """The working folder with a classifier, and a folder of two pictures."""
+    write_tiny_model(folder / "model.onnx", kind="scores", classes=300)
+    (folder / "pictures").mkdir()
+    for value, name in ((10, "first"), (240, "second")):
+        write_picture(folder / "pictures" / (name + ".png"), value, (80, 64))
+    return folder
+
+
+def test_pictures_are_classified_with_their_five_best(pictures, capsys):
+    code, out, err = run(capsys, "--images", "pictures", "--report", "run.json")
+    assert code == 0
+    assert "fit: crop" in err
+    record = json.loads((pictures / "run.json").read_text())
+    assert [each["name"] for each in record["pictures"]] == ["first", "second"]
+    with open_backend("model.onnx", fit="crop") as backend:
+        scores = backend.infer(read_frame("pictures/first.png")).scores
+    names = tiny_contract("scores", classes=300).class_names
+    expected = [names[index] for index in (-scores).argsort(kind="stable")[:5]]
+    assert [each["class"] for each in record["pictures"][0]["top"]] == expected
+    lines = out.splitlines()
+    assert lines[0].split() == ["picture", "class", "probability"]
+    assert lines[1].startswith("first") and expected[0] in lines[1] and lines[1].endswith(" %")
+    assert lines[6].startswith("second")
+    assert "2 frames" in out and "network     Tiny" in out
+    assert "classes" not in [line.split()[0] for line in lines if line]
+    assert record["class_shares"] == {}
+
+
+def test_a_report_of_segmentation_has_no_pictures(folder, capsys):
+    code, out, _ = run(capsys, "--video", "drive.mp4", "--headless", "--json")
+    assert (code, json.loads(out)["pictures"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--video", "drive.mp4"], "Tiny classifies whole pictures; --images names them"),
+        (["--images", "pictures", "--out", "o"], "--out: Tiny gives a picture one class"),
+        (["--images", "pictures", "--class-maps", "o"], "--class-maps: Tiny gives a picture one class"),
+        (["--images", "pictures", "--legend"], "--legend: Tiny gives a picture one class"),
+    ],
+)
+def test_what_needs_a_class_for_every_pixel_is_refused_of_a_classifier(pictures, capsys, arguments, message):
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert message in err
+    assert not (pictures / "o").exists()

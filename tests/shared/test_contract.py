@@ -278,3 +278,43 @@ def test_a_foreign_metadata_entry_is_no_contract():
     data = with_metadata(tiny_graph(tiny_contract()).SerializeToString(), {METADATA_KEY: "{}"})
     with pytest.raises(ContractError, match="damaged"):
         contract_of(parse_onnx(data), "m")
+
+
+def scores_contract(classes=1000, **more):
+    named = tuple(Class("class {}".format(index), (0, 0, 0), 255, -1) for index in range(classes))
+    return CONTRACT._replace(output=Output("scores", "scores", "scores"), classes=named, head=None)._replace(**more)
+
+
+def test_a_classifiers_contract_may_have_many_classes_and_survives_the_way():
+    contract = scores_contract()
+    assert contract.is_classifier and not CONTRACT.is_classifier
+    assert Contract.from_json(contract.to_json()) == contract
+
+
+@pytest.mark.parametrize(
+    ("contract", "complaint"),
+    [
+        (scores_contract(output=Output("class_map", "class_map", "logits")), "classes is 1000, expected 1 to 255"),
+        (scores_contract(classes=65537), "classes is 65537, expected 1 to 65536"),
+        (scores_contract(classes=2, head=CONTRACT.head), "it has a head, and scores of a picture have none"),
+    ],
+)
+def test_what_a_contract_of_scores_cannot_be(contract, complaint):
+    with pytest.raises(ContractError, match=complaint):
+        Contract.from_json(contract.to_json())
+
+
+def test_scores_are_one_number_for_each_class():
+    data = tiny_model_bytes("scores")
+    contract = contract_of(parse_onnx(data), "m")
+    assert contract.output.kind == "scores"
+    fewer = contract._replace(classes=contract.classes[:5])
+    with pytest.raises(ContractError, match="an output 'scores' of type float32 and shape 1x5"):
+        check_against(fewer, parse_onnx(data), "m")
+
+
+def test_a_classifiers_verdict_counts_pictures():
+    half = CONTRACT.half._replace(frames=4, agreement=0.75, decided=1.0)
+    assert half.sentences(of_pictures=True)[0] == (
+        "simulated on 4 pictures: same class for 3, the same or one as good for 4"
+    )

@@ -8,7 +8,15 @@ import pytest
 
 from ccc_jetson.carried import contract_of
 from ccc_jetson.errors import ContractError
-from ccc_jetson.golden import GoldenFrame, decode_golden, encode_golden, golden_frame, read_golden
+from ccc_jetson.golden import (
+    GoldenFrame,
+    GoldenScores,
+    decode_golden,
+    encode_golden,
+    golden_frame,
+    is_close,
+    read_golden,
+)
 from ccc_jetson.onnx_file import parse_onnx
 from tests.doubles.tiny_model import tiny_model_bytes
 
@@ -98,3 +106,55 @@ def test_a_stream_that_unpacks_to_more_than_the_shape_is_refused_before_it_fills
 def test_a_newer_format_says_update():
     with pytest.raises(ContractError, match="format 3, this version reads 1 and 2"):
         decode_golden(b'{"format":3,"frames":[]}\n', "m")
+
+
+def test_golden_bytes_of_scores():
+    golden = GoldenScores("a", np.full((2, 1, 3), 7, np.uint8), np.array([1.0, -2.0], np.float32))
+    streams = [zlib.compress(raw, 9) for raw in (b"\7\7\7\0\0\0", b"\0\0\x80\x3f\0\0\0\xc0")]
+    header = '{"format":2,"frames":[{"classes":2,"height":2,"lengths":[%d,%d],"name":"a","width":1}]}\n' % tuple(
+        len(stream) for stream in streams
+    )
+    data = header.encode("ascii") + b"".join(streams)
+    assert encode_golden([golden]) == data
+    (decoded,) = decode_golden(data, "m")
+    assert isinstance(decoded, GoldenScores)
+    assert same(decoded, golden)
+    assert decoded.scores.dtype == np.float32
+
+
+def test_scores_of_another_number_than_it_says_are_damage():
+    golden = GoldenScores("a", np.zeros((2, 1, 3), np.uint8), np.zeros(3, np.float32))
+    data = encode_golden([golden]).replace(b'"classes":3', b'"classes":4')
+    with pytest.raises(ContractError, match="16 bytes were expected"):
+        decode_golden(data, "m")
+
+
+@pytest.mark.parametrize("kind", ["class_map", "scores"])
+def test_golden_frames_are_read_from_either_kind_of_file(kind):
+    onnx_file = parse_onnx(tiny_model_bytes(kind))
+    contract = contract_of(onnx_file, "m")
+    frames = read_golden(contract, onnx_file, "m")
+    assert {type(frame) for frame in frames} == {GoldenScores if kind == "scores" else GoldenFrame}
+
+
+@pytest.mark.parametrize("kind", ["class_map", "scores"])
+def test_golden_frames_of_the_other_kind_are_refused(kind):
+    onnx_file = parse_onnx(tiny_model_bytes(kind))
+    contract = contract_of(onnx_file, "m")
+    other = contract._replace(output=contract.output._replace(kind="scores" if kind == "class_map" else "class_map"))
+    with pytest.raises(ContractError, match="another network's"):
+        read_golden(other, onnx_file, "m")
+
+
+@pytest.mark.parametrize(
+    ("scores", "found", "close"),
+    [
+        ([0, 10, 9.95], 1, True),
+        ([0, 10, 9.95], 2, True),
+        ([0, 10, 9.8], 2, False),
+        ([-1000, 10, 1], 2, True),
+        ([5, 5, 5], 2, True),
+    ],
+)
+def test_a_class_is_as_good_as_the_best_within_a_hundredth_of_the_range(scores, found, close):
+    assert is_close(np.array(scores, np.float32), found) is close

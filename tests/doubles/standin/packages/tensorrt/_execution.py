@@ -78,9 +78,12 @@ def _size(size):
 
 
 def _shifted(array):
-    """Other classes in the upper half: channels moved on by one, or class numbers raised by one."""
+    """Other classes in the upper half: channels moved on by one, or class numbers raised by one.
+
+    Scores of whole pictures have no halves: all of them move.
+    """
     array = array.copy()
-    upper = _upper_half(array)
+    upper = array if array.ndim == 2 else _upper_half(array)
     if array.dtype.kind == "f":
         upper[...] = np.roll(upper, 1, axis=-3 if array.ndim > 2 else -1)
     else:
