@@ -1,18 +1,31 @@
 """Exporting the other families: what is asked for, what comes from the entry, what is refused."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 from ccc_jetson.carried import read_contract
 from ccc_jetson.engines.inspect_cli import main as inspect
-from ccc_jetson.errors import UsageError
-from ccc_jetson.export import cli
+from ccc_jetson.errors import UsageError, VerificationError
+from ccc_jetson.export import api, cli
 from ccc_jetson.export.api import ExportOptions, export_onnx
-from ccc_jetson.export.classes import default_classes
+from ccc_jetson.export.checkpoint import load_checkpoint
+from ccc_jetson.export.classes import classes_for, default_classes
 from ccc_jetson.export.networks.c3net import C3Net
 from ccc_jetson.export.networks.drn import DrnClassifier
 from ccc_jetson.export.networks.espnet import ESPnet
+from ccc_jetson.export.networks.families import IMAGENET_RGB
+from ccc_jetson.export.networks.paper import NAMED
+from ccc_jetson.export.networks.registry import recognise
+from ccc_jetson.export.scenes import street_scene
+from ccc_jetson.onnx_file import parse_onnx
+from ccc_jetson.opencv import import_cv2
+from ccc_jetson.preprocess import Preprocessor
 from ccc_jetson.runtime.eval_cli import main as evaluate
+from ccc_jetson.runtime.run_cli import main as run
+from tests.doubles.engine_room import command
 from tests.export.conftest import small_state
 
 
@@ -28,13 +41,141 @@ def saved(module, tmp_path):
     return file
 
 
-def test_a_network_for_classification_is_refused_and_inspected(tmp_path, path, capsys):
+@pytest.fixture
+def classifier(tmp_path):
+    """Path of a small classifier's checkpoint."""
     torch.manual_seed(0)
-    checkpoint = saved(DrnClassifier(classes=10, layers=(1,) * 8), tmp_path)
-    assert cli.main([checkpoint, path]) == 2
-    assert "DRN is a network for classification; only segmentation can be exported so far" in capsys.readouterr().err
-    assert inspect([checkpoint]) == 0
+    return saved(DrnClassifier(classes=10, layers=(1,) * 8), tmp_path)
+
+
+def test_a_classifier_is_inspected_exported_verified_and_run(classifier, path, tmp_path, capsys):
+    assert inspect([classifier]) == 0
     assert "at 224x224 by the paper's Table 5" in capsys.readouterr().out
+    assert cli.main([classifier, path]) == 0
+    printed = capsys.readouterr()
+    assert "output      scores of 10 classes" in printed.out
+    assert "verified    on 6 frames: same class for all of them" in printed.out
+    assert "simulated on 4 pictures: same class for" in printed.out
+    assert "names of the 10 classes are unknown" in printed.err
+    contract = read_contract(path)
+    assert contract.output == ("scores", "scores", "scores")
+    assert (contract.head, contract.input.width, contract.input.height) == (None, 224, 224)
+    assert contract.classes[9] == ("class 9", (0, 0, 0), 255, -1)
+    assert contract.half is not None and contract.half.safe
+    assert inspect([path]) == 0
+    assert "scores of 10 classes: class 0, class 1," in capsys.readouterr().out
+
+    scene = street_scene(1, 320, 256).frame
+    import_cv2().imwrite(str(tmp_path / "street.png"), scene)
+    assert run(["--model", path, "--images", str(tmp_path / "street.png"), "--json"]) == 0
+    (picture,) = json.loads(capsys.readouterr().out)["pictures"]
+    image = Preprocessor(contract, "crop")(scene)
+    with torch.no_grad():
+        scores = recognise(load_checkpoint(classifier).state, "c").module(
+            torch.from_numpy(image / contract_scale(path))
+        )
+    assert picture["top"][0]["class"] == f"class {int(scores.argmax())}"
+    assert picture["top"][0]["score"] == pytest.approx(float(scores.max()), rel=1e-3)
+    assert sum(each["probability"] for each in picture["top"]) <= 1
+
+
+def contract_scale(path):
+    """By how much a file's input is larger than its network's."""
+    return read_contract(path).preprocessing.scale / IMAGENET_RGB.scale
+
+
+@pytest.mark.parametrize("target", ["cpu", "cpu-onnxruntime", "orin"])
+def test_a_classifier_is_exported_for_every_runtime(classifier, path, target):
+    exported = export_onnx(classifier, path, ExportOptions(target=target))
+    assert exported.worst.argmax == 1
+    assert not [each for each in exported.passes if each.refused]
+
+
+def test_a_strongly_typed_classifier_is_verified_too(classifier, path):
+    contract = export_onnx(classifier, path, ExportOptions(target="orin", fp16=True, passes=())).contract
+    assert (contract.precision, contract.verification["argmax_agreement"]) == ("fp16", 1)
+
+
+def test_a_batch_of_pictures_is_verified(classifier, path):
+    exported = export_onnx(classifier, path, ExportOptions(batch=2, passes=()))
+    assert exported.worst.argmax == 1
+    assert parse_onnx(Path(path).read_bytes()).outputs[0].shape == (2, 10)
+
+
+def test_a_classifiers_classes_have_names_and_nothing_else(classifier, path, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"animal {index}" for index in range(10)))
+    assert export_onnx(classifier, path, ExportOptions(classes=str(names), passes=())).contract.class_names[3] == "animal 3"
+    names.write_text(json.dumps([{"name": "a", "color": [1, 2, 3]}] * 10))
+    with pytest.raises(UsageError, match="it is a class of whole pictures"):
+        export_onnx(classifier, path, ExportOptions(classes=str(names), passes=()))
+    names.write_text("one\ntwo")
+    with pytest.raises(UsageError, match="has 2 classes, the network has 10 outputs"):
+        export_onnx(classifier, path, ExportOptions(classes=str(names), passes=()))
+
+
+def test_a_thousand_classes_are_numbered_as_imagenets():
+    classes, (note,) = classes_for(None, 1000, "imagenet", of_pictures=True)
+    assert (len(classes), classes[999].name) == (1000, "class 999")
+    assert "by their WordNet ids" in note
+    with pytest.raises(UsageError, match="65536 classes are possible"):
+        classes_for(None, 65537, "imagenet", of_pictures=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ExportOptions(output="class_map"), "--output class_map: DRN is a network for classification"),
+        (ExportOptions(output="logits"), "it gives scores"),
+        (ExportOptions(width=448, height=448), "--size 448x448: DRN averages features of one size, that of 224x224"),
+    ],
+)
+def test_what_a_classifier_cannot_be_exported_as(classifier, path, options, message):
+    with pytest.raises(UsageError, match=message):
+        export_onnx(classifier, path, options)
+
+
+def test_a_classifier_has_no_label_maps(classifier, path, shared_data):
+    options = ExportOptions(
+        verify_images=[shared_data("camvid/test")], verify_labels=shared_data("camvid/testannot"), mapping="camvid"
+    )
+    with pytest.raises(UsageError, match="--verify-labels: DRN gives a picture one class"):
+        export_onnx(classifier, path, options)
+
+
+def test_scores_are_for_classifiers(checkpoint, path):
+    with pytest.raises(UsageError, match="--output scores: "):
+        export_onnx(checkpoint, path, ExportOptions(output="scores"))
+
+
+def test_a_graph_that_finds_another_class_is_not_written(classifier, path, monkeypatch):
+    opened = api.open_cpu_session
+
+    class Wrong:
+        def __init__(self, session):
+            self._session = session
+
+        def run(self, *arguments):
+            return [-each for each in self._session.run(*arguments)]
+
+    monkeypatch.setattr(
+        api, "open_cpu_session", lambda *given: opened(*given)._replace(session=Wrong(opened(*given).session))
+    )
+    with pytest.raises(VerificationError, match="the class of 0% of the batch is the same, or as good"):
+        export_onnx(classifier, path, ExportOptions())
+    assert not Path(path).exists()
+
+
+@pytest.mark.parametrize(
+    "name", [named.name for named in NAMED if named.family == "drn-classifier" and "c26" in named.name]
+)
+def test_the_papers_classifiers_have_engines_that_pass_the_gate(name, tmp_path, monkeypatch):
+    model = str(tmp_path / "model.onnx")
+    assert cli.main(["--random-weights", model, "--arch", name]) == 0
+    assert "RANDOM weights" in read_contract(model).architecture.title
+    code, out, err = command(tmp_path, "ccc-build-engine", "--fp16")
+    assert code == 0, err
+    assert "passed on 4 golden pictures" in out
 
 
 def test_arch_settles_what_the_weights_leave_open(tmp_path, path, capsys):

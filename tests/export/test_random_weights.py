@@ -59,7 +59,6 @@ def test_the_weights_are_always_the_same_and_the_generator_is_left_alone():
         (["--random-weights", "m.onnx"], "random weights need a network"),
         (["--random-weights", "a.pth", "m.onnx", "--arch", "ccc1"], "--random-weights takes no CHECKPOINT"),
         (["--random-weights", "--arch", "ccc1"], "MODEL.onnx is missing"),
-        (["--random-weights", "m.onnx", "--arch", "drn-c26-imagenet"], "DRN is a network for classification"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments, message, tmp_path, monkeypatch, capsys):
