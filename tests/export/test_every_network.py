@@ -1,8 +1,10 @@
 """The contract that every network keeps: a new one is tested by its entry in the registry."""
 
+import numpy as np
 import pytest
 import torch
 
+from ccc_jetson.contract import LOGITS, SCORES
 from ccc_jetson.errors import CheckpointError, UsageError
 from ccc_jetson.export.checkpoint import load_checkpoint
 from ccc_jetson.export.complexity import count
@@ -12,9 +14,14 @@ from ccc_jetson.export.networks.espnet import ESPnet
 from ccc_jetson.export.networks.families import NETWORKS
 from ccc_jetson.export.networks.paper import NAMED
 from ccc_jetson.export.networks.registry import describe, named_like, recognise, wanted_network
+from ccc_jetson.export.onnx_graph import INPUT, build_graph, finished
+from ccc_jetson.export.verify import MAX_RELATIVE_ERROR, MIN_AGREEMENT
+from ccc_jetson.ort import cpu_session
+from ccc_jetson.targets import target_named
 
 FAMILIES = {network.name: network for network in NETWORKS}
 CCC1, CCC2 = (2, 4, 8, 16), (2, 3, 7, 13)
+TX2 = target_named("tx2")
 DEEP = 224  # side of a classifier's image
 
 
@@ -125,6 +132,18 @@ class TestContract:
         more = ["dilations=2,4,8,16"] if named.arguments.get("structure") == "A" else []
         found = recognise(module.state_dict(), "a", wanted_network(named.name, more))
         assert named_like(found.network, found.arguments) == named
+
+
+    def test_its_graph_computes_what_pytorch_computes(self, named, module, result):
+        image, output = result
+        kind = LOGITS if FAMILIES[named.family].task == SEGMENTATION else SCORES
+        graph = finished(build_graph(module, tuple(image.shape), kind, TX2), TX2)
+        session = cpu_session(graph.SerializeToString(), named.name)
+        (found,) = session.run([kind], {INPUT: image.numpy()})
+        expected = output.numpy()
+        assert found.shape == expected.shape
+        assert np.abs(found - expected).max() <= MAX_RELATIVE_ERROR * np.abs(expected).max()
+        assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > MIN_AGREEMENT
 
 
 def test_names_are_unique_and_every_family_has_a_name():
