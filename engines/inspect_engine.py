@@ -145,7 +145,9 @@ def engine_page(report: EngineReport) -> str:
             [frame.name, "{:.3%}".format(frame.agreement), "{:.3%}".format(frame.decided), _yes(frame.finite)]
             for frame in frames
         ]
-        parts.append(table(["golden frame", "same class", "of the decided 90%", "finite"], cells, 1))
+        of_pictures = manifest is not None and manifest.contract.is_classifier
+        second = "or one as good" if of_pictures else "of the decided 90%"
+        parts.append(table(["golden frame", "same class", second, "finite"], cells, 1))
     return "\n\n".join(parts)
 
 

@@ -137,6 +137,16 @@ def test_a_head_without_weights_says_how_it_interpolates(tmp_path, capsys, align
     assert rows_of(text)["head"] == ["bilinear behind 'features', by 2 with {}, 19 channels".format(where)]
 
 
+def test_a_classifiers_pictures_are_told_in_its_own_words(tmp_path, capsys):
+    contract = tiny_contract("scores", classes=300)
+    manifest = tiny_manifest(contract=contract, head=None, settings=SETTINGS._replace(output="scores"))
+    text, _ = inspected(capsys, write_tiny_engine(tmp_path / "tiny.engine", manifest=manifest))
+    rows = rows_of(text)
+    assert rows["ends with"] == ["scores"]
+    assert rows["gives"] == ["scores of 300 classes: road, sidewalk, building, wall, fence, pole, ..."]
+    assert "golden frame  same class  or one as good  finite" in text
+
+
 def test_json_holds_the_whole_manifest(tmp_path, capsys):
     path = write_tiny_engine(tmp_path / "tiny.engine")
     found = json_of(capsys, path)
