@@ -105,3 +105,4 @@ def test_the_camvid_network_is_as_accurate_as_in_pytorch(shared_data, path, caps
     }
     assert figures["mIoU"] == pytest.approx(0.518, abs=0.005)
     assert figures["accuracy"] == pytest.approx(0.842, abs=0.005)
+    assert "published  no figures for this network" in printed
