@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from ccc_jetson.contract import Preprocessing, Source
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.networks.entry import CLASSIFICATION, Network
-from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, title_of
+from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, published_for, title_of
 from ccc_jetson.export.scenes import street_scene
+from ccc_jetson.published import FPS
 
 SEED = 1
 # Of what a residual branch adds: with 1 rounding grows from block to block of ERFnet until it decides classes
@@ -26,7 +27,10 @@ _SCENE = (256, 128)  # for segmentation: enough pixels at 1/8 for statistics
 
 
 def random_network(wanted: Wanted) -> tuple[Recognised, Source]:
-    """The network with random weights, always the same ones; no published figures, and its title says what it is."""
+    """The network with random weights, always the same ones; its title says what it is.
+
+    Of what was published for the network it keeps the speed, which no weight changes.
+    """
     network = wanted.network
     arguments = network.complete(wanted.arguments)
     with torch.random.fork_rng(devices=[]):
@@ -48,7 +52,8 @@ def random_network(wanted: Wanted) -> tuple[Recognised, Source]:
         digest.update(tensor.numpy().tobytes())
     title = f"{title_of(network, arguments)} with RANDOM weights"
     source = Source(f"random weights, seed {SEED}", digest.hexdigest())
-    return Recognised(network, title, arguments, module.eval(), ()), source
+    speed = tuple(each for each in published_for(network, arguments) if each.figure == FPS)
+    return Recognised(network, title, arguments, module.eval(), speed), source
 
 
 def _built(network: Network, arguments: Mapping[str, Any]) -> nn.Module:

@@ -7,12 +7,12 @@ from ccc_jetson import __version__
 from ccc_jetson.confusion import Scores
 from ccc_jetson.datasets import Dataset
 from ccc_jetson.label_mapping import some
+from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.runtime.backends import COMPUTE_STAGES
 from ccc_jetson.runtime.evaluation import LOGITS_STAGE, Tally
 from ccc_jetson.runtime.metrics import Machine, StageSummary, percentile_table
-from ccc_jetson.runtime.report import SCHEMA, Model, targets_lines
+from ccc_jetson.runtime.report import SCHEMA, Model
 from ccc_jetson.tables import aligned_facts
-from ccc_jetson.targets import PAPER_TARGETS
 
 
 class EvalReport(NamedTuple):
@@ -48,7 +48,7 @@ class EvalReport(NamedTuple):
 
     def to_json(self) -> str:
         """Indented JSON; accuracies as shares of 1, durations in milliseconds, ``wall_s`` in seconds."""
-        scores, mapping = self.tally.matrix.scores(), self.dataset.mapping
+        scores, mapping, contract = self.tally.matrix.scores(), self.dataset.mapping, self.model.contract
         record: Dict[str, Any] = {
             "schema": SCHEMA,
             "tool": "ccc-jetson " + __version__,
@@ -80,17 +80,12 @@ class EvalReport(NamedTuple):
             "fps": round(self.fps, 4),
             "wall_s": round(self.wall_s, 6),
             "timed_frames": self.timed_frames,
-            "targets": {
-                "miou_comparable": not self._why_not_comparable(),
-                "why_not": self._why_not_comparable(),
-                "measured_on_tx2": self.machine.is_tx2,
-                "paper": [each._asdict() for each in PAPER_TARGETS],
-            },
+            "published": published_record(contract, self._here(scores)),
         }
         return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
     def to_text(self) -> str:
-        """The page: what was evaluated, accuracy per class, speed beside it, and the published targets."""
+        """The page: what was evaluated, accuracy per class, speed beside it, and what others published."""
         scores = self.tally.matrix.scores()
         contract = self.model.contract
         facts = [
@@ -126,7 +121,7 @@ class EvalReport(NamedTuple):
             self._class_table(scores),
             aligned_facts(accuracy),
             percentile_table(self.stages),
-            aligned_facts(speed + self._targets(scores)),
+            aligned_facts(speed + published_lines(contract, self._here(scores))),
         ]
         return "\n\n".join(part for part in parts if part)
 
@@ -144,30 +139,28 @@ class EvalReport(NamedTuple):
             return "preprocess and infer, logits included, which live use does without"
         return "preprocess, infer and postprocess one after the other"
 
-    def _targets(self, scores: Scores) -> List[Tuple[str, str]]:
-        published = ", ".join("{} {:g} %".format(each.network, each.miou_percent) for each in PAPER_TARGETS)
+    def _here(self, scores: Scores) -> Here:
+        miou = _figure(scores.miou)
         why_not = self._why_not_comparable()
-        here = "{:.2f} %".format(100.0 * scores.miou)
-        if why_not:
-            here += " on {}: {}".format(self.dataset.title, why_not)
-        else:
-            differences = " and ".join(
-                "{:+.2f}".format(100.0 * scores.miou - each.miou_percent) for each in PAPER_TARGETS
-            )
-            here += " on all frames of {}: {} points".format(self.dataset.title, differences)
-        lines = [("targets", "paper, mIoU on Cityscapes: " + published), ("measured", here)]
-        return lines + (targets_lines(self.fps, self.machine) if self.timed_frames else [])
+        return Here(
+            machine=str(self.machine),
+            is_tx2=self.machine.is_tx2,
+            fps=self.fps or None,
+            miou_percent=None if miou is None else 100.0 * miou,
+            data_set=self.dataset.title if why_not else "all frames of " + self.dataset.title,
+            why_not=why_not,
+        )
 
     def _why_not_comparable(self) -> str:
-        """Why this mIoU says nothing about the paper's, empty where it does."""
+        """Why this mIoU is none of Cityscapes as others measure it, empty where it is one."""
         if not self.dataset.split:
-            return "another data set, not comparable"
+            return "another data set"
         if self.dataset.split == "train":
-            return "the frames that networks are trained on, not comparable"
+            return "the frames that networks are trained on"
         if not self.dataset.whole or self.tally.skipped:
-            return "not all frames of the split, not comparable"
+            return "not all frames of the split"
         if self.eval_size != "full":
-            return "not at the labels' full size, comparable with care only (--eval-size full)"
+            return "not at the labels' full size (--eval-size full)"
         return ""
 
 

@@ -1,16 +1,16 @@
 """What a run has shown: as JSON for machines, as a page of text for people."""
 
 import json
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
+from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck
 from ccc_jetson.runtime.sinks.top_classes import Classified
 from ccc_jetson.tables import aligned_facts, aligned_table
-from ccc_jetson.targets import PAPER_TARGETS
 
 SCHEMA = 1
 COMPLETE, ENDED_BY_USER = "complete", "interrupted"
@@ -84,12 +84,12 @@ class Report(NamedTuple):
             "bottleneck": bottleneck(measured, self.live),
             "class_shares": {name: round(share, 6) for name, share in self.class_shares},
             "pictures": [each.to_json() for each in self.classified],
-            "targets": targets_record(measured.fps, self.machine),
+            "published": published_record(self.model.contract, self._here()),
         }
         return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
     def to_text(self) -> str:
-        """The summary: speed, stages, bottleneck, classes, and the published targets."""
+        """The summary: speed, stages, bottleneck, classes, and what others published for the network."""
         measured = self.measured
         lines = [
             "{:.2f} FPS end to end: {} frame{} in {:.2f} s, {} dropped{}".format(
@@ -120,8 +120,11 @@ class Report(NamedTuple):
         facts.append(("backend", measured.backend))
         facts.extend((name.replace("_", " "), text) for name, text in measured.facts if name in _FACTS_SHOWN)
         facts.extend(("output", output) for output in self.outputs)
-        facts.extend(targets_lines(measured.fps, self.machine))
+        facts.extend(published_lines(self.model.contract, self._here()))
         return "\n".join([*lines, aligned_facts(facts)])
+
+    def _here(self) -> Here:
+        return Here(str(self.machine), self.machine.is_tx2, self.measured.fps or None)
 
 
 def _top_table(classified: Tuple[Classified, ...]) -> str:
@@ -131,22 +134,3 @@ def _top_table(classified: Tuple[Classified, ...]) -> str:
         for rank, top in enumerate(each.top):
             rows.append(["" if rank else each.picture, clean(top.name), "{:.1f} %".format(100 * top.probability)])
     return aligned_table(rows, left=(0, 1))
-
-
-def targets_record(fps: float, machine: Machine) -> Dict[str, Any]:
-    """The paper's figures, the share of each that was reached, and whether that says anything."""
-    return {
-        "measured_on_tx2": machine.is_tx2,
-        "paper": [
-            {"network": each.network, "fps_tx2": each.fps_tx2, "share_reached": round(fps / each.fps_tx2, 4)}
-            for each in PAPER_TARGETS
-        ],
-    }
-
-
-def targets_lines(fps: float, machine: Machine) -> List[Tuple[str, str]]:
-    """(heading, text): the paper's figures, and what this run says about them on this machine."""
-    published = ", ".join("{} {:g} FPS".format(each.network, each.fps_tx2) for each in PAPER_TARGETS)
-    shares = " and ".join("{:.2f}".format(fps / each.fps_tx2) for each in PAPER_TARGETS)
-    here = "on {}{}: {} of these".format(machine, "" if machine.is_tx2 else ", not on a TX2", shares)
-    return [("targets", "paper, on a TX2: " + published), ("measured", here)]

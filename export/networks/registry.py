@@ -96,7 +96,7 @@ def recognise(state: Mapping[str, Tensor], origin: str, wanted: Wanted | None = 
     network, arguments, _ = fitting[0]
     module = network.build(**arguments)
     module.load_state_dict({**_counters(module), **state}, strict=True)
-    title, published = title_of(network, arguments), _published(network, arguments)
+    title, published = title_of(network, arguments), published_for(network, arguments)
     return Recognised(network, title, arguments, module.eval(), published)
 
 
@@ -149,6 +149,13 @@ def title_of(network: Network, arguments: Mapping[str, Any]) -> str:
     """The network's name in the paper, or its family's."""
     named = named_like(network, arguments)
     return network.title if named is None else named.title
+
+
+def published_for(network: Network, arguments: Mapping[str, Any]) -> tuple[Published, ...]:
+    """Figures others measured: with as many classes as they had."""
+    named = named_like(network, arguments)
+    usual = network.complete({})["classes"]
+    return () if named is None or network.complete(arguments)["classes"] != usual else named.published
 
 
 def compare(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Difference:
@@ -215,13 +222,6 @@ def _unrecognised(
         f"  nearest: {nearest}; {nearest.difference.keys} keys differ\n{nearest.difference}",
         hint="train or convert it with the names and shapes above; ccc-export --list shows every known network",
     )
-
-
-def _published(network: Network, arguments: Mapping[str, Any]) -> tuple[Published, ...]:
-    """Figures others measured: with as many classes as they had."""
-    named = named_like(network, arguments)
-    usual = network.complete({})["classes"]
-    return () if named is None or network.complete(arguments)["classes"] != usual else named.published
 
 
 def _without_classes(network: Network | None, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.json_records import plain
+from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.runtime.bench.frames import MOST_BYTES
 from ccc_jetson.runtime.bench.measure import Result, Samples
 from ccc_jetson.runtime.bench.plan import FLOOR_FRAMES, FLOOR_S, MOST_SAMPLES, Plan
 from ccc_jetson.runtime.bench.reader import KIND, SCHEMA
 from ccc_jetson.runtime.metrics import Machine, percentile_table
-from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model, targets_lines, targets_record
+from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model
 from ccc_jetson.tables import aligned_facts, aligned_table
 
-PAPER_SIZE = (1024, 512)  # at which the paper measured
 _SLOWED = 0.95  # last slice to first
 _SAMPLES = (("frame", "frame_ms"), ("latency", "latency_ms"), ("network", "network_ms"))
 _NUMBERS = re.compile(r"\[\n[^\[\]{}\":]*\]")  # a list of numbers as json.dumps indents it; texts hold no line breaks
@@ -123,7 +123,7 @@ class BenchReport(NamedTuple):
                 "before": result.clocks_before.to_json() if result.clocks_before else None,
                 "after": result.clocks_after.to_json() if result.clocks_after else None,
             },
-            "targets": targets_record(result.fps, self.environment.machine),
+            "published": published_record(benched.model.contract, self._here(result)),
             "samples": {title: _samples(result.samples[name]) for name, title in _SAMPLES},
         }
 
@@ -161,7 +161,7 @@ class BenchReport(NamedTuple):
         if result.network is not None:
             facts.append(("network", _network_line(result)))
         facts.append(("frames", "{}, fit: {}".format(benched.frames, self.fit)))
-        facts.extend(targets_lines(result.fps, self.environment.machine))
+        facts.extend(published_lines(contract, self._here(result)))
         facts.extend(("note", note) for note in self._notes(benched))
         return "\n\n".join(
             [
@@ -172,14 +172,13 @@ class BenchReport(NamedTuple):
             ]
         )
 
+    def _here(self, result: Result) -> Here:
+        machine = self.environment.machine
+        return Here(str(machine), machine.is_tx2, result.fps or None)
+
     def _notes(self, benched: Benched) -> List[str]:
-        result, given = benched.result, benched.model.contract.input
-        machine, clocks = self.environment.machine, benched.result.clocks_before
+        result, machine, clocks = benched.result, self.environment.machine, benched.result.clocks_before
         notes = []
-        if not machine.is_tx2:
-            notes.append("not measured on a TX2: the shares of the paper's figures say nothing of one")
-        if (given.width, given.height) != PAPER_SIZE:
-            notes.append("the paper's figures are for {}x{}".format(*PAPER_SIZE))
         if not self.plan.keeps_the_floor:
             notes.append(
                 "less warm-up was asked for than {} frames and {:g} s: not to be published".format(

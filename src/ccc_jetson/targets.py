@@ -1,4 +1,4 @@
-"""The machines that a network can be exported, built and run for, and the figures the paper sets as the target.
+"""The machines that a network can be exported, built and run for.
 
 Sources: NVIDIA's JetPack release notes and module data sheets; a peak is computed from cores x clock where NVIDIA gives
 none. TensorRT's opset ceiling is onnx-tensorrt's ``docs/operators.md`` of the branch that the JetPack ships.
@@ -64,17 +64,6 @@ TARGETS = (
     ),
 )
 DEFAULT_TARGET, CPU_TARGET = "tx2", "cpu"
-
-
-class PaperFigures(NamedTuple):
-    """What the paper reports for one of its two networks: frames per second on a TX2, mIoU on Cityscapes in percent."""
-
-    network: str
-    fps_tx2: float
-    miou_percent: float
-
-
-PAPER_TARGETS = (PaperFigures("CCC1", 15.9, 60.98), PaperFigures("CCC2", 16.4, 61.96))
 
 
 def runtime_for(target: str) -> str:

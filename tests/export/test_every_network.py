@@ -133,7 +133,6 @@ class TestContract:
         found = recognise(module.state_dict(), "a", wanted_network(named.name, more))
         assert named_like(found.network, found.arguments) == named
 
-
     def test_its_graph_computes_what_pytorch_computes(self, named, module, result):
         image, output = result
         kind = LOGITS if FAMILIES[named.family].task == SEGMENTATION else SCORES

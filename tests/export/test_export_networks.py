@@ -105,7 +105,10 @@ def test_a_batch_of_pictures_is_verified(classifier, path):
 def test_a_classifiers_classes_have_names_and_nothing_else(classifier, path, tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("\n".join(f"animal {index}" for index in range(10)))
-    assert export_onnx(classifier, path, ExportOptions(classes=str(names), passes=())).contract.class_names[3] == "animal 3"
+    assert (
+        export_onnx(classifier, path, ExportOptions(classes=str(names), passes=())).contract.class_names[3]
+        == "animal 3"
+    )
     names.write_text(json.dumps([{"name": "a", "color": [1, 2, 3]}] * 10))
     with pytest.raises(UsageError, match="it is a class of whole pictures"):
         export_onnx(classifier, path, ExportOptions(classes=str(names), passes=()))
@@ -246,3 +249,4 @@ def test_the_camvid_network_is_as_accurate_as_in_pytorch(shared_data, path, caps
     }
     assert figures["mIoU"] == pytest.approx(0.518, abs=0.005)
     assert figures["accuracy"] == pytest.approx(0.842, abs=0.005)
+    assert "published  no figures for this network" in printed

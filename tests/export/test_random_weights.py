@@ -27,9 +27,19 @@ def test_the_file_says_that_its_weights_are_random(tmp_path, capsys):
     assert "RANDOM weights" in capsys.readouterr().out
 
 
-def test_nothing_published_is_claimed_of_the_papers_own_network():
-    found, _ = random_network(wanted_network("ccc1"))
-    assert (found.title, found.published) == ("CCC1 with RANDOM weights", ())
+@pytest.mark.parametrize(
+    ("name", "settings", "published"),
+    [
+        ("ccc1", [], [("FPS", 15.9)]),
+        ("ccc1", ["classes=12"], []),
+        ("ccc1-b", [], []),
+        ("espnet", [], []),
+    ],
+)
+def test_a_speed_was_published_for_the_papers_own_network_and_never_an_accuracy(name, settings, published):
+    found, _ = random_network(wanted_network(name, settings))
+    assert [(each.figure, each.value) for each in found.published] == published
+    assert found.title.endswith(" with RANDOM weights")
 
 
 @pytest.mark.parametrize("name", SEGMENTING)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ccc_jetson.carried import read_contract
+from ccc_jetson.engines.manifest import read_manifest
 from ccc_jetson.images import read_frame
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.backends import GpuOptions, open_backend
@@ -54,6 +55,44 @@ def test_an_fp16_engine_is_as_accurate_on_street_frames_as_the_network(shared_da
     assert record["frames"] == 24
     assert abs(record["miou"] - 0.402) < 0.003
     assert abs(record["pixel_accuracy"] - 0.744) < 0.003
+
+
+@pytest.mark.parametrize(
+    "checkpoint, size, miou, accuracy",
+    [
+        ("espnet_decoder_espnet_p_2_q_8_camvid.pth", (480, 360), 0.518, 0.842),
+        ("espnet_c_p_2_q_8.pth", (WIDTH, HEIGHT), 0.370, 0.667),  # its head is bilinear
+    ],
+    ids=["camvid", "espnet-c"],
+)
+def test_fp16_engines_of_espnets_pass_the_gate_and_keep_the_accuracy(
+    shared_data, tmp_path, checkpoint, size, miou, accuracy
+):
+    if sys.version_info < (3, 10):
+        pytest.skip("export needs Python 3.10")
+    pytest.importorskip("torch")
+    from ccc_jetson.export.cli import main
+
+    assert main([shared_data(checkpoint), str(tmp_path / "model.onnx")]) == 0
+    code, _, err = command(tmp_path, "ccc-build-engine", "--fp16")
+    assert code == 0, err
+    gate = read_manifest(str(tmp_path / "model.engine")).gate
+    decided = min(frame.decided for frame in gate.frames)
+    agreement = min(frame.agreement for frame in gate.frames)
+    print("worst golden frame: agreement {:.4%}, decided {:.4%}".format(agreement, decided))
+    assert (gate.passed, decided) == (True, 1.0)
+    assert agreement > 0.998
+    code, out, err = command(
+        tmp_path, "ccc-eval", "model.engine", "--images", shared_data("camvid/test"),
+        "--labels", shared_data("camvid/testannot"), "--mapping", "camvid", "--json", *BY_HAND
+    )  # fmt: skip
+    assert code == 0, err
+    record = json.loads(out)
+    print(record["miou"], record["pixel_accuracy"])
+    given = record["model"]["input"]
+    assert (given["width"], given["height"]) == size
+    assert abs(record["miou"] - miou) < 0.003
+    assert abs(record["pixel_accuracy"] - accuracy) < 0.003
 
 
 def test_class_maps_are_those_of_onnx_runtime(shared_data, engine, monkeypatch):

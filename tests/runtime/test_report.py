@@ -2,8 +2,8 @@
 
 import json
 
-import pytest
-
+from ccc_jetson.contract import Published
+from ccc_jetson.published import PAPER_TX2
 from ccc_jetson.runtime.metrics import Machine, StageSummary
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured
 from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model, Report
@@ -11,13 +11,15 @@ from tests.doubles.tiny_model import tiny_contract
 
 PC = Machine("", "Some CPU", 2, "Debian", "3.11.2")
 TX2 = Machine("NVIDIA Jetson TX2 Developer Kit", "ARMv8", 6, "Ubuntu", "3.6.9")
+TINY = tiny_contract()
+CCC1 = tiny_contract(width=1024, height=512)._replace(published=(Published("FPS", 15.9, PAPER_TX2),))
 
 
 def stage(name, milliseconds):
     return StageSummary(name, 100, *(factor * milliseconds for factor in (1, 1, 1.1, 1.2, 1.3, 2)))
 
 
-def report(**changes):
+def report(contract=TINY, **changes):
     stages = [
         stage("capture", 3),
         stage("preprocess", 2),
@@ -30,7 +32,7 @@ def report(**changes):
     record = Report(
         started="2024-05-06T07:08:09Z",
         machine=PC,
-        model=Model("model.onnx", "ab" * 32, "as asked", tiny_contract()),
+        model=Model("model.onnx", "ab" * 32, "as asked", contract),
         fit="stretch",
         source="drive.mp4, 960x540",
         live=False,
@@ -72,13 +74,11 @@ def test_the_json_has_everything_a_comparison_needs():
     assert record["bottleneck"].startswith("infer: 58.0 ms")
 
 
-def test_both_published_figures_are_in_the_json_with_the_share_that_was_reached():
-    targets = json.loads(report().to_json())["targets"]
-    assert targets["measured_on_tx2"] is False
-    assert [(each["network"], each["fps_tx2"], each["share_reached"]) for each in targets["paper"]] == [
-        ("CCC1", 15.9, 0.5),
-        ("CCC2", 16.4, pytest.approx(7.95 / 16.4, abs=1e-4)),
-    ]
+def test_the_networks_published_speed_is_in_the_json_beside_what_was_measured():
+    (speed,) = json.loads(report(CCC1).to_json())["published"]
+    assert (speed["value"], speed["measured"], speed["comparable"]) == (15.9, 7.95, False)
+    (speed,) = json.loads(report(CCC1, machine=TX2).to_json())["published"]
+    assert speed["comparable"] is True
 
 
 def test_the_summary_says_how_fast_and_on_which_machine():
@@ -88,14 +88,14 @@ def test_the_summary_says_how_fast_and_on_which_machine():
     assert "bottleneck  infer: 58.0 ms a frame" in text
     assert "classes     road 40.0 %, sky 25.0 %" in text
     assert "output      overlay video out.mp4" in text
-    assert "targets     paper, on a TX2: CCC1 15.9 FPS, CCC2 16.4 FPS" in text
-    assert "measured    on Some CPU (2 cores), not on a TX2: 0.50 and 0.48 of these" in text
+    assert "published   mIoU % 61.96 (Cityscapes test): not measured here" in text
 
 
-def test_on_a_tx2_the_summary_does_not_say_otherwise():
-    text = report(machine=TX2).to_text()
-    assert "on NVIDIA Jetson TX2 Developer Kit (6 cores): 0.50 and 0.48 of these" in text
-    assert json.loads(report(machine=TX2).to_json())["targets"]["measured_on_tx2"] is True
+def test_on_a_tx2_the_share_of_the_papers_speed_is_said_and_elsewhere_why_not():
+    text = report(CCC1, machine=TX2).to_text()
+    assert "published   FPS 15.9 (Jetson TX2, 1024x512, paper): 7.95 on NVIDIA Jetson TX2 " in text
+    assert " (6 cores), 0.50 of it" in text
+    assert "not comparable with 7.95 on Some CPU (2 cores): not a TX2" in report(CCC1).to_text()
 
 
 def test_the_latency_is_shown_where_it_matters():
@@ -117,3 +117,4 @@ def test_a_run_without_frames_can_be_reported():
     empty = report(measured=Measured(0, 0, 0.0, [], [], "backend"), class_shares=(), outputs=())
     assert empty.to_text().startswith("0.00 FPS end to end: 0 frames")
     assert json.loads(empty.to_json())["latency"] is None
+    assert json.loads(empty.to_json())["published"][0]["measured"] is None

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from ccc_jetson.contract import Published
+from ccc_jetson.published import PAPER_TX2
 from ccc_jetson.runtime.bench.clocks import Clock, Clocks
 from ccc_jetson.runtime.bench.measure import Result, Samples, slices_fps
 from ccc_jetson.runtime.bench.plan import Plan
@@ -18,6 +20,7 @@ TX2 = Machine(
 )
 FREE = Clock("GPU", 1122.0, 114.75, 1122.0, "nvhost_podgov")
 FIXED = FREE._replace(low_mhz=1122.0)
+CCC1 = Published("FPS", 15.9, PAPER_TX2)
 
 
 def samples_of(milliseconds, most=100000):
@@ -59,8 +62,8 @@ def result_of(frame_ms, latency_ms=(), network_ms=(), most=100000, **changes):
     return result._replace(**changes)
 
 
-def benched_of(result, name="model.engine", size=(64, 32), **more):
-    contract = tiny_contract(width=size[0], height=size[1], **more)
+def benched_of(result, name="model.engine", size=(64, 32), published=(CCC1,), **more):
+    contract = tiny_contract(width=size[0], height=size[1], **more)._replace(published=published)
     model = Model("folder/" + name, "ab" * 32, "as asked", contract)
     return Benched(model, "synthetic streets: 8 frames of 1280x720", (1280, 720), result)
 
@@ -106,13 +109,15 @@ def test_the_json_has_everything_that_was_measured():
     assert len(result["samples"]["network_ms"]["values"]) == 100
 
 
-def test_the_papers_figures_are_in_every_report_with_the_share_that_was_reached():
-    targets = json.loads(report_of(benched_of(STEADY)).to_json())["results"][0]["targets"]
-    assert targets["measured_on_tx2"] is True
-    shares = [(each["network"], each["fps_tx2"], each["share_reached"]) for each in targets["paper"]]
-    assert shares == [("CCC1", 15.9, 1.0063), ("CCC2", 16.4, 0.9756)]
-    on_pc = report_of(benched_of(STEADY), environment=Environment(PC, "2.0", "4.10"))
-    assert json.loads(on_pc.to_json())["results"][0]["targets"]["measured_on_tx2"] is False
+def test_each_networks_published_speed_is_in_the_json_beside_what_was_measured():
+    ccc1, unknown = benched_of(STEADY, size=(1024, 512)), benched_of(STEADY, published=())
+    results = json.loads(report_of(ccc1, unknown).to_json())["results"]
+    (speed,) = results[0]["published"]
+    assert (speed["value"], speed["measured"], speed["comparable"]) == (15.9, 16.0, True)
+    assert results[1]["published"] == []
+    on_pc = report_of(ccc1, environment=Environment(PC, "2.0", "4.10"))
+    (speed,) = json.loads(on_pc.to_json())["results"][0]["published"]
+    assert (speed["comparable"], speed["why_not"]) == (False, "not a TX2")
 
 
 def test_lists_of_numbers_take_a_line_each():
@@ -137,8 +142,8 @@ def test_the_page_says_how_fast_and_on_what():
         "network     p50 40.00 ms, p99 40.00 ms: device time of the engine alone, nothing copied; "
         "comparable with trtexec's GPU compute time",
         "frames      synthetic streets: 8 frames of 1280x720, fit: crop",
-        "targets     paper, on a TX2: CCC1 15.9 FPS, CCC2 16.4 FPS",
-        "measured    on NVIDIA Jetson TX2 Developer Kit (4 cores): 1.01 and 0.98 of these",
+        "published   FPS 15.9 (Jetson TX2, 1024x512, paper): not comparable with 16.00 on NVIDIA Jetson TX2 Developer "
+        "Kit (4 cores): the input is 64x32",
         "power mode    MAXP_CORE_ARM",
         "system        Ubuntu, Linux 4.9, L4T 32.7.1, JetPack 4.6.1",
         "clocks        before model.engine: cores 0,3-5 on; GPU 1122 MHz of 115 to 1122 (nvhost_podgov)",
@@ -152,8 +157,6 @@ def test_the_page_says_how_fast_and_on_what():
 @pytest.mark.parametrize(
     "changes, note",
     [
-        ({"environment": Environment(PC, "2.0", "4.10")}, "not measured on a TX2"),
-        ({}, "the paper's figures are for 1024x512"),
         ({"plan": Plan(warm_up_frames=49)}, "less warm-up was asked for than 50 frames and 2 s"),
         ({"plan": Plan(warm_up_s=1.9)}, "less warm-up was asked for than 50 frames and 2 s"),
         ({}, "the power mode is MAXP_CORE_ARM; sudo nvpmodel -m 0 is MAXN"),
@@ -169,6 +172,7 @@ def test_a_measurement_as_it_should_be_has_no_notes():
     fast = Environment(TX2._replace(power_mode="MAXN"), "1.13.3", "")
     text = report_of(benched_of(result, size=(1024, 512)), environment=fast).to_text()
     assert "note" not in text
+    assert "16.00 on NVIDIA Jetson TX2 Developer Kit (4 cores), 1.01 of it" in text
 
 
 def test_a_run_that_became_slower_says_so_and_a_steady_one_does_not():
