@@ -39,11 +39,7 @@ def _cityscapes(preprocessing: Preprocessing, cuts_void: bool) -> Defaults:
 def _espnet_defaults(arguments: Mapping[str, Any]) -> Defaults:
     """Class 19 of the published Cityscapes weights wins a sixth of all pixels, so it stays."""
     if arguments["classes"] == CAMVID_OUTPUTS:
-        note = (
-            "12 outputs are taken for ESPnet's CamVid network, with CamVid's statistics, 480x360 and its classes; "
-            "for another one give --mean, --std, --size and --classes"
-        )
-        return Defaults(CAMVID_BGR, *CAMVID_SIZE, CAMVID, False, note)
+        return Defaults(CAMVID_BGR, *CAMVID_SIZE, CAMVID, False, "12 outputs are taken for ESPnet's CamVid network")
     return _cityscapes(CITYSCAPES_BGR, cuts_void=False)
 
 

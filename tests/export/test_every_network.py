@@ -159,7 +159,18 @@ def test_the_camvid_network_has_the_statistics_and_size_of_its_data(shared_data)
     defaults = recognise(state, "camvid").defaults
     assert (defaults.width, defaults.height, defaults.data_set) == (480, 360, "camvid")
     assert defaults.preprocessing.mean == (107.8, 105.9, 102.7)
-    assert "12 outputs" in defaults.note
+    assert defaults.note(()) == (
+        "12 outputs are taken for ESPnet's CamVid network: its mean, std, 480x360 and classes are used; "
+        "for another one give --mean, --std, --size and --classes"
+    )
+
+
+def test_what_the_user_chose_is_not_said_to_be_assumed():
+    defaults = FAMILIES["espnet"].defaults({"classes": 12})
+    assert defaults.note(("size", "mean", "std")).endswith(": its classes are used; for another one give --classes")
+    assert ": its 480x360 and classes are used; for" in defaults.note(("mean", "std"))
+    assert defaults.note(("mean", "std", "size", "classes")) == ""
+    assert FAMILIES["espnet"].defaults({"classes": 20}).note(()) == ""
 
 
 @pytest.mark.parametrize("dilations", [CCC2, (1, 2, 4, 8), (3, 5), (2, 2, 2, 6, 9)])
