@@ -14,7 +14,7 @@ from ccc_jetson import __version__
 from ccc_jetson.carried import contract_of, embed
 from ccc_jetson.cityscapes import IGNORE
 from ccc_jetson.contract import CLASS_MAP, LOGITS, SCORES, Architecture, Contract, Input, Output, Preprocessing, Source
-from ccc_jetson.cpu_session import open_cpu_session
+from ccc_jetson.cpu_session import missing_runtime, open_cpu_session
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.checkpoint import load_checkpoint
 from ccc_jetson.export.classes import classes_for
@@ -41,7 +41,7 @@ from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
 from ccc_jetson.layer_ranges import encode_layer_ranges
 from ccc_jetson.onnx_file import with_extra_outputs
 from ccc_jetson.preprocess import Preprocessor
-from ccc_jetson.targets import Target, target_named
+from ccc_jetson.targets import TENSORRT, Target, target_named
 
 PASS_FRAMES = 48  # real frames at most that passes look at: all of them to see which classes win
 RANGE_FRAMES = 2  # real frames whose ranges and FP16 errors travel with the file
@@ -130,7 +130,8 @@ def export_onnx(
     if of_pictures and labelled.evaluated:
         raise UsageError(f"--verify-labels: {recognised.title} gives a picture one class, and its pixels none")
     classes, notes = classes_for(options.classes, recognised.arguments["classes"], defaults.data_set, of_pictures)
-    notes = (defaults.note, *notes) if defaults.note else notes
+    assumed = defaults.note(_given(options))
+    notes = (assumed, *notes) if assumed else notes
     preprocessing = _preprocessing(defaults.preprocessing, options)
     contract = Contract(
         architecture=Architecture(recognised.network.name, recognised.title, json_arguments(recognised.arguments)),
@@ -166,6 +167,9 @@ def export_onnx(
     )
     if target.fp16 and options.batch > 1:
         notes = (*notes, "FP16 was not simulated: that takes an export with --batch 1")
+    missing = missing_runtime(target.runtime)
+    if missing:
+        notes = (*notes, f"verified on ONNX Runtime: {missing}")
     checked = _verified(recognised.module, preprocessing, contract, graph, subject, labelled, target, on_progress)
     attachments = {GOLDEN_KEY: encode_golden(list(checked.golden))}
     if head is not None and head[1] is not None:
@@ -205,7 +209,12 @@ def _check_precision(options: ExportOptions, target: Target) -> None:
         raise UsageError(
             f"--fp16 writes a strongly typed graph, which is of use from TensorRT 10 on; {target.title} has "
             + (".".join(map(str, target.tensorrt)) if any(target.tensorrt) else "none"),
-            hint="export without --fp16; ccc-build-engine --fp16 makes the FP16 engine on the device",
+            hint="export without --fp16; "
+            + (
+                "ccc-build-engine --fp16 makes the FP16 engine on the device"
+                if target.runtime == TENSORRT
+                else "both runtimes for a CPU compute in FP32"
+            ),
         )
 
 
@@ -268,6 +277,17 @@ def _size(options: ExportOptions, recognised: Recognised) -> tuple[int, int]:
     if options.batch < 1:
         raise UsageError(f"a batch of {options.batch} is none")
     return width, height
+
+
+def _given(options: ExportOptions) -> set[str]:
+    """Those of ``entry.CHOICES`` that are the user's."""
+    chosen = {
+        "mean": options.mean,
+        "std": options.std,
+        "size": None if options.height is None else options.width,
+        "classes": options.classes,
+    }
+    return {name for name, choice in chosen.items() if choice is not None}
 
 
 def _nearest(size: int, multiple: int) -> int:

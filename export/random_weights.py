@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ccc_jetson.contract import Preprocessing, Source
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.networks.entry import CLASSIFICATION, Network
-from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, published_for, title_of
+from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, published_for, reason_of, title_of
 from ccc_jetson.export.scenes import street_scene
 from ccc_jetson.published import FPS
 
@@ -64,9 +64,8 @@ def _built(network: Network, arguments: Mapping[str, Any]) -> nn.Module:
 
 
 def _impossible(network: Network, arguments: Mapping[str, Any], error: Exception) -> UsageError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return UsageError(
-        f"{network.name} cannot be built with {describe(arguments)}: {reason}",
+        f"{network.name} cannot be built with {describe(arguments)}: {reason_of(error)}",
         hint="other --arch-args; ccc-export --list shows those of the paper's networks",
     )
 

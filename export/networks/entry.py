@@ -1,7 +1,7 @@
 """What the registry knows of a network: records, filled in by ``families.py`` and ``paper.py``."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -10,13 +10,15 @@ from ccc_jetson.contract import Preprocessing, Published
 from ccc_jetson.export.complexity import TABLE_5, Rules
 
 SEGMENTATION, CLASSIFICATION = "segmentation", "classification"
+CHOICES = ("mean", "std", "size", "classes")  # what a data set decides and options may change
 
 
 class Defaults(NamedTuple):
     """What no state dict tells, and options may change.
 
     ``data_set`` names the classes where their number fits (``classes.default_classes``). ``cuts_void`` says whether an
-    output that is no class of the data set may be cut where it wins nowhere. ``note`` is for the user to know.
+    output that is no class of the data set may be cut where it wins nowhere. ``assumption`` is what the user should
+    know of where these come from.
     """
 
     preprocessing: Preprocessing
@@ -24,7 +26,17 @@ class Defaults(NamedTuple):
     height: int
     data_set: str
     cuts_void: bool
-    note: str = ""
+    assumption: str = ""
+
+    def note(self, given: Collection[str]) -> str:
+        """The assumption and what it decides, the ``given`` ones of ``CHOICES`` apart; empty where that is nothing."""
+        left = [name for name in CHOICES if name not in given]
+        if not self.assumption or not left:
+            return ""
+        taken = _listed([f"{self.width}x{self.height}" if name == "size" else name for name in left])
+        return (
+            f"{self.assumption}: its {taken} are used; for another one give {_listed(['--' + name for name in left])}"
+        )
 
 
 class Network(NamedTuple):
@@ -83,3 +95,8 @@ class NamedNetwork(NamedTuple):
     height: int
     rows: tuple[PaperRow, ...]
     published: tuple[Published, ...] = ()
+
+
+def _listed(words: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -39,34 +39,33 @@ def _cityscapes(preprocessing: Preprocessing, cuts_void: bool) -> Defaults:
 def _espnet_defaults(arguments: Mapping[str, Any]) -> Defaults:
     """Class 19 of the published Cityscapes weights wins a sixth of all pixels, so it stays."""
     if arguments["classes"] == CAMVID_OUTPUTS:
-        note = (
-            "12 outputs are taken for ESPnet's CamVid network, with CamVid's statistics, 480x360 and its classes; "
-            "for another one give --mean, --std, --size and --classes"
-        )
-        return Defaults(CAMVID_BGR, *CAMVID_SIZE, CAMVID, False, note)
+        return Defaults(CAMVID_BGR, *CAMVID_SIZE, CAMVID, False, "12 outputs are taken for ESPnet's CamVid network")
     return _cityscapes(CITYSCAPES_BGR, cuts_void=False)
 
 
 def _c3net_arguments(state: State) -> list[dict[str, Any]]:
     """p and q by counting, class count and widths from shapes, dilations and structure from the branches' kernels.
 
-    Structure A has the same 3x3 kernels for all dilations: the paper's two sets (others for other numbers of branches)
-    are left open, so that the user is asked.
+    A branch of dilation 1 is a plain convolution. Structure A has the same 3x3 kernels for all others: the paper's two
+    sets (others for other numbers of dilated branches) are left open, so that the user is asked.
     """
     first = "encoder.level2_0"
     common = {"classes": _outputs(state, "encoder.classifier.conv.weight", 20), **_depths(state, "encoder.")}
     widths = ("encoder.level1.conv.weight", f"{first}.bn.weight", "encoder.level3_0.bn.weight")
     channels = tuple(_outputs(state, key, usual) for key, usual in zip(widths, pyramid.CHANNELS, strict=True))
     names = _branches(state, first)
-    structures = {_structure(state, f"{first}.{name}") for name in names} - {"undilated"}
+    found = [_structure(state, f"{first}.{name}") for name in names]
+    structures = set(found) - {"undilated"}
     structure = structures.pop() if len(structures) == 1 else "CNL"
     kernels = [_side(state, f"{first}.{name}.conv.0.weight") for name in names]
     read = tuple((kernel + 1) // 2 for kernel in kernels)
     choices = [read or c3net.DILATIONS]
     if structure == "A":
-        branches = len(names)
-        choices = [tuple(2 << i for i in range(branches))]
-        choices.append((2, 3, 7, 13) if branches == 4 else tuple(range(3, 3 + branches)))
+        dilated = [each != "undilated" for each in found]
+        count = sum(dilated)
+        guesses = ([2 << i for i in range(count)], (2, 3, 7, 13) if count == 4 else range(3, 3 + count))
+        rest = [iter(guess) for guess in guesses]
+        choices = [tuple(next(each) if wide else 1 for wide in dilated) for each in rest]
     more: dict[str, Any] = {} if structure == "CNL" else {"structure": structure}
     if _has(state, "combine_l2_l3.1.bn.bn.weight") and not _has(state, "combine_l2_l3.1.bn.act.weight"):
         more["act_after_sum"] = False
@@ -121,13 +120,15 @@ def _espnet_block(state: State, prefix: str) -> str:
 
 
 def _erfnet_arguments(state: State) -> list[dict[str, Any]]:
-    """CCC-ERFnet's dilations are in its kernels, ERFnet's are not in a state dict: those of its authors."""
+    """CCC-ERFnet's dilations are in its kernels (a 3x3 one at the start is that of dilation 1), ERFnet's are not in a
+    state dict: those of its authors."""
     classes = _outputs(state, "decoder.output_conv.weight", 20, axis=1)
     kernels = {}
     for key in state:
         block = re.fullmatch(r"encoder\.layers\.(\d+)\.ccc\.conv\.0\.weight", key)
         if block:
-            kernels[int(block[1])] = _side(state, key)
+            undilated = _structure(state, key[: -len(".conv.0.weight")]) == "A"
+            kernels[int(block[1])] = 1 if undilated else _side(state, key)
     if not kernels:
         return [{"classes": classes, "dilations": erfnet.DILATIONS, "ccc": False}]
     dilations = tuple((kernels[layer] + 1) // 2 for layer in sorted(kernels))

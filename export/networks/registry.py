@@ -62,9 +62,16 @@ class Difference(NamedTuple):
 
 
 class _Candidate(NamedTuple):
+    """A network that a state dict may be of; ``difference`` is None where none can be built so, for ``problem``."""
+
     network: Network
     arguments: dict[str, Any]
-    difference: Difference
+    difference: Difference | None
+    problem: str = ""
+
+    @property
+    def fits(self) -> bool:
+        return self.difference is not None and not self.difference.keys
 
     def __str__(self) -> str:
         return f"{title_of(self.network, self.arguments)} ({describe(self.arguments)})"
@@ -81,7 +88,7 @@ def recognise(state: Mapping[str, Tensor], origin: str, wanted: Wanted | None = 
             difference. Or it is not what the user says; the message names both.
     """
     candidates = _candidates(state, NETWORKS if wanted is None else [wanted.network], wanted)
-    fitting = [candidate for candidate in candidates if not candidate.difference.keys]
+    fitting = [candidate for candidate in candidates if candidate.fits]
     if len(fitting) > 1:
         first = fitting[0]
         open_ones = [key for key in first.arguments if any(c.arguments[key] != first.arguments[key] for c in fitting)]
@@ -93,7 +100,7 @@ def recognise(state: Mapping[str, Tensor], origin: str, wanted: Wanted | None = 
         )
     if not fitting:
         raise _unrecognised(state, origin, candidates, wanted)
-    network, arguments, _ = fitting[0]
+    network, arguments = fitting[0].network, fitting[0].arguments
     module = network.build(**arguments)
     module.load_state_dict({**_counters(module), **state}, strict=True)
     title, published = title_of(network, arguments), published_for(network, arguments)
@@ -125,6 +132,8 @@ def wanted_network(name: str, settings: Sequence[str] = ()) -> Wanted:
                 f"--arch-args {setting}: {network.name} has no such argument",
                 hint="known: " + " ".join(f"{key}={_plain(value)}" for key, value in network.complete({}).items()),
             )
+        if key in given:
+            raise UsageError(f"--arch-args {setting}: {key} is there twice", hint=f"keep one of them, as {setting}")
         given[key] = _value(network, key, text)
     for key in set(given) & set(fixed):
         if given[key] != fixed[key]:
@@ -179,6 +188,11 @@ def describe(arguments: Mapping[str, Any]) -> str:
     )
 
 
+def reason_of(error: Exception) -> str:
+    """Why PyTorch builds no such network: the first line of what it says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def json_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments as JSON has them: lists for tuples."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
@@ -196,7 +210,8 @@ def _candidates(state: Mapping[str, Tensor], networks: Sequence[Network], wanted
                 with torch.device("meta"), warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of empty tensors: what does not fit is said below
                     expected = network.build(**arguments).state_dict()
-            except (ValueError, RuntimeError, ZeroDivisionError):  # sizes that no network can be built with
+            except (ValueError, RuntimeError, ZeroDivisionError) as error:  # sizes that no network can be built with
+                candidates.append(_Candidate(network, arguments, None, reason_of(error)))
                 continue
             candidates.append(_Candidate(network, arguments, compare(state, expected)))
     return candidates
@@ -206,7 +221,7 @@ def _unrecognised(
     state: Mapping[str, Tensor], origin: str, candidates: list[_Candidate], wanted: Wanted | None
 ) -> CheckpointError:
     if wanted is not None:
-        fitting = [each for each in _candidates(state, NETWORKS, None) if not each.difference.keys]
+        fitting = [each for each in _candidates(state, NETWORKS, None) if each.fits]
         if fitting:
             asked = f"{wanted.network.name} ({describe(wanted.arguments) or 'any arguments'})"
             return CheckpointError(
@@ -214,12 +229,13 @@ def _unrecognised(
                 hint="leave --arch out, or name what differs",
             )
     known = "known: " + ", ".join(network.name for network in NETWORKS)
-    if not candidates:
-        return CheckpointError(f"{origin}: no known network can have these sizes\n  {known}")
-    nearest = min(candidates, key=lambda candidate: candidate.difference.keys)
+    built = [(each.difference.keys, each) for each in candidates if each.difference is not None]
+    if not built:
+        problems = "".join(f"\n  {each} cannot be built: {each.problem}" for each in candidates)
+        return CheckpointError(f"{origin}: no known network can have these sizes\n  {known}{problems}")
+    differing, nearest = min(built, key=lambda pair: pair[0])
     return CheckpointError(
-        f"{origin}: no known network\n  {known}\n"
-        f"  nearest: {nearest}; {nearest.difference.keys} keys differ\n{nearest.difference}",
+        f"{origin}: no known network\n  {known}\n  nearest: {nearest}; {differing} keys differ\n{nearest.difference}",
         hint="train or convert it with the names and shapes above; ccc-export --list shows every known network",
     )
 

@@ -8,6 +8,7 @@ from ccc_jetson.export.passes.batchnorm import fold_batchnorm
 from ccc_jetson.export.passes.blocked import normalise_before_sum, prelu_as_convolutions, split_concats
 from ccc_jetson.export.passes.channels_last import (
     argmax_before_interleaving,
+    argmax_class_by_class,
     pooling_as_convolution,
     prelu_apart,
     sum_branches,
@@ -102,6 +103,10 @@ def _pooling_as_convolution(subject: Subject) -> str:
 def _argmax_before_interleaving(subject: Subject) -> str:
     did = argmax_before_interleaving(subject.graph, subject.logits)
     return "class map before the last interleaving" if did else ""
+
+
+def _argmax_class_by_class(subject: Subject) -> str:
+    return "class map from scores class by class" if argmax_class_by_class(subject.graph, subject.logits) else ""
 
 
 PASSES = (
@@ -203,6 +208,13 @@ PASSES = (
         TO_ROUNDING,
         (OPENVINO,),
         _argmax_before_interleaving,
+    ),
+    Pass(
+        "argmax-class-by-class",
+        "OpenVINO interpolates a pixel's classes together, and its ArgMax is slow over them",
+        "exact, equal scores included",
+        (OPENVINO,),
+        _argmax_class_by_class,
     ),
 )
 NAMES = tuple(each.name for each in PASSES)

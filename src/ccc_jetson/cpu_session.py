@@ -60,6 +60,11 @@ def open_cpu_session(model: bytes, origin: str, runtime: str, threads: int = 0) 
     return CpuSession(session, "ONNX Runtime", import_onnxruntime().__version__, missing)
 
 
+def missing_runtime(runtime: str) -> str:
+    """Why what was exported for ``runtime`` would run on ONNX Runtime here, with what to do about it; "" elsewhere."""
+    return _import_openvino()[1] if runtime == OPENVINO else ""
+
+
 class OpenVinoSession:
     """A network compiled by OpenVINO's CPU plugin, in FP32 whatever the processor offers (2025.2 and newer).
 

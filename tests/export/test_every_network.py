@@ -177,7 +177,18 @@ def test_the_camvid_network_has_the_statistics_and_size_of_its_data(shared_data)
     defaults = recognise(state, "camvid").defaults
     assert (defaults.width, defaults.height, defaults.data_set) == (480, 360, "camvid")
     assert defaults.preprocessing.mean == (107.8, 105.9, 102.7)
-    assert "12 outputs" in defaults.note
+    assert defaults.note(()) == (
+        "12 outputs are taken for ESPnet's CamVid network: its mean, std, 480x360 and classes are used; "
+        "for another one give --mean, --std, --size and --classes"
+    )
+
+
+def test_what_the_user_chose_is_not_said_to_be_assumed():
+    defaults = FAMILIES["espnet"].defaults({"classes": 12})
+    assert defaults.note(("size", "mean", "std")).endswith(": its classes are used; for another one give --classes")
+    assert ": its 480x360 and classes are used; for" in defaults.note(("mean", "std"))
+    assert defaults.note(("mean", "std", "size", "classes")) == ""
+    assert FAMILIES["espnet"].defaults({"classes": 20}).note(()) == ""
 
 
 @pytest.mark.parametrize("dilations", [CCC2, (1, 2, 4, 8), (3, 5), (2, 2, 2, 6, 9)])
@@ -212,6 +223,19 @@ def test_dilations_that_no_key_tells_are_asked_for_with_all_candidates():
     assert found.arguments["dilations"] == CCC2
 
 
+@pytest.mark.parametrize("dilations", [(1, 5, 6), (9, 1, 2, 1), (1, 2)])
+def test_branches_of_structure_a_that_are_not_dilated_are_told_and_the_others_asked_for(dilations):
+    state = C3Net(p=1, q=1, channels=(8, 24, 48), dilations=dilations, structure="A").state_dict()
+    with pytest.raises(CheckpointError, match="does not tell dilations") as caught:
+        recognise(state, "a.pth")
+    candidates = [line.split("dilations ")[1].split(",")[0] for line in str(caught.value).splitlines()[1:]]
+    undilated = [dilation == 1 for dilation in dilations]
+    print(candidates)
+    assert [[word == "1" for word in each.split()] for each in candidates] == [undilated, undilated]
+    settings = ["dilations=" + ",".join(map(str, dilations))]
+    assert recognise(state, "a.pth", wanted_network("c3net", settings)).arguments["dilations"] == dilations
+
+
 @pytest.mark.parametrize("dilations", [(5, 6, 7), (9, 2, 2, 2, 2)])
 def test_any_number_of_branches_without_told_dilations_is_asked_about(dilations):
     state = C3Net(p=1, q=1, channels=(8, 30, 60), dilations=dilations, structure="A").state_dict()
@@ -219,6 +243,21 @@ def test_any_number_of_branches_without_told_dilations_is_asked_about(dilations)
         recognise(state, "a.pth")
     settings = ["dilations=" + ",".join(map(str, dilations))]
     assert recognise(state, "a.pth", wanted_network("c3net", settings)).arguments["dilations"] == dilations
+
+
+@pytest.mark.parametrize("dilations", [(1, 2, 1, 4), (1,)])
+def test_ccc_blocks_of_erfnet_that_are_not_dilated_are_told(dilations):
+    state = FAMILIES["erfnet"].build(classes=5, dilations=dilations, ccc=True).state_dict()
+    assert recognise(state, "erf").arguments["dilations"] == dilations
+
+
+def test_sizes_that_cannot_be_built_are_named_with_the_reason():
+    state = {**C3Net(p=1, q=1, channels=(8, 24, 48)).state_dict(), "more": torch.zeros(1)}
+    with pytest.raises(CheckpointError) as caught:
+        recognise(state, "a.pth", wanted_network("c3net", ["channels=8,2,48", "dilations=2,3,7,13"]))
+    message = str(caught.value)
+    assert "no known network can have these sizes" in message
+    assert "channels 8 2 48" in message and "cannot be built: groups must be a positive integer" in message
 
 
 def test_erfnets_dilations_come_from_its_entry_or_from_the_user():
@@ -254,6 +293,8 @@ def test_what_the_user_says_is_checked_against_the_file(name, settings, says):
         ("resnet", [], "no network is called 'resnet'", "c3net, c3netv2, espnet"),
         ("espnet", ["width=3"], "espnet has no such argument", "decoder=published block=dense"),
         ("espnet", ["q"], "q: is no KEY=VALUE", "in front of --arch-args"),
+        ("espnet", ["q=3", "p=1", "q=5"], "--arch-args q=5: q is there twice", "keep one of them"),
+        ("espnet", ["q=3", "q=3"], "q is there twice", "keep one of them"),
         ("espnet", ["q=many"], "q=many: cannot be understood", "for example q=8"),
         ("erfnet", ["ccc=2"], "ccc=2: cannot be understood", "one of yes, no"),
         ("erfnet", ["dilations=2,x"], "dilations=2,x: cannot be understood", "dilations=2,4,8,16,2,4,8,16"),

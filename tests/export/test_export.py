@@ -162,7 +162,8 @@ def test_a_pc_without_openvino_gets_a_file_for_onnx_runtime_or_hears_what_is_mis
     assert "openvino is not installed" not in capsys.readouterr().err
     assert read_contract(export(checkpoint, tmp_path, "--target", "cpu", small=SMALL)).target == "cpu"
     said = capsys.readouterr().err
-    assert "verifying on ONNX Runtime" in said and "openvino is not installed" in said
+    assert "verifying on ONNX Runtime" in said
+    assert "note: verified on ONNX Runtime: openvino is not installed, with which this file is faster" in said
 
 
 def test_a_strongly_typed_file_computes_in_fp16_and_is_verified(checkpoint, tmp_path):
@@ -190,7 +191,9 @@ def test_strong_typing_is_refused_where_fp16_is_a_flag(checkpoint, tmp_path, cap
     code, printed = error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), "--fp16")
     assert code == 2
     assert "Jetson TX2 has 8.2" in printed and "ccc-build-engine --fp16" in printed
-    assert "CPU has none" in error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), "--fp16", "--target", "cpu")[1]
+    for target in ("cpu", "cpu-onnxruntime"):
+        said = error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), "--fp16", "--target", target)[1]
+        assert "has none" in said and "compute in FP32" in said and "ccc-build-engine" not in said
 
 
 def test_labels_give_the_miou_of_both_precisions(checkpoint, tmp_path, capsys):

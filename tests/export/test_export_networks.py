@@ -229,7 +229,20 @@ def test_twelve_outputs_of_an_espnet_are_camvids(tmp_path, path):
     assert (contract.input.width, contract.input.height) == (480, 360)
     assert contract.class_names[:3] == ("Sky", "Building", "Pole")
     assert contract.classes[11] == ("void", (0, 0, 0), 255, -1)
-    assert any("12 outputs are taken for ESPnet's CamVid network" in note for note in exported.notes)
+    assert exported.notes == (
+        "12 outputs are taken for ESPnet's CamVid network: its mean, std, 480x360 and classes are used; "
+        "for another one give --mean, --std, --size and --classes",
+    )
+
+
+def test_a_size_and_statistics_of_ones_own_are_not_said_to_be_camvids(tmp_path, path):
+    checkpoint, three = saved(ESPnet(classes=12, p=1, q=1), tmp_path), (1.0, 2.0, 3.0)
+    own = ExportOptions(passes=(), width=128, height=64, mean=three, std=three)
+    (note,) = export_onnx(checkpoint, path, own).notes
+    assert "its classes are used" in note and "480x360" not in note and "--mean" not in note
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(map(str, range(12))))
+    assert export_onnx(checkpoint, path, own._replace(classes=str(names))).notes == ()
 
 
 def test_camvids_classes_are_eleven_with_or_without_void():

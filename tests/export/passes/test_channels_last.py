@@ -1,17 +1,21 @@
 """What OpenVINO gets instead of sums of concatenations, lonely PReLUs, pooled pictures and an interleaved ArgMax."""
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
+from ccc_jetson.cpu_session import open_cpu_session
 from ccc_jetson.export.passes import channels_last
 from ccc_jetson.export.passes.blocked import normalise_before_sum
 from ccc_jetson.export.passes.channels_last import (
     argmax_before_interleaving,
+    argmax_class_by_class,
     pooling_as_convolution,
     prelu_apart,
     sum_branches,
 )
 from ccc_jetson.export.passes.subject import Subject
+from ccc_jetson.targets import OPENVINO
 from tests.doubles.small_nets import Net, largest_difference, operators, pictures, run
 
 
@@ -163,6 +167,66 @@ def test_other_ends_of_a_network_stay():
             net.deconv(source, 5, name="logits")
         model = net.model("logits", classes=last != "logits only")
         assert argmax_before_interleaving(model.graph, "logits") == 0, last
+
+
+def interpolated(classes=20, mode="linear", **attributes):
+    """A network that ends in interpolated scores; class 3 always has the same as class 1, and 17 as 16."""
+    net = Net()
+    weight = net.rng.normal(size=(classes, 3, 3, 3))
+    for twin, of in ((3, 1), (17, 16)):
+        if twin < classes:
+            weight[twin] = weight[of]
+    net.resize(net.conv("image", classes, weight=weight), name="logits", mode=mode, **attributes)
+    return net.model("logits", classes=True)
+
+
+@pytest.mark.parametrize("coordinates", ["align_corners", "half_pixel"])
+@pytest.mark.parametrize(("classes", "rows", "products"), [(20, 32, 1), (20, 8, 4), (4, 0, 32)])
+def test_the_class_map_of_interpolated_scores_is_the_same_to_the_pixel(
+    coordinates, classes, rows, products, monkeypatch
+):
+    monkeypatch.setattr(channels_last, "_STRIP_BYTES", rows * classes * 48 * 4)
+    model = interpolated(classes, coordinate_transformation_mode=coordinates)
+    before = run(model, pictures())
+    assert argmax_class_by_class(model.graph, "logits") == 1
+    assert operators(model)["Gemm"] == products
+    for (one,), (other,) in zip(before, run(model, pictures()), strict=True):
+        assert one.dtype == other.dtype == np.int32 and one.shape == other.shape == (1, 32, 48)
+        assert (one == other).all()
+        assert len(np.unique(one)) > 2
+
+
+def test_the_first_of_equal_classes_wins_on_openvino_too():
+    pytest.importorskip("openvino")
+    model = interpolated()
+    expected = run(model, pictures())
+    assert argmax_class_by_class(model.graph, "logits") == 1
+    session = open_cpu_session(ir.to_proto(model).SerializeToString(), "the small network", OPENVINO).session
+    for (one,), picture in zip(expected, pictures(), strict=True):
+        (found,) = session.run(["class_map"], {"image": picture})
+        won = np.unique(found)
+        print("classes that win:", won)
+        assert {1, 16} <= set(won) and not {3, 17} & set(won)
+        assert (found == one).mean() > 0.999  # another runtime rounds otherwise
+
+
+def test_the_interpolated_logits_stay_for_those_who_ask():
+    subject = Subject(interpolated(), "logits", pictures(), 1.0)
+    before = subject.results(subject.frames)
+    assert argmax_class_by_class(subject.graph, "logits") == 1
+    subject.tidy()
+    assert [value.name for value in subject.graph.outputs] == ["class_map"]
+    for one, other in zip(before, subject.results(subject.frames), strict=True):
+        assert (one == other).all()
+
+
+def test_scores_that_are_not_interpolated_or_have_no_class_map_stay():
+    net = Net()
+    net.conv("image", 5, name="logits")
+    assert argmax_class_by_class(net.model("logits", classes=True).graph, "logits") == 0
+    net = Net()
+    net.resize(net.conv("image", 5), name="logits")
+    assert argmax_class_by_class(net.model("logits").graph, "logits") == 0
 
 
 def test_a_sum_that_spreads_one_over_the_other_stays():
