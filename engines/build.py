@@ -28,6 +28,7 @@ from ccc_jetson.engines.manifest import (
     check_plan,
     manifest_path,
     read_manifest,
+    usual_output,
     whole_output,
     write_manifest,
 )
@@ -261,7 +262,7 @@ def _output(model: OnnxModel, asked: Optional[str]) -> str:
     """What the engine gives."""
     whole = whole_output(model.contract)
     if asked is None:
-        return FEATURES if model.has_head else whole
+        return usual_output(model.contract)
     if asked == FEATURES and not model.has_head:
         raise UsageError(
             "--output features: {} describes no head that the runtime could compute".format(model.path),

@@ -22,7 +22,15 @@ from ccc_jetson.export.complexity import Complexity, count
 from ccc_jetson.export.half_report import HalfJudge, layer_ranges
 from ccc_jetson.export.labelled import LabelledImages
 from ccc_jetson.export.networks.entry import CLASSIFICATION
-from ccc_jetson.export.networks.registry import Recognised, Wanted, describe, json_arguments, recognise, wanted_network
+from ccc_jetson.export.networks.registry import (
+    Recognised,
+    Wanted,
+    describe,
+    json_arguments,
+    named_like,
+    recognise,
+    wanted_network,
+)
 from ccc_jetson.export.onnx_graph import INPUT, assert_readable, build_graph, finished
 from ccc_jetson.export.onnx_head import find_head
 from ccc_jetson.export.passes.order import chosen_passes
@@ -228,6 +236,13 @@ def _loaded(checkpoint: str | None, wanted: Wanted | None) -> tuple[Recognised, 
         return random_network(wanted)
     loaded = load_checkpoint(checkpoint)
     recognised = recognise(loaded.state, checkpoint, wanted)
+    twin = recognised.defaults.twin
+    if twin and wanted is None:
+        named = named_like(recognised.network, recognised.arguments)
+        raise UsageError(
+            f"{checkpoint}: has the keys and shapes of {recognised.title}, and those of {twin}",
+            hint=f"if it is {recognised.title}, say so: --arch {named.name if named else recognised.network.name}",
+        )
     return recognised, Source(checkpoint.replace("\\", "/").rsplit("/", 1)[-1], loaded.sha256)
 
 

@@ -84,23 +84,36 @@ def read_classes(path: str, outputs: int) -> tuple[Class, ...]:
 
 def _entries(path: str, outputs: int) -> list[Any]:
     """The lines of a file, or the items of its JSON list: one for each output."""
-    text = read_text(path)
+    text = read_text(path).lstrip("\ufeff")  # some editors begin a file with it
     if text.lstrip().startswith("["):
         try:
             entries = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"{path}: is no JSON: {error}") from None
+            raise UsageError(
+                f"{path}: is no JSON: {error}", hint="a file that begins with [ is taken for JSON"
+            ) from None
     else:
-        entries = [line.strip() for line in text.splitlines() if line.strip()]
+        # not ``splitlines``, which ends lines at characters that a name may have
+        entries = [line.strip() for line in text.split("\n")]
+        while entries and not entries[-1]:
+            entries.pop()
     if len(entries) != outputs:
         raise UsageError(f"{path}: has {len(entries)} classes, the network has {outputs} outputs")
+    empty = [index + 1 for index, entry in enumerate(entries) if entry == ""]
+    if empty:
+        raise UsageError(f"{path}: class {empty[0] - 1} has no name", hint="write one name a line, and no empty line")
     return list(entries)
 
 
 def _name(path: str, index: int, entry: Any) -> str:
     """Of a class of whole pictures, which has nothing else."""
     record = {"name": entry} if isinstance(entry, str) else entry
-    if not isinstance(record, dict) or set(record) != {"name"} or not isinstance(record["name"], str):
+    if (
+        not isinstance(record, dict)
+        or set(record) != {"name"}
+        or not isinstance(record["name"], str)
+        or not record["name"]
+    ):
         raise UsageError(f"{path}: class {index} is {entry!r}, expected a name: it is a class of whole pictures")
     return record["name"]
 

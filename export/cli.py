@@ -81,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         group.add_argument("--" + name, nargs=3, type=float, metavar="X", help="one per channel, in the colour order")
     group.add_argument("--scale", type=float, metavar="X", help="factor after (pixel - mean) / std")
     group.add_argument("--color-order", choices=("BGR", "RGB"), help="order of the channels")
-    group.add_argument("--classes", metavar="FILE", help="class names, one a line, or JSON with colours and train ids")
+    group.add_argument("--classes", metavar="FILE", help="class names, one a line; JSON for colours and train ids")
     return parser
 
 
@@ -177,7 +177,7 @@ def table(exported: Any) -> List[Tuple[str, str]]:
     half = contract.half.sentences(contract.is_classifier) if contract.half is not None else ()
     verified = "{:.4%} of the pixels in the worst".format(worst.argmax)
     if contract.is_classifier:
-        verified = "all of them" if worst.argmax == 1 else "most, one as good for the others"
+        verified = _verified_pictures(exported.frames)
     return [
         ("network", exported.description),
         ("parameters", "{:,}".format(exported.complexity.parameters)),
@@ -208,6 +208,18 @@ def table(exported: Any) -> List[Tuple[str, str]]:
         ),
         ("time", "{:.1f} s".format(exported.seconds)),
     ]
+
+
+def _verified_pictures(frames: Any) -> str:
+    """Of how many frames a classifier's file finds PyTorch's class, one as good, or another (in FP16, of noise)."""
+    same = sum(frame.argmax == 1 for frame in frames)
+    good = sum(frame.good == 1 for frame in frames) - same
+    other = len(frames) - same - good
+    return "{} of them{}{}".format(
+        same if same < len(frames) else "all",
+        ", one as good for {}".format(good) if good else "",
+        ", another for {} that {} no picture".format(other, "are" if other > 1 else "is") if other else "",
+    )
 
 
 def pass_table(exported: Any) -> List[str]:

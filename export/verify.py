@@ -33,12 +33,16 @@ class ProbeFrame(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """One frame: largest error of the logits, the same relative to the largest logit, share of equal classes."""
+    """One frame: largest error of the logits, the same relative to the largest logit, share of equal classes.
+
+    ``good`` is the share whose class is equal or, of a classifier, one that PyTorch found as good.
+    """
 
     name: str
     absolute: float
     relative: float
     argmax: float
+    good: float
 
 
 class Verified(NamedTuple):
@@ -60,6 +64,7 @@ def worst(frames: Sequence[Agreement]) -> Agreement:
         max(frame.absolute for frame in frames),
         max(frame.relative for frame in frames),
         min(frame.argmax for frame in frames),
+        min(frame.good for frame in frames),
     )
 
 
@@ -128,14 +133,14 @@ def verify(
         error = float(np.abs(logits - expected).max())
         # of a real frame all classes are compared, so that one that was cut may not win; noise may look like anything
         same = np.asarray(kept)[classes] == whole.argmax(axis=1) if probe.real else classes == expected.argmax(axis=1)
-        agreement = Agreement(probe.name, error, error / max(float(np.abs(expected).max()), 1e-30), float(same.mean()))
-        required = MIN_DECIDED if half else MIN_AGREEMENT
+        good = same
         if contract.is_classifier:
-            judged = float(np.mean([is_close(*each) for each in zip(expected, classes, strict=True)]))
-        elif half:
+            good = np.array([is_close(*each) for each in zip(expected, classes, strict=True)])
+        largest = max(float(np.abs(expected).max()), 1e-30)
+        agreement = Agreement(probe.name, error, error / largest, float(same.mean()), float(good.mean()))
+        judged, required = agreement.good, MIN_DECIDED if half else MIN_AGREEMENT
+        if half and not contract.is_classifier:
             judged = float(same[np.stack([decided(each) for each in expected])].mean())
-        else:
-            judged = agreement.argmax
         # of a small frame a share would allow none
         rounded = not half and not contract.is_classifier and int((~same).sum()) <= ROUNDED_PIXELS
         wrong = judged < required and not rounded

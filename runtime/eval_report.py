@@ -149,6 +149,7 @@ class EvalReport(NamedTuple):
             miou_percent=None if miou is None else 100.0 * miou,
             data_set=self.dataset.title if why_not else "all frames of " + self.dataset.title,
             why_not=why_not,
+            why_not_speed="logits are part of it" * any(each.name == LOGITS_STAGE for each in self.stages),
         )
 
     def _why_not_comparable(self) -> str:

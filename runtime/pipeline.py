@@ -259,12 +259,20 @@ def _join(threads: Sequence[threading.Thread]) -> None:
         raise interrupt
 
 
-def bottleneck(measured: Measured, live: bool) -> str:
-    """One sentence: which thread sets the pace, and which of its stages; empty where nothing was measured."""
+def slowest_thread(measured: Measured) -> str:
+    """The thread that sets the pace, one of ``THREADS``; empty where nothing was measured."""
     means_ms = {each.name: each.mean_ms for each in measured.stages}
     if not means_ms:
         return ""
-    thread = max(THREADS, key=lambda name: sum(means_ms.get(stage, 0.0) for stage in THREADS[name]))
+    return max(THREADS, key=lambda name: sum(means_ms.get(stage, 0.0) for stage in THREADS[name]))
+
+
+def bottleneck(measured: Measured, live: bool) -> str:
+    """One sentence: which thread sets the pace, and which of its stages; empty where nothing was measured."""
+    means_ms = {each.name: each.mean_ms for each in measured.stages}
+    thread = slowest_thread(measured)
+    if not thread:
+        return ""
     measured_ms = {stage: means_ms[stage] for stage in THREADS[thread] if stage in means_ms}
     total_ms = sum(measured_ms.values())
     stage = max(measured_ms, key=lambda name: measured_ms[name])

@@ -8,7 +8,7 @@ from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
 from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.runtime.metrics import Machine, percentile_table
-from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck
+from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck, slowest_thread
 from ccc_jetson.runtime.sinks.top_classes import Classified
 from ccc_jetson.tables import aligned_facts, aligned_table
 
@@ -124,7 +124,9 @@ class Report(NamedTuple):
         return "\n".join([*lines, aligned_facts(facts)])
 
     def _here(self) -> Here:
-        return Here(str(self.machine), self.machine.is_tx2, self.measured.fps or None)
+        paced = {"capture": "the frames came no faster", "sink": "the results were written no faster"}
+        why_not = paced.get(slowest_thread(self.measured), "")
+        return Here(str(self.machine), self.machine.is_tx2, self.measured.fps or None, why_not_speed=why_not)
 
 
 def _top_table(classified: Tuple[Classified, ...]) -> str:
@@ -132,5 +134,7 @@ def _top_table(classified: Tuple[Classified, ...]) -> str:
     rows = [["picture", "class", "probability"]]
     for each in classified:
         for rank, top in enumerate(each.top):
-            rows.append(["" if rank else each.picture, clean(top.name), "{:.1f} %".format(100 * top.probability)])
+            rows.append(
+                ["" if rank else clean(each.picture), clean(top.name), "{:.1f} %".format(100 * top.probability)]
+            )
     return aligned_table(rows, left=(0, 1))

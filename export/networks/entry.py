@@ -18,7 +18,8 @@ class Defaults(NamedTuple):
 
     ``data_set`` names the classes where their number fits (``classes.default_classes``). ``cuts_void`` says whether an
     output that is no class of the data set may be cut where it wins nowhere. ``assumption`` is what the user should
-    know of where these come from.
+    know of where these come from. ``twin`` names another network with the same keys and shapes: the user has to say
+    that it is not that one.
     """
 
     preprocessing: Preprocessing
@@ -27,6 +28,7 @@ class Defaults(NamedTuple):
     data_set: str
     cuts_void: bool
     assumption: str = ""
+    twin: str = ""
 
     def note(self, given: Collection[str]) -> str:
         """The assumption and what it decides, the ``given`` ones of ``CHOICES`` apart; empty where that is nothing."""

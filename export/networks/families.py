@@ -143,6 +143,14 @@ def _drn_arguments(state: State) -> list[dict[str, Any]]:
     return [{"classes": _outputs(state, "seg.weight", 19), **_drn_backbone(state, variant, prefixes)}]
 
 
+def _drn_classifier_defaults(arguments: Mapping[str, Any]) -> Defaults:
+    """DRN-A is a ResNet whose last stages are dilated instead of strided, which no weight shows."""
+    twin = "a ResNet, whose last two stages are strided instead of dilated" * (
+        arguments["variant"] == "A" and not arguments["ccc"]
+    )
+    return Defaults(IMAGENET_RGB, 224, 224, IMAGENET, cuts_void=False, twin=twin)
+
+
 def _drn_classifier_arguments(state: State) -> list[dict[str, Any]]:
     variant = "A" if _outputs(state, "conv1.weight", 16) == 64 else "C"
     prefixes = [f"layer{number}" for number in range(1, len(drn.STAGES[variant]) + 1)]
@@ -279,9 +287,9 @@ NETWORKS = (
         CLASSIFICATION,
         drn.DrnClassifier,
         _drn_classifier_arguments,
-        lambda arguments: Defaults(IMAGENET_RGB, 224, 224, IMAGENET, cuts_void=False),
+        _drn_classifier_defaults,
         drn.DOWNSCALE * drn.FEATURES_SIDE,
-        "as drn; a ResNet has the same keys and shapes, and is counted as if it were dilated",
+        "as drn; a ResNet has the same keys and shapes as A, so --arch must say that it is none",
         {"variant": tuple(drn.STAGES)},
     ),
 )

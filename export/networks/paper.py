@@ -8,7 +8,7 @@ from typing import Any
 from ccc_jetson.contract import Published
 from ccc_jetson.export.complexity import TABLE_4, WITHOUT_TRANSPOSED
 from ccc_jetson.export.networks.entry import NamedNetwork, PaperRow
-from ccc_jetson.published import CITYSCAPES, FPS, MIOU, PAPER_TX2
+from ccc_jetson.published import ESPNET_TEST_SET, FPS, MIOU, PAPER_CITYSCAPES, PAPER_TX2
 
 _CITY = (1024, 512)
 _IMAGE = (224, 224)
@@ -21,11 +21,11 @@ _DS_A = {"structure": "A", "act_after_sum": False}
 
 
 def _in_paper(miou_percent: float, fps_tx2: float) -> tuple[Published, ...]:
-    return (Published(MIOU, miou_percent, f"{CITYSCAPES}, paper"), Published(FPS, fps_tx2, PAPER_TX2))
+    return (Published(MIOU, miou_percent, PAPER_CITYSCAPES), Published(FPS, fps_tx2, PAPER_TX2))
 
 
 def _espnet_test(percent: float) -> tuple[Published, ...]:
-    return (Published(MIOU, percent, f"{CITYSCAPES} test set, ESPNet's authors"),)
+    return (Published(MIOU, percent, ESPNET_TEST_SET),)
 
 
 def _table_4(parameters_millions: float, gflops: float) -> tuple[PaperRow, ...]:

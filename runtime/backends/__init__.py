@@ -13,7 +13,7 @@ import numpy as np
 
 from ccc_jetson.carried import read_contract
 from ccc_jetson.contract import Contract
-from ccc_jetson.errors import BackendError, CccError, FileProblem
+from ccc_jetson.errors import BackendError, CccError, FileProblem, UsageError
 from ccc_jetson.file_kinds import ENGINE, kind_of
 from ccc_jetson.preprocess import Fitting
 from ccc_jetson.runtime.pixels import BGR, black
@@ -229,6 +229,11 @@ def open_backend(
     """
     if kind_of(path) == ENGINE:
         if contract_of_model(path, contract).is_classifier:
+            if gpu.memory:
+                raise UsageError(
+                    "--memory: {} classifies whole pictures, whose memory is always copied".format(path),
+                    hint="leave it out",
+                )
             from ccc_jetson.runtime.backends.tensorrt_scores import TensorRTClassifier
 
             return TensorRTClassifier(path, fit, contract)

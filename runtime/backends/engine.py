@@ -37,10 +37,10 @@ class EngineOnGpu:
             for note in self.opened.notes:
                 say("note: " + note)
             gpu.load_kernels(kernels_for(path, gpu.sm, gpu.cuda_version, self.contract.head).cubin)
+            self.sha256 = manifest.plan_sha256 if manifest else sha256_of(path)
         except BaseException:
             self.close()
             raise
-        self.sha256 = manifest.plan_sha256 if manifest else sha256_of(path)
         self.description = "TensorRT {} on {}".format(api.version, gpu.name)
         self.facts: Dict[str, str] = {
             "tensorrt": api.version,

@@ -63,7 +63,7 @@ class TopClasses(Sink):
 def top_classes(scores: np.ndarray, names: Tuple[str, ...]) -> Tuple[TopClass, ...]:
     """The most probable of scores (classes,) before softmax; of equal ones the first. NaN is the smallest there is."""
     values = np.where(np.isnan(scores), -np.inf, scores).astype(np.float64)
-    order = np.argsort(-values, kind="stable")[:TOP]
+    order = np.argsort(-values, kind="mergesort")[:TOP]  # numpy 1.13 has no word "stable" for it
     shifted = np.exp(values - values[order[0]]) if np.isfinite(values[order[0]]) else np.zeros_like(values)
     total = float(shifted.sum()) or 1.0
     return tuple(TopClass(names[index], float(scores[index]), float(shifted[index]) / total) for index in order)

@@ -26,6 +26,7 @@ HEAD_ATTACHMENT = "ccc_jetson.head"  # the attachment
 MAX_CLASSES = 255  # class maps are uint8, and 255 means "not seen"
 MAX_SCORES = 1 << 16  # classes of a picture as a whole
 EXPORT_AGAIN = "export it again: ccc-export CHECKPOINT MODEL.onnx"
+BY_HAND = "docs/contract.md has a contract by hand, field by field; ccc-export writes one by itself"
 
 
 class Architecture(NamedTuple):
@@ -156,13 +157,13 @@ class Contract(NamedTuple):
         return dict(plain(self), schema=SCHEMA)
 
     @classmethod
-    def from_json(cls, text: Union[str, bytes], origin: str = "contract") -> "Contract":
-        """Reads and validates; ``origin`` names the file in messages.
+    def from_json(cls, text: Union[str, bytes], origin: str = "contract", cure: str = EXPORT_AGAIN) -> "Contract":
+        """Reads and validates; ``origin`` names the file in messages, ``cure`` is what to do where it is damaged.
 
         Raises:
             ContractError: it is damaged, incomplete, contradictory, or of a newer schema.
         """
-        read = _reader(origin, EXPORT_AGAIN)
+        read = _reader(origin, cure)
         return _contract(read, read.parse(text))
 
     @classmethod
@@ -192,7 +193,7 @@ class Contract(NamedTuple):
 
 def read_contract_json(path: str) -> Contract:
     """A contract from a JSON file (``--contract``), for models that something else exported."""
-    return Contract.from_json(read_text(path), path)
+    return Contract.from_json(read_text(path), path, BY_HAND)
 
 
 def _reader(origin: str, cure: str) -> JsonReader:
@@ -318,9 +319,12 @@ def _check_head(read: JsonReader, head: Head, contract: Contract) -> None:
 
 def _published(read: JsonReader, value: Any, field: str) -> Published:
     value = read.object(value, field, Published._fields)
+    number = read.number(value["value"], field + ".value")
+    if number <= 0:
+        read.fail(field + ".value", "a positive number", number)
     return Published(
         read.text(value["figure"], field + ".figure"),
-        read.number(value["value"], field + ".value"),
+        number,
         read.text(value["where"], field + ".where"),
     )
 

@@ -9,15 +9,18 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from ccc_jetson.contract import Contract, Published
 
 FPS, MIOU = "FPS", "mIoU %"  # ``Published.figure``
-CITYSCAPES = "Cityscapes"  # how ``Published.where`` begins for an accuracy on its frames
+# ``Published.where`` of accuracies on Cityscapes: the paper's, and those of its test set, whose labels nobody has
+PAPER_CITYSCAPES, ESPNET_TEST_SET = "Cityscapes, paper", "Cityscapes test set, ESPNet's authors"
 PAPER_TX2 = "Jetson TX2, 1024x512, paper"  # ``Published.where`` of the paper's speeds
 _PAPER_SIZE = (1024, 512)
+_MIOU_ELSEWHERE = {PAPER_CITYSCAPES: "", ESPNET_TEST_SET: "published for the test set"}
 
 
 class Here(NamedTuple):
     """What was measured: frames per second on ``machine``, mIoU in percent on ``data_set``; None where it was not.
 
-    ``why_not`` says why the mIoU is none of Cityscapes as others measure it, and is empty where it is one.
+    ``why_not`` says why the mIoU is none of Cityscapes as others measure it, and is empty where it is one;
+    ``why_not_speed`` the same of the frames per second, where the pace was not the network's.
     """
 
     machine: str
@@ -26,6 +29,7 @@ class Here(NamedTuple):
     miou_percent: Optional[float] = None
     data_set: str = ""
     why_not: str = ""
+    why_not_speed: str = ""
 
 
 class Comparison(NamedTuple):
@@ -68,7 +72,7 @@ def compared(contract: Contract, here: Here) -> Tuple[Comparison, ...]:
         if each.figure == FPS:
             found.append(Comparison(each, here.fps, here.machine, _why_not_speed(each, contract, here)))
         elif each.figure == MIOU:
-            why_not = here.why_not or ("" if each.where.startswith(CITYSCAPES) else "published for another data set")
+            why_not = here.why_not or _MIOU_ELSEWHERE.get(each.where, "published for another data set")
             found.append(Comparison(each, here.miou_percent, here.data_set, why_not))
         else:
             found.append(Comparison(each, None, "", ""))
@@ -92,4 +96,5 @@ def _why_not_speed(published: Published, contract: Contract, here: Here) -> str:
         return "published for another machine or size"
     size = (contract.input.width, contract.input.height)
     reasons = ["not a TX2"] * (not here.is_tx2) + ["the input is {}x{}".format(*size)] * (size != _PAPER_SIZE)
+    reasons += [here.why_not_speed] * bool(here.why_not_speed)
     return ", and ".join(reasons)

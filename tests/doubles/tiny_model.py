@@ -65,7 +65,7 @@ def tiny_contract(
         ignore_index=255,
         head=None if kind == "scores" else Head(head, "features", features, classes, 2, False),
         source=Source("tiny.pth", "0" * 64),
-        published=(Published("mIoU %", 61.96, "Cityscapes test"),),
+        published=(Published("mIoU %", 61.96, "Cityscapes, paper"),),
         verification={"argmax_agreement": 1.0},
         half=None,
         attachments={},

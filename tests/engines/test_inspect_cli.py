@@ -64,7 +64,7 @@ def test_the_page_of_a_complete_file(tmp_path, capsys):
         "head         transposed_conv_2x2 behind 'features', 4 -> 19 channels, weights attached",
         "golden       2 frames: frame0, frame1",
         "verified     argmax_agreement 1",
-        "published    mIoU % 61.96 (Cityscapes test)",
+        "published    mIoU % 61.96 (Cityscapes, paper)",
         "nodes        5",
         "parameters   431",
         "FLOPs        0.0005 G by the paper's Table 5",

@@ -331,7 +331,7 @@ def test_foreign_state_dicts_are_refused_whatever_their_keys():
             recognise(state, f"trial {trial}")
 
 
-def test_a_torchvision_like_resnet_is_no_drn():
+def test_another_kernel_makes_it_no_drn():
     named = next(each for each in NAMED if each.name == "drn-a34-imagenet")
     state = built(named, classes=3).state_dict()
     state["layer3.0.conv1.weight"] = torch.zeros(256, 128, 5, 5)

@@ -16,10 +16,11 @@ from ccc_jetson.export.classes import classes_for, default_classes
 from ccc_jetson.export.networks.c3net import C3Net
 from ccc_jetson.export.networks.drn import DrnClassifier
 from ccc_jetson.export.networks.espnet import ESPnet
-from ccc_jetson.export.networks.families import IMAGENET_RGB
+from ccc_jetson.export.networks.families import IMAGENET_RGB, NETWORKS
 from ccc_jetson.export.networks.paper import NAMED
 from ccc_jetson.export.networks.registry import recognise
 from ccc_jetson.export.scenes import street_scene
+from ccc_jetson.export.verify import Agreement
 from ccc_jetson.onnx_file import parse_onnx
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.preprocess import Preprocessor
@@ -27,6 +28,8 @@ from ccc_jetson.runtime.eval_cli import main as evaluate
 from ccc_jetson.runtime.run_cli import main as run
 from tests.doubles.engine_room import command
 from tests.export.conftest import small_state
+
+FAMILIES = {network.name: network for network in NETWORKS}
 
 
 @pytest.fixture
@@ -112,6 +115,12 @@ def test_a_classifiers_classes_have_names_and_nothing_else(classifier, path, tmp
     names.write_text(json.dumps([{"name": "a", "color": [1, 2, 3]}] * 10))
     with pytest.raises(UsageError, match="it is a class of whole pictures"):
         export_onnx(classifier, path, ExportOptions(classes=str(names), passes=()))
+    names.write_text("\ufeff" + "\n".join(f"a\u2028{index}" for index in range(10)) + "\r\n\n", encoding="utf-8")
+    named = export_onnx(classifier, path, ExportOptions(classes=str(names), passes=())).contract.class_names
+    assert named[0] == "a\u20280" and named[9] == "a\u20289"
+    names.write_text("one\n\n" + "\n".join("abcdefgh"))
+    with pytest.raises(UsageError, match="class 1 has no name"):
+        export_onnx(classifier, path, ExportOptions(classes=str(names)))
     names.write_text("one\ntwo")
     with pytest.raises(UsageError, match="has 2 classes, the network has 10 outputs"):
         export_onnx(classifier, path, ExportOptions(classes=str(names), passes=()))
@@ -149,6 +158,37 @@ def test_a_classifier_has_no_label_maps(classifier, path, shared_data):
 def test_scores_are_for_classifiers(checkpoint, path):
     with pytest.raises(UsageError, match="--output scores: "):
         export_onnx(checkpoint, path, ExportOptions(output="scores"))
+
+
+def test_what_may_be_a_resnet_is_exported_only_for_a_drn_that_is_named(path, tmp_path, capsys):
+    """A ResNet has DRN-A's keys and shapes, and other scores."""
+    torch.manual_seed(0)
+    checkpoint = saved(FAMILIES["drn-classifier"].build(variant="A", layers=(1, 1, 1, 1), classes=5), tmp_path)
+    assert cli.main([checkpoint, path]) == 2
+    printed = capsys.readouterr().err
+    assert "and those of a ResNet, whose last two stages are strided instead of dilated" in printed
+    assert "--arch drn-classifier" in printed
+    assert not Path(path).exists()
+    named = ["--arch", "drn-classifier", "--arch-args", "variant=A"]
+    assert cli.main([checkpoint, path, "--no-passes", *named]) == 0
+
+
+def test_a_classifier_of_ccc_blocks_is_no_resnet(path, tmp_path):
+    torch.manual_seed(0)
+    module = FAMILIES["drn-classifier"].build(variant="A", layers=(1, 1, 2, 1), classes=5, ccc=True)
+    assert export_onnx(saved(module, tmp_path), path, ExportOptions(passes=())).worst.argmax == 1
+
+
+@pytest.mark.parametrize(
+    ("frames", "says"),
+    [
+        ([(1, 1), (1, 1)], "all of them"),
+        ([(1, 1), (0, 1)], "1 of them, one as good for 1"),
+        ([(1, 1), (0, 1), (0, 0)], "1 of them, one as good for 1, another for 1 that is no picture"),
+    ],
+)
+def test_the_table_counts_the_pictures(frames, says):
+    assert cli._verified_pictures([Agreement("a", 0.0, 0.0, argmax, good) for argmax, good in frames]) == says
 
 
 def test_a_graph_that_finds_another_class_is_not_written(classifier, path, monkeypatch):

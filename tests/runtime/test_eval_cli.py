@@ -62,7 +62,7 @@ def test_the_tables_hold_accuracy_speed_and_what_was_published(capsys, model, pa
         assert any(line.split()[:1] == [stage] and line.split()[-1] == "6" for line in lines), stage
     assert "p50 ms" in text
     assert " FPS: preprocess, infer and postprocess one after the other, ONNX Runtime " in text
-    assert "published  mIoU % 61.96 (Cityscapes test): not comparable with " in text
+    assert "published  mIoU % 61.96 (Cityscapes, paper): not comparable with " in text
     assert " on images (camvid labels): another data set" in text
 
 
@@ -79,7 +79,7 @@ def test_the_report_holds_everything(tmp_path, model, pairs):
     assert report["stages"]["infer"]["count"] == 6
     (published,) = report["published"]
     assert published == {
-        "figure": "mIoU %", "value": 61.96, "where": "Cityscapes test", "comparable": False,
+        "figure": "mIoU %", "value": 61.96, "where": "Cityscapes, paper", "comparable": False,
         "measured": round(100 * report["miou"], 4), "why_not": "another data set",
     }  # fmt: skip
 

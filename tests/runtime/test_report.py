@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
+
 from ccc_jetson.contract import Published
 from ccc_jetson.published import PAPER_TX2
 from ccc_jetson.runtime.metrics import Machine, StageSummary
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured
 from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model, Report
+from ccc_jetson.runtime.sinks.top_classes import Classified, TopClass
 from tests.doubles.tiny_model import tiny_contract
 
 PC = Machine("", "Some CPU", 2, "Debian", "3.11.2")
@@ -88,7 +91,7 @@ def test_the_summary_says_how_fast_and_on_which_machine():
     assert "bottleneck  infer: 58.0 ms a frame" in text
     assert "classes     road 40.0 %, sky 25.0 %" in text
     assert "output      overlay video out.mp4" in text
-    assert "published   mIoU % 61.96 (Cityscapes test): not measured here" in text
+    assert "published   mIoU % 61.96 (Cityscapes, paper): not measured here" in text
 
 
 def test_on_a_tx2_the_share_of_the_papers_speed_is_said_and_elsewhere_why_not():
@@ -106,6 +109,26 @@ def test_the_latency_is_shown_where_it_matters():
 
 def test_what_a_gpu_backend_chose_is_shown():
     assert "memory      input mapped" in report().to_text()
+
+
+@pytest.mark.parametrize(
+    ("slowest", "why_not"),
+    [("capture", "the frames came no faster"), ("sink", "the results were written no faster"), ("infer", "")],
+)
+def test_a_pace_that_others_set_is_not_compared_with_the_papers(slowest, why_not):
+    stages = [stage(name, 500 if name == slowest else 10) for name in ("capture", "infer", "sink")]
+    shown = report(
+        machine=TX2,
+        model=Model("model.engine", "ab" * 32, "as asked", CCC1),
+        measured=report().measured._replace(stages=stages),
+    )
+    (record,) = json.loads(shown.to_json())["published"]
+    assert (record["why_not"], record["comparable"]) == (why_not, not why_not)
+
+
+def test_a_pictures_name_cannot_steer_the_terminal():
+    shown = report(classified=(Classified("\x1b[31mred", (TopClass("a", 1.0, 0.5),)),)).to_text()
+    assert shown.splitlines()[1].split() == ["?[31mred", "a", "50.0", "%"]
 
 
 def test_a_run_that_ended_early_says_so():

@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from ccc_jetson.errors import BackendError, CccError, ContractError
+from ccc_jetson.errors import BackendError, CccError, ContractError, FileProblem, UsageError
 from ccc_jetson.preprocess import fitting
-from ccc_jetson.runtime.backends import open_backend
+from ccc_jetson.runtime.backends import GpuOptions, engine, open_backend
 from ccc_jetson.runtime.backends.tensorrt_scores import TensorRTClassifier
 from tests.doubles import cuda_driver
 from tests.doubles.engine_room import build, command
@@ -151,6 +151,25 @@ def test_pictures_are_classified_on_the_board(engines, tmp_path):
         folder, "ccc-run", "--model", "model.onnx", "--images", str(tmp_path / "one.png"), "--fit", "stretch"
     )
     assert (code, out.splitlines()[:6]) == (0, on_the_board)
+
+
+def test_memory_cannot_be_chosen_where_there_is_no_choice(driver, engines):
+    with pytest.raises(UsageError, match="classifies whole pictures, whose memory is always copied"):
+        open_backend(engines("fp32"), gpu=GpuOptions(memory=(("input", "mapped"),)))
+
+
+def test_a_plan_that_vanishes_while_it_is_opened_leaves_nothing(driver, engines, tmp_path, monkeypatch):
+    plan = tmp_path / "plan.engine"
+    with open(engines("fp32"), "rb") as file:
+        plan.write_bytes(file.read())
+
+    def gone(path):
+        raise FileProblem(path + ": is gone")
+
+    monkeypatch.setattr(engine, "sha256_of", gone)
+    with pytest.raises(FileProblem, match="is gone"):
+        open_backend(str(plan), contract=tiny_contract("scores", classes=CLASSES))
+    assert left(driver) == {}
 
 
 def test_a_benchmark_says_what_it_measures(engines):

@@ -118,6 +118,7 @@ def test_the_verdict_on_half_precision_is_told_in_sentences():
         ("input.depth", 3, "has unknown depth"),
         ("more", 1, "has unknown more"),
         ("precision", "int8", "precision is 'int8'"),
+        ("published.0.value", 0, "value is 0.0, expected a positive number"),
         ("passes", "all", "passes is 'all'"),
         ("half.safe", 1, "half.safe is 1"),
         ("half.agreement", None, "half.agreement is None"),
@@ -278,6 +279,18 @@ def test_a_foreign_metadata_entry_is_no_contract():
     data = with_metadata(tiny_graph(tiny_contract()).SerializeToString(), {METADATA_KEY: "{}"})
     with pytest.raises(ContractError, match="damaged"):
         contract_of(parse_onnx(data), "m")
+
+
+def test_a_contract_by_hand_is_not_to_be_exported_again(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(changed("schema", SCHEMA + 1))
+    with pytest.raises(ContractError) as caught:
+        read_contract_json(str(path))
+    assert "update" in caught.value.hint
+    path.write_text(changed("input.width", 0))
+    with pytest.raises(ContractError) as caught:
+        read_contract_json(str(path))
+    assert "docs/contract.md has a contract by hand" in caught.value.hint
 
 
 def scores_contract(classes=1000, **more):

@@ -49,6 +49,11 @@ def test_ccc2_at_another_size_or_elsewhere_is_not_compared(size, here, why_not):
     assert str(found).endswith("not comparable with {:.2f} on {}: {}".format(here.fps, here.machine, why_not))
 
 
+def test_a_pace_that_was_not_the_networks_is_not_compared():
+    (found,) = compared(contract(SPEED), TX2._replace(why_not_speed="the frames came no faster"))
+    assert found.why_not == "the frames came no faster"
+
+
 def test_a_speed_from_elsewhere_is_shown_and_not_compared():
     (found,) = compared(contract(Published("FPS", 112.0, "NVIDIA Titan X, 1024x512")), TX2)
     assert found.why_not == "published for another machine or size"
@@ -76,6 +81,7 @@ def test_all_frames_of_cityscapes_are_compared_in_points():
     [
         ("Cityscapes, paper", "another data set", "another data set"),
         ("CamVid, its authors", "", "published for another data set"),
+        ("Cityscapes test set, ESPNet's authors", "", "published for the test set"),
     ],
 )
 def test_other_frames_say_nothing_of_an_accuracy(where, why_not, reason):

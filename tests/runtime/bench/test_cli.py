@@ -52,7 +52,7 @@ def test_a_model_is_measured_from_frame_to_class_map(folder, capsys):
     assert "model: model.onnx (as asked), Tiny" in err
     assert "the network alone, then at least 5 frames and 0.01 s of warm-up, then 0.15 s" in err
     for line in ("end to end", "frame time", "latency, queues full", "network alone", "infer", "bottleneck  ",
-                 "steadiness  ", "published   mIoU % 61.96 (Cityscapes test): not measured here", "machine",
+                 "steadiness  ", "published   mIoU % 61.96 (Cityscapes, paper): not measured here", "machine",
                  "libraries", "note        less warm-up was asked for"):  # fmt: skip
         assert "\n" + line in out
     record = json.loads((folder / "bench.json").read_text())
