@@ -15,6 +15,7 @@ PACKAGE = os.path.dirname(os.path.abspath(ccc_jetson.__file__))
 STAGES = ("calib", "engines", "export", "runtime")
 MAY_IMPORT = {"": (), "calib": ("engines",), "engines": (), "export": ("engines",), "runtime": ("engines",)}
 ALSO_MAY_IMPORT = {("engines", "inspect_cli.py"): ("export",)}  # for checkpoints, which only the workstation reads
+CALIB_ON_THE_DEVICE = ("__init__.py", "cache.py")  # the rest of calib is the workstation's
 HEAVY = ("cv2", "numpy", "onnx", "onnxruntime", "onnxsim", "openvino", "pycuda", "safetensors", "tensorrt", "torch")
 COMMANDS = {
     "ccc-bench": "ccc_jetson.runtime.bench.cli",
@@ -49,7 +50,7 @@ def imported(path):
 
 
 def device_half(stage, path):
-    return stage != "export" and stage != "calib"
+    return stage != "export" and (stage != "calib" or os.path.basename(path) in CALIB_ON_THE_DEVICE)
 
 
 def test_stages_import_only_what_the_design_allows():
