@@ -150,7 +150,7 @@ def test_wherever_a_file_is_cut_off_it_is_whole_lines_or_refused():
 
 
 def test_more_bytes_than_any_cache_has_are_not_looked_at():
-    with pytest.raises(FileProblem, match="model.calib: has 16,777,217 bytes, which no calibration cache has"):
+    with pytest.raises(FileProblem, match="has 16,777,217 bytes, which no calibration cache has"):
         parse_cache(b"TRT-8201-" + b"x" * ((1 << 24) - 8), "model.calib")
 
 
