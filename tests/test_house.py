@@ -15,7 +15,14 @@ PACKAGE = os.path.dirname(os.path.abspath(ccc_jetson.__file__))
 STAGES = ("calib", "engines", "export", "runtime")
 MAY_IMPORT = {"": (), "calib": ("engines",), "engines": (), "export": ("engines",), "runtime": ("engines",)}
 ALSO_MAY_IMPORT = {("engines", "inspect_cli.py"): ("export",)}  # for checkpoints, which only the workstation reads
-CALIB_ON_THE_DEVICE = ("__init__.py", "cache.py", "images.py", "provenance.py", "selection.py", "sources.py")  # the rest of calib is the workstation's
+CALIB_ON_THE_DEVICE = (
+    "__init__.py",
+    "cache.py",
+    "images.py",
+    "provenance.py",
+    "selection.py",
+    "sources.py",
+)  # the rest of calib is the workstation's
 HEAVY = ("cv2", "numpy", "onnx", "onnxruntime", "onnxsim", "openvino", "pycuda", "safetensors", "tensorrt", "torch")
 COMMANDS = {
     "ccc-bench": "ccc_jetson.runtime.bench.cli",
