@@ -60,7 +60,7 @@ class CalibrationCache(NamedTuple):
     @property
     def ranges(self) -> Tuple[Tuple[str, float], ...]:
         """(tensor, amax): INT8 covers -amax to amax, which is 127 scales in float32."""
-        return tuple((name, float(np.float32(LEVELS) * np.float32(scale))) for name, scale in self.scales)
+        return tuple((name, _amax(scale)) for name, scale in self.scales)
 
     @property
     def zero_scales(self) -> Tuple[str, ...]:
@@ -90,6 +90,11 @@ class CalibrationCache(NamedTuple):
         return (self.header + "\n" + "".join(rows)).encode("utf-8")
 
 
+def _amax(scale: float) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.float32(LEVELS) * np.float32(scale))
+
+
 def _digits(scale: float) -> str:
     return struct.pack("!f", scale).hex() if scale else "0"
 
@@ -113,7 +118,7 @@ def cache_of_ranges(version: int, algorithm: str, ranges: Iterable[Tuple[str, fl
         with np.errstate(over="ignore"):
             scale = float(np.float32(amax) / np.float32(LEVELS))
         problem = ""
-        if not 0 <= scale < np.inf:  # NaN, too
+        if not 0 <= _amax(scale) < np.inf:  # NaN, too
             problem = "{!r} is no range: finite and not negative in float32".format(amax)
         elif not name or "\n" in name or "\r" in name or "\0" in name:
             problem = "a name with line breaks, or none, cannot be a row's"
@@ -231,6 +236,8 @@ def _parse_row(line: str, number: int, origin: str) -> Tuple[str, float]:
         raise _damaged(origin, number, line, "the scale is negative")
     if not np.isfinite(scale):
         raise _damaged(origin, number, line, "the scale is {}".format("NaN" if np.isnan(scale) else "infinite"))
+    if not np.isfinite(_amax(scale)):
+        raise _damaged(origin, number, line, "the scale is so large that its range is infinite")
     return name, scale
 
 

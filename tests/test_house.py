@@ -14,7 +14,8 @@ import ccc_jetson
 PACKAGE = os.path.dirname(os.path.abspath(ccc_jetson.__file__))
 STAGES = ("calib", "engines", "export", "runtime")
 MAY_IMPORT = {"": (), "calib": ("engines",), "engines": (), "export": ("engines",), "runtime": ("engines",)}
-ALSO_MAY_IMPORT = {("engines", "inspect_cli.py"): ("export",)}  # for checkpoints, which only the workstation reads
+# A command puts stages together: checkpoints are read on the workstation only, calibration caches are calib's
+ALSO_MAY_IMPORT = {("engines", "inspect_cli.py"): ("calib", "export")}
 CALIB_ON_THE_DEVICE = (
     "__init__.py",
     "cache.py",
