@@ -4,8 +4,9 @@ from typing import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ccc_jetson.calib.selection import SAMPLES, Selection, select_frames
+from ccc_jetson.calib.selection import Selection, select_frames
 from ccc_jetson.calib.sources import Candidate, FrameReader, open_sources
+from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import UsageError
 from ccc_jetson.preprocess import Preprocessor

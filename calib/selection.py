@@ -12,6 +12,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from ccc_jetson.calib.sources import PICTURE, Candidate, FrameReader, Source, open_sources
+from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
 from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import sha256_of
@@ -20,7 +21,6 @@ from ccc_jetson.label_mapping import IGNORE
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.progress import Progress
 
-SAMPLES = 200
 FEW = 20  # with fewer, one odd frame decides about ranges
 # Bits of 64 in which near-identical frames differ at most: neighbours in a video of a road differ in 3 (median),
 # different places of CamVid's training frames in 12 and more, a JPEG of quality 50 from its original in 2 at most

@@ -76,7 +76,7 @@ def build_plan(
         api.use_dla(builder, config, job.dla_core)
     calibrator, store = None, CacheStore()
     if calibration is None and job.calibration_cache:
-        calibration = _from_cache(job.calibration_cache)
+        calibration = _from_cache(job)
     if INT8 in job.precisions and calibration is not None:
         calibrator = make_calibrator(api.module, guard, calibration, store)
         api.calibrate_with(config, calibrator)
@@ -184,24 +184,8 @@ def _timing_cache(path: str) -> bytes:
     return read_bytes(path) if path else b""
 
 
-def _from_cache(path: str) -> Calibration:
-    return Calibration(calibration_algorithm(path), read_bytes(path), 1, _no_batches)
-
-
-def calibration_algorithm(path: str) -> str:
-    """Which calibrator wrote a cache, a key of ``ALGORITHMS``, by its first line: ``TRT-8201-EntropyCalibration2``.
-
-    Raises:
-        BuildError: it is no calibration cache.
-    """
-    first = read_bytes(path).split(b"\n", 1)[0].decode("ascii", "replace").strip()
-    for name, ending in (("entropy2", "EntropyCalibration2"), ("minmax", "MinMaxCalibration")):
-        if first.startswith("TRT-") and first.endswith("-" + ending):
-            return name
-    raise BuildError(
-        "{}: is no calibration cache: its first line is {!r}".format(path, first[:60]),
-        hint="a cache begins with a line like TRT-8201-EntropyCalibration2",
-    )
+def _from_cache(job: Job) -> Calibration:
+    return Calibration(job.calibration_algorithm, read_bytes(job.calibration_cache), 1, _no_batches)
 
 
 def _no_batches(names: List[str]) -> Any:

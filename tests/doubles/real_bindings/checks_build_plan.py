@@ -24,6 +24,7 @@ JOB = Job(
     timing_cache_in="",
     timing_cache_out="",
     calibration_cache="",
+    calibration_algorithm="",
     judge=False,
 )
 
@@ -93,7 +94,7 @@ def a_layer_cannot_be_given_a_precision_where_the_network_states_them(scene):
 
 
 def a_network_in_int8_takes_a_calibration_cache_where_there_are_calibrators(scene):
-    wanted = {"precisions": ("int8",)}
+    wanted = {"precisions": ("int8",), "calibration_algorithm": "entropy2"}
     files = {"calibration_cache": b"TRT-8601-EntropyCalibration2\nimage: 3c010a14\n"}
     if scene.major >= 11:
         refusal(BuildError, lambda: built(scene, files, **wanted))

@@ -113,10 +113,12 @@ def pictures_reach_tensorrt_as_live_frames_would_and_nothing_is_left(scene):
 def a_cache_of_ours_reaches_tensorrt_byte_by_byte(scene):
     if scene.major >= 11:
         return
-    for algorithm in ("EntropyCalibration2", "MinMaxCalibration"):
+    for key, algorithm in (("entropy2", "EntropyCalibration2"), ("minmax", "MinMaxCalibration")):
         cache, found = CACHE._replace(algorithm=algorithm), {}
         with calibrate(scene, found):
-            made = built(scene, {"calibration_cache": cache.to_bytes()}, precisions=("int8",))
+            made = built(
+                scene, {"calibration_cache": cache.to_bytes()}, precisions=("int8",), calibration_algorithm=key
+            )
         assert found["cache"] == cache.to_bytes() and found["batches"] == []
         assert parse_cache(found["cache"], "") == cache
         assert made.calibration_cache == CACHE.to_bytes()  # what TensorRT says back is kept as it is
