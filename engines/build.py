@@ -12,7 +12,7 @@ from ccc_jetson import __version__
 from ccc_jetson.clean_text import listed
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.engines.attempts import Attempts, Files, Finished
-from ccc_jetson.engines.calibrating import CACHE_SUFFIX, Frames, RangeRequest, Ranges, RangeSource, measure
+from ccc_jetson.engines.calibrating import CACHE_SUFFIX, RangeFinder, Ranges, RangeSource, with_ranges
 from ccc_jetson.engines.compatibility import Problem, problems
 from ccc_jetson.engines.job import Facts, LayerProfile, Outcome
 from ccc_jetson.engines.kernel_store import Kernels, carry_kernels
@@ -139,10 +139,16 @@ def _built(
         on_event({"event": "stage", "text": described(machine)})
         _check_operators(model, facts, options.force, note)
         settings = _settings(model, facts, options, note)
+
+        def quiet_workspace() -> int:  # what it notes, the build will
+            return _workspace(path, model, facts, options, lambda text: None)
+
         ranges = None
         if options.calibration is not None:
-            ranges = _ranges(worker, model, machine, facts, settings, path, options, on_event)
-            settings = _with_ranges(settings, ranges)
+            timing_cache = _Cache(options.timing_cache, machine, model, settings).path or ""
+            finder = RangeFinder(worker, model, settings, quiet_workspace, timing_cache, on_event)
+            ranges = finder.find(options.calibration, facts.tensorrt, path)
+            settings = with_ranges(settings, ranges)
         present = None if options.rebuild else _already_built(path, model, settings, machine)
         if present is not None:
             for text in check_machine(present, machine, path):
@@ -285,39 +291,6 @@ def _check_wishes(options: BuildOptions, precisions: Tuple[str, ...], model: Onn
         raise UsageError("--calib: the engine uses no INT8", hint="add --int8, or leave --calib out")
     if options.dla_core is not None and not precisions:
         raise UsageError("--dla: a DLA computes in FP16 and INT8, and the engine is FP32", hint="add --fp16")
-
-
-def _ranges(
-    worker: Worker,
-    model: OnnxModel,
-    machine: Machine,
-    facts: Facts,
-    settings: Settings,
-    path: str,
-    options: BuildOptions,
-    on_event: Callable[[Dict[str, Any]], None],
-) -> Ranges:
-    """The calibration cache, measured here where frames were given."""
-
-    def note(text: str) -> None:
-        on_event({"event": "note", "text": text})
-
-    def measured(frames: Frames) -> bytes:
-        workspace = _workspace(path, model, facts, options, lambda text: None)  # what it notes, the build will
-        timing_cache = _Cache(options.timing_cache, machine, model, settings).path or ""
-        return measure(worker, model, settings, workspace, timing_cache, frames, on_event)
-
-    assert options.calibration is not None
-    request = RangeRequest(model.contract, model.sha256, facts.tensorrt, path, measured, note)
-    return options.calibration.resolve(request)
-
-
-def _with_ranges(settings: Settings, ranges: Ranges) -> Settings:
-    """What the calibration keeps out of INT8 comes first, so that the user's own wishes count in the end."""
-    if FP16 not in settings.precisions and any(precision == FP16 for _, precision in ranges.layer_precisions):
-        raise UsageError("--calib: it keeps layers in FP16, which the engine may not use", hint="add --fp16")
-    layers = ranges.layer_precisions + settings.layer_precisions
-    return settings._replace(calibration_cache=sha256_of(ranges.cache), layer_precisions=layers)
 
 
 def _doubts(contract: Contract, precisions: Tuple[str, ...]) -> Iterator[str]:

@@ -11,11 +11,12 @@ from ccc_jetson.engines.job import Job
 from ccc_jetson.engines.manifest import Settings
 from ccc_jetson.engines.onnx_model import OnnxModel
 from ccc_jetson.engines.preflight import smaller_workspace
-from ccc_jetson.engines.tensorrt_api import INT8
+from ccc_jetson.engines.tensorrt_api import FP16, INT8
 from ccc_jetson.engines.tensorrt_log import OutOfMemory
 from ccc_jetson.engines.timing_cache import load, store
 from ccc_jetson.engines.worker import Worker
-from ccc_jetson.files import read_bytes, write_bytes
+from ccc_jetson.errors import UsageError
+from ccc_jetson.files import read_bytes, sha256_of, write_bytes
 
 CACHE_SUFFIX = ".calib"  # of a cache that was measured for an engine, behind the engine's own name
 
@@ -70,69 +71,102 @@ class RangeSource(NamedTuple):
     resolve: Callable[[RangeRequest], Ranges]
 
 
-def measure(
-    worker: Worker,
-    model: OnnxModel,
-    settings: Settings,
-    workspace: int,
-    timing_cache: str,
-    frames: Frames,
-    on_event: Callable[[Dict[str, Any]], None],
-) -> bytes:
-    """The calibration cache that TensorRT makes of frames.
-
-    TensorRT measures only on its way to an engine. That engine is thrown away: its ends are FP32, as calibration wants
-    its data, and the real one is built from the cache, as from any other. What was timed is kept for it.
+class RangeFinder:
+    """Finds INT8's ranges for one build.
 
     Args:
-        workspace: in MiB; less is tried where memory runs out.
+        worker: the process that has TensorRT.
+        model, settings: what is built, and how.
+        workspace: gives the scratch memory for a build that measures, in MiB; less is tried where memory runs out.
         timing_cache: the file, or "" for none.
+        on_event: told what happens, as by a build.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        model: OnnxModel,
+        settings: Settings,
+        workspace: Callable[[], int],
+        timing_cache: str,
+        on_event: Callable[[Dict[str, Any]], None],
+    ) -> None:
+        self._worker, self._model, self._settings = worker, model, settings
+        self._workspace, self._timing_cache, self._on_event = workspace, timing_cache, on_event
+
+    def find(self, source: RangeSource, tensorrt: str, engine: str) -> Ranges:
+        """The ranges from ``source`` for TensorRT's version ``tensorrt``, measured here where it names frames."""
+        model = self._model
+        return source.resolve(RangeRequest(model.contract, model.sha256, tensorrt, engine, self._measured, self._note))
+
+    def _note(self, text: str) -> None:
+        self._on_event({"event": "note", "text": text})
+
+    def _measured(self, frames: Frames) -> bytes:
+        """The calibration cache that TensorRT makes of frames.
+
+        TensorRT measures only on its way to an engine. That engine is thrown away: its ends are FP32, as calibration
+        wants its data, and the real one is built from the cache, as from any other. What was timed is kept for it.
+        """
+        before, after, cache = (
+            self._worker.path("calibration." + name) for name in ("timing.in", "timing.out", "cache")
+        )
+        known = load(self._timing_cache) if self._timing_cache else b""
+        if known:
+            write_bytes(before, known)
+        job = self._job()._replace(
+            timing_cache_in=before if known else "", timing_cache_out=after if self._timing_cache else ""
+        )
+        self._calibrate(job, frames, cache)
+        if os.path.exists(after):
+            problem = store(self._timing_cache, load(after))
+            if problem:
+                self._note(problem)
+        return read_bytes(cache)
+
+    def _calibrate(self, job: Job, frames: Frames, cache: str) -> None:
+        nodes = len(self._model.file.nodes)
+        while True:
+            event = {"event": "building", "what": "calibrating", "workspace_mib": job.workspace_mib, "build": 1}
+            self._on_event(dict(event, expected_seconds=None, nodes=nodes))
+            try:
+                self._worker.calibrate(job, list(frames), cache)
+                return
+            except OutOfMemory as error:
+                smaller = smaller_workspace(job.workspace_mib)
+                if smaller is None:
+                    raise
+                text = "{}; calibrating again with a workspace of {} MiB"
+                self._note(text.format(str(error).splitlines()[0], smaller))
+                job = job._replace(workspace_mib=smaller)
+
+    def _job(self) -> Job:
+        return Job(
+            model=os.path.realpath(self._model.path),
+            plan="",
+            contract=self._model.contract.to_json(),
+            strongly_typed=False,
+            precisions=(INT8,),
+            output=self._settings.output,
+            layer_precisions=(),
+            pinned=(),
+            workspace_mib=self._workspace(),
+            dla_core=None,
+            timing_cache_in="",
+            timing_cache_out="",
+            calibration_cache="",
+            calibration_algorithm="",
+            judge=False,
+        )
+
+
+def with_ranges(settings: Settings, ranges: Ranges) -> Settings:
+    """What the calibration keeps out of INT8 comes first, so that the user's own wishes count in the end.
 
     Raises:
-        OutOfMemory, BuildError, FileProblem: as ``Worker.build``, and for frames that cannot be read.
+        UsageError: it keeps layers in FP16, and the engine may not use that.
     """
-    before, after, cache = (worker.path(name) for name in ("calibration.timing.in", "calibration.timing.out", "ranges"))
-    known = load(timing_cache) if timing_cache else b""
-    if known:
-        write_bytes(before, known)
-    while True:
-        job = _job(worker, model, settings, workspace)._replace(
-            timing_cache_in=before if known else "", timing_cache_out=after if timing_cache else ""
-        )
-        event = {"event": "building", "what": "calibrating", "workspace_mib": workspace, "build": 1}
-        on_event(dict(event, expected_seconds=None, nodes=len(model.file.nodes)))
-        try:
-            worker.calibrate(job, list(frames), cache)
-            break
-        except OutOfMemory as error:
-            smaller = smaller_workspace(workspace)
-            if smaller is None:
-                raise
-            text = "{}; calibrating again with a workspace of {} MiB"
-            on_event({"event": "note", "text": text.format(str(error).splitlines()[0], smaller)})
-            workspace = smaller
-    if timing_cache and os.path.exists(after):
-        problem = store(timing_cache, load(after))
-        if problem:
-            on_event({"event": "note", "text": problem})
-    return read_bytes(cache)
-
-
-def _job(worker: Worker, model: OnnxModel, settings: Settings, workspace: int) -> Job:
-    return Job(
-        model=os.path.realpath(model.path),
-        plan=worker.path("calibration.plan"),
-        contract=model.contract.to_json(),
-        strongly_typed=False,
-        precisions=(INT8,),
-        output=settings.output,
-        layer_precisions=(),
-        pinned=(),
-        workspace_mib=workspace,
-        dla_core=None,
-        timing_cache_in="",
-        timing_cache_out="",
-        calibration_cache="",
-        calibration_algorithm="",
-        judge=False,
-    )
+    if FP16 not in settings.precisions and any(precision == FP16 for _, precision in ranges.layer_precisions):
+        raise UsageError("--calib: it keeps layers in FP16, which the engine may not use", hint="add --fp16")
+    layers = ranges.layer_precisions + settings.layer_precisions
+    return settings._replace(calibration_cache=sha256_of(ranges.cache), layer_precisions=layers)
