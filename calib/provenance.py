@@ -23,6 +23,7 @@ TENSORRT, ONNX_RUNTIME = "TensorRT", "ONNX Runtime"  # the first calibrates on t
 ENTROPY_2, ENTROPY, MIN_MAX, PERCENTILE = "entropy2", "entropy", "minmax", "percentile"
 ALGORITHMS = (ENTROPY_2, ENTROPY, MIN_MAX, PERCENTILE)
 CALIBRATE_AGAIN = "calibrate again: ccc-build-engine --int8 --calib IMAGES on the device"
+MOST_SEED = 1 << 63
 _MOST_BYTES = 1 << 24
 
 
@@ -113,7 +114,7 @@ def _provenance(read: JsonReader, record: Dict[str, Any]) -> Provenance:
         percentile=None if percentile is None else read.number_within(percentile, "percentile", 50, 100),
         samples=read.integer(record["samples"], "samples", 1, 1 << 31),
         images_sha256=read.sha256(record["images_sha256"], "images_sha256"),
-        seed=read.integer(record["seed"], "seed", 0, 1 << 63),
+        seed=read.integer(record["seed"], "seed", 0, MOST_SEED),
         cache_sha256=read.sha256(record["cache_sha256"], "cache_sha256"),
         rewritten_from=read.text(record["rewritten_from"], "rewritten_from"),
         agreement=None if agreement is None else _agreement(read, agreement),

@@ -11,6 +11,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from ccc_jetson.calib.provenance import MOST_SEED
 from ccc_jetson.calib.sources import PICTURE, Candidate, FrameReader, Source, open_sources
 from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
 from ccc_jetson.clean_text import clean, listed
@@ -74,6 +75,8 @@ def select_frames(
     """
     if samples < 1:
         raise UsageError("{} calibration frames were asked for, expected 1 or more".format(samples))
+    if not 0 <= seed <= MOST_SEED:
+        raise UsageError("the seed is {}, expected a number from 0 to {}".format(seed, MOST_SEED))
     notes = [note for source in sources for note in source.notes]
     looked: List[_Looked] = []
     unreadable: List[str] = []

@@ -180,6 +180,12 @@ def test_no_samples_are_a_usage_error(tmp_path):
         select(write_pictures(tmp_path, 1), samples=0)
 
 
+@pytest.mark.parametrize("seed", [-1, 1 << 64])
+def test_a_seed_that_cannot_be_written_down_is_a_usage_error(tmp_path, seed):
+    with pytest.raises(UsageError, match="the seed is"):
+        select(write_pictures(tmp_path, 1), seed=seed)
+
+
 # what is said
 
 
