@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from typing import Any, Dict, Optional, Sequence, Tuple
 
@@ -62,6 +63,8 @@ def _inspected(path: str) -> Inspected:
     kind = kind_of(path)
     if kind == CALIBRATION:
         return _cache(path)
+    if _is_provenance(path):
+        return _cache(os.path.splitext(path)[0])
     if kind == CHECKPOINT:
         return _checkpoint(path)
     if kind == ONNX and _is_kernels(path):
@@ -75,6 +78,15 @@ def _is_json_object(path: str) -> bool:
     """An engine's manifest is one; no ONNX file is."""
     with open(path, "rb") as file:
         return file.read(64).lstrip().startswith(b"{")
+
+
+def _is_provenance(path: str) -> bool:
+    """Of a calibration cache beside it, with which it is shown."""
+    cache, suffix = os.path.splitext(path)
+    try:
+        return suffix == ".json" and kind_of(cache) == CALIBRATION
+    except FileProblem:  # nothing is there, or nothing that is known
+        return False
 
 
 def _is_kernels(path: str) -> bool:

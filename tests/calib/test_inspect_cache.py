@@ -58,6 +58,10 @@ def test_the_page_says_what_it_is_for_what_it_holds_and_where_it_comes_from(odd,
         assert line in out.splitlines(), line
 
 
+def test_its_provenance_stands_for_the_cache(odd, capsys):
+    assert json_of(capsys, odd + ".json") == json_of(capsys, odd)
+
+
 def test_a_cache_of_the_device_that_was_rewritten_says_so(tmp_path, capsys):
     made = tiny_provenance(
         made_by=Maker("TensorRT", "8.4.1.5"), algorithm="minmax", percentile=None, agreement=None, fp32_layers=(),
