@@ -20,7 +20,8 @@ from ccc_jetson.engines.tensorrt_log import TensorRTLog
 from ccc_jetson.errors import BackendError, BuildError, UsageError
 from ccc_jetson.onnx_file import with_extra_outputs
 from ccc_jetson.ort import cpu_session
-from tests.doubles import standin
+from tests.doubles import cuda_driver, standin
+from tests.doubles.cuda_driver.lab import live
 from tests.doubles.pictures import write_pictures
 from tests.doubles.real_bindings.checks_build_plan import JOB
 from tests.doubles.tiny_model import tiny_contract, tiny_model_bytes
@@ -103,6 +104,27 @@ def test_other_inputs_than_the_contracts_are_refused(frames):
     with device() as cuda, DeviceBatches(cuda, contract, CalibrationImages(contract, frames)) as batches:
         with pytest.raises(BuildError, match=r"asks for calibration data of \['a', 'b'\]"):
             batches_seen(cuda, batches, ("a", "b"))
+
+
+def test_the_real_pycuda_leaves_nothing_either(frames):
+    contract = tiny_contract(batch=2)
+    images = CalibrationImages(contract, frames)
+    expected = np.concatenate(list(images))
+    with cuda_driver.installed() as driver:
+        with Cuda() as cuda:
+            before = live(driver)
+            for wanted in ([0, 1, 2, 3, 4, 4], [0, 1]):
+                with DeviceBatches(cuda, contract, images) as batches:
+                    assert live(driver) != before
+                    if len(wanted) == 6:
+                        found = np.concatenate(batches_seen(cuda, batches))
+                    else:  # a build that ends in the middle
+                        (address,) = next(batches.calibration("minmax").batches(["image"]))
+                        found = np.empty((2, 3, 32, 64), np.float32)
+                        cuda.download(found, address)
+                assert live(driver) == before
+                assert (found == expected[wanted]).all()
+        assert live(driver) == {}
 
 
 # a build
