@@ -16,12 +16,16 @@ from ccc_jetson.errors import BuildError, CccError
 
 
 class Files(NamedTuple):
-    """``calibration_cache`` and ``timing_cache`` are read, the others written; empty names mean none."""
+    """``calibration_cache`` and ``timing_cache`` are read, the others written; empty names mean none.
+
+    ``calibration_algorithm`` is the cache's, a key of ``tensorrt_callbacks.ALGORITHMS``.
+    """
 
     plan: str
     timing_cache: str
     timing_cache_out: str
     calibration_cache: str
+    calibration_algorithm: str
 
 
 class Finished(NamedTuple):
@@ -131,6 +135,7 @@ class Attempts:
             timing_cache_in=files.timing_cache,
             timing_cache_out=files.timing_cache_out,
             calibration_cache=files.calibration_cache,
+            calibration_algorithm=files.calibration_algorithm,
             judge=settings.gate,
         )
 

@@ -12,7 +12,7 @@ from ccc_jetson import __version__
 from ccc_jetson.clean_text import listed
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.engines.attempts import Attempts, Files, Finished
-from ccc_jetson.engines.builder import calibration_algorithm
+from ccc_jetson.engines.calibrating import CACHE_SUFFIX, RangeFinder, Ranges, RangeSource, with_ranges
 from ccc_jetson.engines.compatibility import Problem, problems
 from ccc_jetson.engines.job import Facts, LayerProfile, Outcome
 from ccc_jetson.engines.kernel_store import Kernels, carry_kernels
@@ -53,8 +53,9 @@ class BuildOptions(NamedTuple):
     """What the user may choose; empty and ``None`` take this machine's own.
 
     ``precisions`` are of ``fp32``, ``fp16``, ``int8``, ``best``; ``output`` of ``manifest.OUTPUTS``; ``workspace`` in
-    MiB; ``timing_cache`` is a file, "" the usual one, ``None`` none; ``contract`` a file instead of the model's own;
-    ``kernels`` says whether the runtime's are compiled, too.
+    MiB; ``timing_cache`` is a file, "" the usual one, ``None`` none; ``calibration`` is for INT8, from
+    ``calib.for_builds.ranges_of``; ``contract`` a file instead of the model's own; ``kernels`` says whether the
+    runtime's are compiled, too.
     """
 
     precisions: Tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class BuildOptions(NamedTuple):
     dla_core: Optional[int] = None
     gate: bool = True
     timing_cache: Optional[str] = ""
-    calibration_cache: Optional[str] = None
+    calibration: Optional[RangeSource] = None
     contract: Optional[str] = None
     profile: bool = False
     rebuild: bool = False
@@ -111,7 +112,8 @@ def build_engine(
         path: where the engine goes, with its manifest beside it.
         options: what was asked for.
         on_event: told what happens: events of ``build_child.py``, and ``stage`` and ``note`` with a ``text``,
-            ``building`` with ``workspace_mib``, ``build`` (its number), ``expected_seconds`` and ``nodes``.
+            ``building`` with ``workspace_mib``, ``build`` (its number), ``expected_seconds`` and ``nodes``, where it is
+            calibrating with ``what``.
 
     Raises:
         CccError: with the cause and the cure; nothing was written. That there are no kernels is a note.
@@ -128,8 +130,6 @@ def _built(
     _check_files(model_path, path, options)
     contract = read_contract_json(options.contract) if options.contract else None
     model = read_model(model_path, contract, options.gate)
-    if options.calibration_cache is not None:
-        calibration_algorithm(options.calibration_cache)  # before minutes are spent
 
     def note(text: str) -> None:
         on_event({"event": "note", "text": text})
@@ -141,6 +141,16 @@ def _built(
         on_event({"event": "stage", "text": described(machine)})
         _check_operators(model, facts, options.force, note)
         settings = _settings(model, facts, options, note)
+
+        def quiet_workspace() -> int:  # what it notes, the build will
+            return _workspace(path, model, facts, options, lambda text: None)
+
+        ranges = None
+        if options.calibration is not None:
+            timing_cache = _Cache(options.timing_cache, machine, model, settings).path or ""
+            finder = RangeFinder(worker, model, settings, quiet_workspace, timing_cache, on_event)
+            ranges = finder.find(options.calibration, facts.tensorrt, path)
+            settings = with_ranges(settings, ranges)
         present = None if options.rebuild else _already_built(path, model, settings, machine)
         if present is not None:
             for text in check_machine(present, machine, path):
@@ -148,7 +158,7 @@ def _built(
             return BuiltEngine(path, present, model, True, 0.0, 0.0, *_profiled(worker, path, options), None)
         workspace = _workspace(path, model, facts, options, note)
         cache = _Cache(options.timing_cache, machine, model, settings)
-        files = _files(worker, cache, options)
+        files = _files(worker, cache, ranges)
 
         def with_estimate(event: Dict[str, Any]) -> None:
             if event["event"] == "building":
@@ -171,9 +181,13 @@ def _built(
 
 def _check_files(model: str, path: str, options: BuildOptions) -> None:
     """No file is written over one that is read, or over another that is written."""
-    read = [file for file in (model, options.calibration_cache, options.contract) if file]
+    read = [file for file in (model, options.contract) if file]
+    if options.calibration is not None:
+        read += options.calibration.reads
     caches = [options.timing_cache, options.timing_cache + ".json"] if options.timing_cache else []
     written = [path, manifest_path(path), kernels_path(path)] + caches
+    if options.calibration is not None and options.calibration.measures:
+        written += [path + CACHE_SUFFIX, path + CACHE_SUFFIX + ".json"]
     for index, file in enumerate(written):
         check_output(file, read + written[:index])
     if options.timing_cache and os.path.exists(options.timing_cache):
@@ -239,7 +253,7 @@ def _problem_lines(problem: Problem) -> str:
 
 
 def _settings(model: OnnxModel, facts: Facts, options: BuildOptions, note: Callable[[str], None]) -> Settings:
-    calibrated = options.calibration_cache is not None
+    calibrated = options.calibration is not None
     choice = choose_precisions(
         options.precisions, facts, model.strongly_typed, model.quantized, calibrated, options.force
     )
@@ -253,7 +267,7 @@ def _settings(model: OnnxModel, facts: Facts, options: BuildOptions, note: Calla
         workspace=options.workspace,
         dla_core=options.dla_core,
         gate=options.gate,
-        calibration_cache=sha256_of(options.calibration_cache) if options.calibration_cache else "",
+        calibration_cache="",
         forced=options.force,
     )
 
@@ -282,8 +296,8 @@ def _check_wishes(options: BuildOptions, precisions: Tuple[str, ...], model: Onn
         )
     if FP16 not in precisions and any(precision == FP16 for _, precision in options.layer_precisions):
         raise UsageError("--layer-precision asks for FP16, which the engine may not use", hint="add --fp16")
-    if options.calibration_cache is not None and INT8 not in precisions:
-        raise UsageError("--calibration-cache: the engine uses no INT8", hint="add --int8, or leave the cache out")
+    if options.calibration is not None and INT8 not in precisions:
+        raise UsageError("--calib: the engine uses no INT8", hint="add --int8, or leave --calib out")
     if options.dla_core is not None and not precisions:
         raise UsageError("--dla: a DLA computes in FP16 and INT8, and the engine is FP32", hint="add --fp16")
 
@@ -347,7 +361,7 @@ class _Cache:
         return problem or ""
 
 
-def _files(worker: Worker, cache: _Cache, options: BuildOptions) -> Files:
+def _files(worker: Worker, cache: _Cache, ranges: Optional[Ranges]) -> Files:
     timing_cache = ""
     if cache.data:
         timing_cache = worker.path("timing.in")
@@ -356,7 +370,8 @@ def _files(worker: Worker, cache: _Cache, options: BuildOptions) -> Files:
         plan=worker.path("plan"),
         timing_cache=timing_cache,
         timing_cache_out=worker.path("timing.out") if cache.path is not None else "",
-        calibration_cache=os.path.realpath(options.calibration_cache) if options.calibration_cache else "",
+        calibration_cache="" if ranges is None else os.path.realpath(ranges.cache),
+        calibration_algorithm="" if ranges is None else ranges.algorithm,
     )
 
 

@@ -116,6 +116,35 @@ class Session:
                 outcome = outcome._replace(gate=gate, milliseconds=engine.milliseconds(MIN_RUNS))
         return outcome
 
+    def calibrate(self, job: Job, frames: List[Any], cache: str) -> None:
+        """Measures ranges on frames (the fields of ``calibrating.Frames``); writes the cache that TensorRT makes."""
+        from ccc_jetson.calib.calibrator import DeviceBatches
+        from ccc_jetson.calib.images import CalibrationImages
+        from ccc_jetson.calib.sources import Candidate
+        from ccc_jetson.engines.builder import build_plan
+        from ccc_jetson.errors import BuildError
+        from ccc_jetson.files import write_bytes
+
+        chosen, fit, algorithm = frames
+        contract = Contract.from_json(job.contract.encode("utf-8"), job.model)
+        images = CalibrationImages(contract, [Candidate(*each) for each in chosen], fit)
+        done: List[None] = []
+
+        def on_frame() -> None:
+            done.append(None)
+            on_phase("calibrating", len(done), len(images))
+
+        def on_phase(name: str, count: int, steps: int) -> None:
+            self._send({"event": "phase", "name": name, "done": count, "steps": steps})
+
+        with DeviceBatches(self.cuda, contract, images, on_frame) as batches:
+            built = build_plan(self.api, self.guard, job, contract, on_phase, batches.calibration(algorithm))
+        if not built.calibration_cache:
+            raise BuildError("TensorRT built an engine without asking for calibration data", hint="build with --fp16")
+        write_bytes(cache, built.calibration_cache)
+        if job.timing_cache_out:
+            write_bytes(job.timing_cache_out, built.timing_cache)
+
     def profile(self, path: str, runs: int) -> LayerProfile:
         """Measures every layer of an engine with a manifest."""
         from ccc_jetson.engines.opening import open_engine
@@ -137,6 +166,9 @@ def _answer(session: Session, request: Dict[str, Any]) -> Dict[str, Any]:
         return {"facts": list(session.facts())}
     if request["do"] == "profile":
         return {"profile": list(session.profile(request["plan"], request["runs"]))}
+    if request["do"] == "calibrate":
+        session.calibrate(Job.from_record(request["job"]), request["frames"], request["cache"])
+        return {}
     return {"outcome": session.build(Job.from_record(request["job"])).to_record()}
 
 

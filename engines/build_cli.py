@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Any, Optional, Sequence, Tuple
 
+from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
+from ccc_jetson.choices import CALIBRATORS
 from ccc_jetson.command import Parser, count_from, run_command
 from ccc_jetson.engines.manifest import OUTPUTS
 from ccc_jetson.errors import UsageError
@@ -43,7 +45,34 @@ def build_parser() -> argparse.ArgumentParser:
         type=layer_precision,
         help="of layers or tensors whose name fits the pattern (* is anything); may be repeated",
     )
-    precision.add_argument("--calibration-cache", metavar="FILE", help="ranges for --int8")
+    calibration = parser.add_argument_group("calibration (INT8)")
+    calibration.add_argument(
+        "--calib",
+        metavar="FILE|IMAGES",
+        action="append",
+        default=[],
+        help="ranges for --int8: a calibration cache, or frames to calibrate on here (a folder, a list, a video, the "
+        "folder of Cityscapes; may be repeated), of which a cache beside the engine comes",
+    )
+    calibration.add_argument(
+        "--calib-samples", metavar="N", type=count_from(1), default=SAMPLES, help="frames (default: %(default)s)"
+    )
+    calibration.add_argument(
+        "--calib-seed", metavar="N", type=count_from(0), default=0, help="chooses frames (default: %(default)s)"
+    )
+    calibration.add_argument(
+        "--calib-algorithm",
+        choices=CALIBRATORS,
+        default=CALIBRATORS[0],
+        help="TensorRT's calibrator (default: %(default)s)",
+    )
+    calibration.add_argument(
+        "--calib-not-in",
+        metavar="IMAGES",
+        action="append",
+        default=[],
+        help="frames of the evaluation, which must not calibrate; may be repeated",
+    )
     engine = parser.add_argument_group("engine")
     engine.add_argument(
         "--output",
@@ -96,9 +125,13 @@ def _workspace(text: str) -> Optional[int]:
 def _work(arguments: argparse.Namespace) -> int:
     if arguments.no_timing_cache and arguments.timing_cache:
         raise UsageError("--timing-cache and --no-timing-cache contradict each other")
+    from ccc_jetson.calib.for_builds import Choice, ranges_of
     from ccc_jetson.engines.build import BuildOptions, build_engine, engine_path
     from ccc_jetson.engines.build_progress import BuildProgress
 
+    choice = Choice(
+        arguments.calib_samples, arguments.calib_seed, arguments.calib_algorithm, tuple(arguments.calib_not_in)
+    )
     options = BuildOptions(
         precisions=tuple(arguments.precisions or ()),
         output=arguments.output,
@@ -107,7 +140,7 @@ def _work(arguments: argparse.Namespace) -> int:
         dla_core=arguments.dla,
         gate=not arguments.no_gate,
         timing_cache=None if arguments.no_timing_cache else arguments.timing_cache,
-        calibration_cache=arguments.calibration_cache,
+        calibration=ranges_of(arguments.calib, choice) if arguments.calib else None,
         contract=arguments.contract,
         profile=arguments.profile,
         rebuild=arguments.rebuild,

@@ -54,8 +54,11 @@ class BuildProgress:
         self._building, self._doing = True, ""
         self._started = self._shown = self._clock()
         self._expected = event["expected_seconds"]
-        text = "building{}: {} nodes, workspace {} MiB".format(
-            " again" if event["build"] > 1 else "", event["nodes"], event["workspace_mib"]
+        text = "{}{}: {} nodes, workspace {} MiB".format(
+            event.get("what", "building"),
+            " again" if event["build"] > 1 else "",
+            event["nodes"],
+            event["workspace_mib"],
         )
         self.line(text + (", {} the last time".format(seconds(self._expected)) if self._expected is not None else ""))
 

@@ -2,7 +2,7 @@
 
 import fnmatch
 import time
-from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.clean_text import listed
 from ccc_jetson.contract import Contract
@@ -17,13 +17,17 @@ from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 
 
 class Built(NamedTuple):
-    """A plan's bytes, the layers that the gate wanted in FP32, the seconds it took, and the timing cache after it."""
+    """A plan's bytes, the layers that the gate wanted in FP32, the seconds it took, and the caches after it.
+
+    ``calibration_cache`` is empty where TensorRT measured no ranges.
+    """
 
     plan: bytes
     pinned: Tuple[str, ...]
     seconds: float
     timing_cache_reused: bool
     timing_cache: bytes
+    calibration_cache: bytes
 
 
 class Float32(NamedTuple):
@@ -34,12 +38,18 @@ class Float32(NamedTuple):
 
 
 def build_plan(
-    api: TensorRT, guard: Guard, job: Job, contract: Contract, on_phase: Callable[[str, int, int], None]
+    api: TensorRT,
+    guard: Guard,
+    job: Job,
+    contract: Contract,
+    on_phase: Callable[[str, int, int], None],
+    calibration: Optional[Calibration] = None,
 ) -> Built:
     """Builds the engine that ``job`` describes.
 
     Args:
         on_phase: told of phases of the build (name, steps done, steps) where TensorRT reports them.
+        calibration: what INT8 takes its ranges from; None where that is the job's cache, if it has one.
 
     Raises:
         OutOfMemory: a smaller workspace may do.
@@ -64,12 +74,11 @@ def build_plan(
             _use_half_bindings(api, network, float32)
     if job.dla_core is not None:
         api.use_dla(builder, config, job.dla_core)
-    calibrator = None
-    if INT8 in job.precisions and job.calibration_cache:
-        calibration = Calibration(
-            calibration_algorithm(job.calibration_cache), read_bytes(job.calibration_cache), 1, _no_batches
-        )
-        calibrator = make_calibrator(api.module, guard, calibration, CacheStore())
+    calibrator, store = None, CacheStore()
+    if calibration is None and job.calibration_cache:
+        calibration = _from_cache(job)
+    if INT8 in job.precisions and calibration is not None:
+        calibrator = make_calibrator(api.module, guard, calibration, store)
         api.calibrate_with(config, calibrator)
     reused = job.timing_cache and api.use_timing_cache(config, _timing_cache(job.timing_cache_in))
     api.watch(config, on_phase)
@@ -79,7 +88,7 @@ def build_plan(
     timing_cache = api.timing_cache(config) if job.timing_cache else b""
     # The parser owns the weights, and TensorRT keeps no reference to the calibrator: both have to outlive the build
     del parser, calibrator
-    return Built(plan, float32.pinned, seconds, reused, timing_cache)
+    return Built(plan, float32.pinned, seconds, reused, timing_cache, store.written)
 
 
 def choose_output(network: Any, contract: Contract, output: str, origin: str) -> None:
@@ -175,20 +184,8 @@ def _timing_cache(path: str) -> bytes:
     return read_bytes(path) if path else b""
 
 
-def calibration_algorithm(path: str) -> str:
-    """Which calibrator wrote a cache, a key of ``ALGORITHMS``, by its first line: ``TRT-8201-EntropyCalibration2``.
-
-    Raises:
-        BuildError: it is no calibration cache.
-    """
-    first = read_bytes(path).split(b"\n", 1)[0].decode("ascii", "replace").strip()
-    for name, ending in (("entropy2", "EntropyCalibration2"), ("minmax", "MinMaxCalibration")):
-        if first.startswith("TRT-") and first.endswith("-" + ending):
-            return name
-    raise BuildError(
-        "{}: is no calibration cache: its first line is {!r}".format(path, first[:60]),
-        hint="a cache begins with a line like TRT-8201-EntropyCalibration2",
-    )
+def _from_cache(job: Job) -> Calibration:
+    return Calibration(job.calibration_algorithm, read_bytes(job.calibration_cache), 1, _no_batches)
 
 
 def _no_batches(names: List[str]) -> Any:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from typing import Any, Dict, Optional, Sequence, Tuple
 
@@ -16,6 +17,7 @@ CHECKPOINTS_NEED = (3, 10)
 EXAMPLE = """\
 ccc-inspect model.onnx
 ccc-inspect model.engine
+ccc-inspect model.calib
 ccc-inspect C3Net_setting2.pth --json"""
 Inspected = Tuple[Dict[str, Any], str, Optional[CccError]]  # for JSON, for people, and what is wrong nevertheless
 
@@ -26,13 +28,14 @@ def build_parser() -> argparse.ArgumentParser:
         "ccc-inspect",
         "Say what a checkpoint or an ONNX file is: contract, layers, parameters, FLOPs, bytes moved, ranges of its\n"
         "weights, and what keeps which TensorRT from taking it. Of an engine: what it was built from, for which\n"
-        "machine, and how it was judged; of the compiled kernels beside it: for which GPU. Needs no GPU and no\n"
-        "TensorRT; nothing in the file is executed.\n"
+        "machine, and how it was judged; of the compiled kernels beside it: for which GPU. Of a calibration cache:\n"
+        "for which TensorRT, its ranges, and where they come from. Needs no GPU and no TensorRT; nothing in the file\n"
+        "is executed.\n"
         "Checkpoints are read on the workstation (Python 3.10 or newer), the others everywhere.",
         EXAMPLE,
     )
     parser.add_argument(
-        "file", metavar="FILE", help=".onnx, .engine, .kernels, .pth, .pt, .safetensors; its content counts"
+        "file", metavar="FILE", help=".onnx, .engine, .kernels, .calib, .pth, .pt, .safetensors; its content counts"
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON instead of the page")
     return parser
@@ -59,10 +62,9 @@ def _work(arguments: argparse.Namespace) -> int:
 def _inspected(path: str) -> Inspected:
     kind = kind_of(path)
     if kind == CALIBRATION:
-        raise FileProblem(
-            "{}: is a {}; ccc-inspect reads checkpoints, ONNX files and engines so far".format(path, kind),
-            hint="ccc-inspect the ONNX file it was made from",
-        )
+        return _cache(path)
+    if _is_provenance(path):
+        return _cache(os.path.splitext(path)[0])
     if kind == CHECKPOINT:
         return _checkpoint(path)
     if kind == ONNX and _is_kernels(path):
@@ -78,6 +80,15 @@ def _is_json_object(path: str) -> bool:
         return file.read(64).lstrip().startswith(b"{")
 
 
+def _is_provenance(path: str) -> bool:
+    """Of a calibration cache beside it, with which it is shown."""
+    cache, suffix = os.path.splitext(path)
+    try:
+        return suffix == ".json" and kind_of(cache) == CALIBRATION
+    except FileProblem:  # nothing is there, or nothing that is known
+        return False
+
+
 def _is_kernels(path: str) -> bool:
     """Its first line says so, or, where that is damaged, its name."""
     from ccc_jetson.engines.kernels_file import MAGIC, SUFFIX
@@ -91,6 +102,13 @@ def _kernels(path: str) -> Inspected:
 
     report = inspect_kernels(path)
     return dict(report.to_json(), kind="kernels"), kernels_page(report), None
+
+
+def _cache(path: str) -> Inspected:
+    from ccc_jetson.calib.inspect_cache import cache_page, inspect_cache
+
+    report = inspect_cache(path)
+    return report.to_json(), cache_page(report), report.problem
 
 
 def _engine(path: str, kind: str) -> Inspected:

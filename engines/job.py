@@ -31,7 +31,7 @@ class Job(NamedTuple):
 
     Files: ``model`` and the caches are read, ``plan`` and ``timing_cache_out`` written; empty names mean none.
     ``pinned`` are ONNX tensors whose layers are kept in FP32, ``layer_precisions`` the user's (pattern, precision).
-    ``contract`` is a JSON text.
+    ``calibration_algorithm`` is the cache's, a key of ``tensorrt_callbacks.ALGORITHMS``. ``contract`` is a JSON text.
     """
 
     model: str
@@ -47,6 +47,7 @@ class Job(NamedTuple):
     timing_cache_in: str
     timing_cache_out: str
     calibration_cache: str
+    calibration_algorithm: str
     judge: bool
 
     @property

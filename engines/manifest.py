@@ -247,7 +247,7 @@ def rebuild_command(manifest: Manifest, onnx: str = "", engine: str = "") -> str
     if settings.dla_core is not None:
         words += ["--dla", str(settings.dla_core)]
     if settings.calibration_cache:
-        words += ["--calibration-cache", "CALIBRATION_CACHE"]
+        words += ["--calib", "CALIBRATION_CACHE"]
     words += ["--no-gate"] * (not settings.gate) + ["--force"] * settings.forced + [onnx]
     if engine and engine != os.path.splitext(onnx)[0] + ".engine":
         words += ["-o", engine]

@@ -52,7 +52,7 @@ def choose_precisions(
     elif BEST in asked:
         chosen = [FP16] * half + [INT8] * (int8 and (calibrated or quantized))
         if int8 and INT8 not in chosen:
-            notes.append("INT8 is left out: it takes --calibration-cache FILE")
+            notes.append("INT8 is left out: it takes --calib FILE|IMAGES")
         notes.append("--best: {}".format(" and ".join(each.upper() for each in chosen) or "FP32 alone"))
     else:
         chosen = [each for each in (FP16, INT8) if each in asked]
@@ -72,7 +72,7 @@ def choose_precisions(
     if INT8 in chosen and not (calibrated or quantized):
         raise UsageError(
             "--int8: TensorRT needs the range of every activation, and would make them up",
-            hint="--calibration-cache FILE, or a model with QuantizeLinear and DequantizeLinear nodes",
+            hint="--calib FILE|IMAGES, or a model with QuantizeLinear and DequantizeLinear nodes",
         )
     return Choice(tuple(chosen), tuple(notes))
 

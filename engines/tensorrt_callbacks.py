@@ -117,8 +117,9 @@ class Calibration(NamedTuple):
     """What INT8 calibration reads: a cache, or batches on the device.
 
     ``algorithm`` is a key of ``ALGORITHMS``; ``cache`` the bytes of a calibration cache, with which no batch is asked
-    for, or empty; ``batches`` gives, for each batch, the device address of each input, in the order of their names as
-    given to it.
+    for, or empty; ``batches`` is called once, with the names of the network's inputs, and gives for each batch of
+    ``batch_size`` the device address of each input, in that order. What lies there has to stay until the next batch is
+    asked for, or the build has ended.
     """
 
     algorithm: str
@@ -128,7 +129,7 @@ class Calibration(NamedTuple):
 
 
 class CacheStore:
-    """Takes the calibration cache that TensorRT writes; empty where it wrote none."""
+    """Takes the calibration cache that TensorRT writes; empty where it wrote none, or after an error."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -136,6 +137,8 @@ class CacheStore:
 
 def make_calibrator(module: Any, guard: Guard, calibration: Calibration, store: CacheStore) -> Any:
     """A calibrator of the algorithm asked for.
+
+    An error ends the data, which TensorRT takes for success: ask the guard after the build.
 
     Raises:
         BuildError: this TensorRT has no such calibrator.
@@ -151,27 +154,27 @@ def make_calibrator(module: Any, guard: Guard, calibration: Calibration, store: 
 
     def next_batch(names: List[str]) -> Optional[List[int]]:
         if not running:
-            running.append(calibration.batches(list(names)))
+            running.append(iter(calibration.batches(list(names))))
         batch = next(running[0], None)
         return None if batch is None else [int(address) for address in batch]
+
+    def keep(cache: Any) -> None:
+        store.written = bytes(cache)  # a view of TensorRT's memory, which it frees
 
     class Calibrator(base):
         def __init__(self) -> None:
             super(Calibrator, self).__init__()
 
         def get_batch_size(self) -> int:
-            return calibration.batch_size
+            return int(guard.run(lambda: int(calibration.batch_size), otherwise=1))
 
         def get_batch(self, names: List[str]) -> Optional[List[int]]:
             return guard.run(lambda: next_batch(names))
 
         def read_calibration_cache(self) -> Optional[bytes]:
-            return calibration.cache or None
+            return guard.run(lambda: bytes(calibration.cache) or None)
 
         def write_calibration_cache(self, cache: Any) -> None:
-            def keep() -> None:
-                store.written = bytes(cache)  # a view of TensorRT's memory, which it frees
-
-            guard.run(keep)
+            guard.run(lambda: keep(cache))
 
     return Calibrator()

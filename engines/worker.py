@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ccc_jetson.engines.build_child import MODULE
 from ccc_jetson.engines.job import Facts, Job, LayerProfile, LayerTime, Outcome, decode, encode
@@ -69,6 +69,10 @@ class Worker:
             CccError: what the child says.
         """
         return Outcome.from_record(self._ask({"do": "build", "job": job.to_record()})["outcome"])
+
+    def calibrate(self, job: Job, frames: List[Any], cache: str) -> None:
+        """Measures ranges on frames (the fields of ``calibrating.Frames``) into a file; raises as ``build``."""
+        self._ask({"do": "calibrate", "job": job.to_record(), "frames": frames, "cache": cache})
 
     def profile(self, plan: str, runs: int) -> LayerProfile:
         """Measures every layer of the engine in the file ``plan``, which has a manifest."""

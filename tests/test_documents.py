@@ -14,6 +14,7 @@ PAGES = (
     "CHANGELOG.md",
     "docs/index.md",
     "docs/benchmark.md",
+    "docs/calibration.md",
     "docs/contract.md",
     "docs/engines.md",
     "docs/inspect.md",

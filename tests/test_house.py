@@ -14,7 +14,15 @@ import ccc_jetson
 PACKAGE = os.path.dirname(os.path.abspath(ccc_jetson.__file__))
 STAGES = ("calib", "engines", "export", "runtime")
 MAY_IMPORT = {"": (), "calib": ("engines",), "engines": (), "export": ("engines",), "runtime": ("engines",)}
-ALSO_MAY_IMPORT = {("engines", "inspect_cli.py"): ("export",)}  # for checkpoints, which only the workstation reads
+# A command puts stages together: checkpoints are read on the workstation only, calibration caches are calib's
+ALSO_MAY_IMPORT = {
+    ("engines", "inspect_cli.py"): ("calib", "export"),
+    ("engines", "build_cli.py"): ("calib",),
+    ("engines", "build_child.py"): ("calib",),  # the process with TensorRT that a build starts
+}
+# the rest of calib is the workstation's
+CALIB_ON_THE_DEVICE = ("__init__.py", "cache.py", "calibrator.py", "for_builds.py", "images.py", "inspect_cache.py")
+CALIB_ON_THE_DEVICE += ("provenance.py", "selection.py", "sources.py")
 HEAVY = ("cv2", "numpy", "onnx", "onnxruntime", "onnxsim", "openvino", "pycuda", "safetensors", "tensorrt", "torch")
 COMMANDS = {
     "ccc-bench": "ccc_jetson.runtime.bench.cli",
@@ -49,7 +57,7 @@ def imported(path):
 
 
 def device_half(stage, path):
-    return stage != "export" and stage != "calib"
+    return stage != "export" and (stage != "calib" or os.path.basename(path) in CALIB_ON_THE_DEVICE)
 
 
 def test_stages_import_only_what_the_design_allows():

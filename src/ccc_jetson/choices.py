@@ -1,6 +1,8 @@
 """Words that a user may choose between on several command lines; here because ``--help`` imports no numpy."""
 
 FITS = ("stretch", "crop", "letterbox")  # how frames of other proportions meet the network's input
+CALIBRATORS = ("entropy2", "minmax")  # TensorRT's, for INT8
+CALIBRATION_SAMPLES = 200  # frames that calibrate where nothing else is said
 EVAL_SIZES = ("network", "full")  # where predictions and labels are compared
 SHARED_MEMORY = ("input", "class_map", "picture")  # what CPU and GPU exchange; the picture is the overlay
 MEMORY_POLICIES = COPY, MAPPED, MANAGED = ("copy", "mapped", "managed")  # and how

@@ -260,7 +260,7 @@ def test_a_qdq_model_is_built_where_types_are_the_models_own(board):
     "arguments, message",
     [
         (["--fp32", "--layer-precision", "conv=fp16"], "asks for FP16, which the engine may not use"),
-        (["--fp16", "--calibration-cache", "model.calib"], "the engine uses no INT8"),
+        (["--fp16", "--calib", "model.calib"], "the engine uses no INT8"),
         (["--fp32", "--dla", "0"], "a DLA computes in FP16 and INT8"),
     ],
 )
@@ -288,7 +288,7 @@ def test_a_workspace_that_is_not_there_is_noted_and_an_absurd_one_refused(board)
 
 
 def test_int8_is_refused_on_a_tx2_and_nothing_is_built(board):
-    code, _, err = board.build("--int8", "--calibration-cache", calibration_cache(board))
+    code, _, err = board.build("--int8", "--calib", calibration_cache(board))
     assert code == 1
     assert "NVIDIA Tegra X2 (sm_62) has no INT8 units" in err
     assert "ccc-build-engine --fp16" in err
@@ -305,7 +305,7 @@ def calibration_cache(board, version="8502", algorithm="EntropyCalibration2"):
 def test_int8_is_built_from_a_calibration_cache_on_a_xavier(board, algorithm):
     board.be("8.5.2.2", sm="7.2", device="Xavier")
     cache = calibration_cache(board, algorithm=algorithm)
-    assert board.build("--int8", "--fp16", "--calibration-cache", cache)[0] == 0
+    assert board.build("--int8", "--fp16", "--calib", cache)[0] == 0
     manifest = read_manifest(board.engine)
     assert manifest.settings.precisions == ("fp16", "int8")
     assert len(manifest.settings.calibration_cache) == 64
@@ -313,9 +313,9 @@ def test_int8_is_built_from_a_calibration_cache_on_a_xavier(board, algorithm):
 
 def test_what_is_no_calibration_cache_is_refused(board):
     board.be("8.5.2.2", sm="7.2", device="Xavier")
-    other = board.folder / "other.txt"
+    other = board.folder / "other.calib"
     other.write_text("hello\n")
-    code, _, err = board.build("--int8", "--calibration-cache", str(other))
+    code, _, err = board.build("--int8", "--calib", str(other))
     assert code == 1
     assert "is no calibration cache: its first line is 'hello'" in err
 

@@ -279,12 +279,6 @@ def test_engines_are_known_by_name_or_content(tmp_path, capsys, name):
     assert page_of(capsys, path).startswith("file         {}: TensorRT engine, ".format(path))
 
 
-def test_calibration_caches_are_declined_politely(tmp_path, capsys):
-    error = error_of(capsys, written(tmp_path, b"TRT-8201-EntropyCalibration2\nx: 3c010a14\n", "calib.cache"))
-    assert "is a calibration cache; ccc-inspect reads checkpoints, ONNX files and engines so far" in error
-    assert "  -> ccc-inspect the ONNX file it was made from" in error
-
-
 def test_on_an_old_python_checkpoints_are_sent_to_the_workstation(tmp_path, capsys):
     if sys.version_info >= (3, 10):
         pytest.skip("this Python reads them: tests/export/test_inspect_checkpoint.py")

@@ -130,7 +130,7 @@ def test_a_name_that_no_file_can_have_is_no_traceback():
         ({}, "--fp16"),
         ({"precisions": ()}, "--fp32"),
         ({"precisions": ("fp16", "int8"), "calibration_cache": "ab" * 32},
-         "--fp16 --int8 --calibration-cache CALIBRATION_CACHE"),
+         "--fp16 --int8 --calib CALIBRATION_CACHE"),
         ({"output": "logits"}, "--fp16 --output logits"),
         ({"workspace": 512, "dla_core": 0}, "--fp16 --workspace 512 --dla 0"),
         ({"layer_precisions": (("conv*", "fp32"), ("b", "fp16"))},
@@ -159,7 +159,7 @@ def test_ccc_build_engine_understands_the_command(settings):
     assert (arguments.workspace, arguments.dla) == (settings.workspace, settings.dla_core)
     assert (arguments.no_gate, arguments.force) == (not settings.gate, settings.forced)
     assert (arguments.output or "features") == settings.output
-    assert bool(arguments.calibration_cache) == bool(settings.calibration_cache)
+    assert bool(arguments.calib) == bool(settings.calibration_cache)
     assert (arguments.model, arguments.engine) == ("my models/tiny.onnx", "other.engine")
 
 

@@ -59,7 +59,7 @@ def test_a_qdq_model_asks_for_int8_by_itself():
 def test_int8_without_ranges_is_refused():
     with pytest.raises(UsageError, match="would make them up") as caught:
         choose(["int8"], on=XAVIER)
-    assert "--calibration-cache" in caught.value.hint
+    assert "--calib" in caught.value.hint
     assert choose(["int8"], on=XAVIER, calibrated=True).precisions == ("int8",)
 
 
@@ -72,7 +72,7 @@ def test_best_is_every_precision_that_the_hardware_has():
 def test_best_says_when_int8_lacks_its_ranges():
     found = choose(["best"], on=XAVIER)
     assert found.precisions == ("fp16",)
-    assert found.notes[0] == "INT8 is left out: it takes --calibration-cache FILE"
+    assert found.notes[0] == "INT8 is left out: it takes --calib FILE|IMAGES"
 
 
 def test_fp16_without_fast_units_has_to_be_forced():

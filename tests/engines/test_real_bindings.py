@@ -15,7 +15,8 @@ from tests.doubles.real_bindings.releases import RELEASES, releases_of
 from tests.doubles.real_bindings.run import run_checks
 
 PACKAGE = "tests.doubles.real_bindings."
-MODULES = [PACKAGE + name for name in ("checks_bindings", "checks_building", "checks_running", "checks_build_plan")]
+NAMES = ("checks_bindings", "checks_building", "checks_running", "checks_build_plan", "checks_calibrating")
+MODULES = [PACKAGE + name for name in NAMES]
 CHECKS = [check.__name__ for module in MODULES for check in importlib.import_module(module).CHECKS]
 HERE = releases_of()
 # What there is nothing to call with: 8 has no progress monitors, 11 no calibrators

@@ -138,6 +138,36 @@ def test_the_calibration_cache_goes_in_and_out(tensorrt):
     assert store.written.endswith(b"image: 3c010a14\n")
 
 
+class Unusable:
+    """No number, no bytes."""
+
+    def __int__(self):
+        raise ValueError("no number")
+
+    def __bytes__(self):
+        raise ValueError("no bytes")
+
+
+@pytest.mark.parametrize(
+    "changes, call, answer",
+    [
+        ({"batch_size": Unusable()}, lambda calibrator: calibrator.get_batch_size(), 1),
+        ({"cache": Unusable()}, lambda calibrator: calibrator.read_calibration_cache(), None),
+        ({"batches": raiser(ValueError("no batches"))}, lambda calibrator: calibrator.get_batch(["image"]), None),
+        ({}, lambda calibrator: calibrator.write_calibration_cache(Unusable()), None),
+    ],
+)
+def test_no_callback_of_a_calibrator_raises_and_after_it_nothing_is_kept(tensorrt, changes, call, answer):
+    guard, store = Guard(), CacheStore()
+    calibration = Calibration("entropy2", b"", 1, batches_of([16]))._replace(**changes)
+    calibrator = make_calibrator(tensorrt, guard, calibration, store)
+    assert call(calibrator) == answer
+    calibrator.write_calibration_cache(b"ranges of part of the data")
+    assert store.written == b""
+    with pytest.raises(ValueError, match="no "):
+        guard.raise_stored()
+
+
 def test_where_there_are_no_calibrators_the_alternative_is_named():
     with standin.installed("11.0.0.114"):
         import tensorrt

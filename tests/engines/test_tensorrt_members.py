@@ -25,7 +25,7 @@ def exercised(board, version):
         number = major * (1000 if major < 10 else 10000) + minor * 100 + patch
         cache.write_text("TRT-{}-EntropyCalibration2\nimage: 3c010a14\n".format(number))
         board.be(version, sm="7.2", device="Xavier", dla_cores=2)
-        assert board.build("--int8", "--dla", "0", "--calibration-cache", str(cache))[0] == 0
+        assert board.build("--int8", "--dla", "0", "--calib", str(cache))[0] == 0
     board.be(version, parse_fail_node="relu")
     assert board.build("--rebuild")[0] == 1
     with open(board.members) as file:

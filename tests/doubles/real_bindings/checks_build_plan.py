@@ -24,11 +24,12 @@ JOB = Job(
     timing_cache_in="",
     timing_cache_out="",
     calibration_cache="",
+    calibration_algorithm="",
     judge=False,
 )
 
 
-def _built(scene, files=None, **wanted):
+def built(scene, files=None, calibration=None, **wanted):
     """What ``build_plan`` gives for a job; ``files`` are those that it names, by field."""
     api, guard = api_of(scene)
     with tempfile.TemporaryDirectory() as folder:
@@ -36,7 +37,7 @@ def _built(scene, files=None, **wanted):
             wanted[name] = os.path.join(folder, name)
             with open(wanted[name], "wb") as file:
                 file.write(data)
-        return build_plan(api, guard, JOB._replace(**wanted), tiny_contract(), lambda *phase: None)
+        return build_plan(api, guard, JOB._replace(**wanted), tiny_contract(), lambda *phase: None, calibration)
 
 
 def _flags(scene, since):
@@ -47,17 +48,17 @@ def _flags(scene, since):
 
 def a_network_in_fp32_becomes_a_plan(scene):
     since = len(scene.all_arguments("IBuilderConfig.set_flag"))
-    built = _built(scene)
-    assert (built.plan, built.pinned, built.timing_cache) == (PLAN, (), b"")
+    found = built(scene)
+    assert (found.plan, found.pinned, found.timing_cache) == (PLAN, (), b"")
     assert scene.outputs() == ["class_map"]
     assert _flags(scene, since) == []
 
 
 def a_network_that_states_its_types_becomes_a_plan_from_10_on(scene):
     if scene.major >= 10:
-        assert _built(scene, strongly_typed=True, precisions=("fp16",)).plan == PLAN
+        assert built(scene, strongly_typed=True, precisions=("fp16",)).plan == PLAN
     else:
-        refusal(BuildError, lambda: _built(scene, strongly_typed=True, precisions=("fp16",)))
+        refusal(BuildError, lambda: built(scene, strongly_typed=True, precisions=("fp16",)))
 
 
 def a_network_in_fp16_has_half_ends_but_for_pinned_layers(scene):
@@ -70,12 +71,12 @@ def a_network_in_fp16_has_half_ends_but_for_pinned_layers(scene):
         "timing_cache_out": "timing.out",
     }
     if scene.major >= 11:
-        refusal(BuildError, lambda: _built(scene, **wanted))
+        refusal(BuildError, lambda: built(scene, **wanted))
         return
     typed = len(scene.all_arguments("features.dtype"))
-    built = _built(scene, {"timing_cache_in": CACHE}, **wanted)
-    assert (built.plan, built.timing_cache, built.timing_cache_reused) == (PLAN, CACHE, True)
-    assert built.pinned == ("relu",)
+    found = built(scene, {"timing_cache_in": CACHE}, **wanted)
+    assert (found.plan, found.timing_cache, found.timing_cache_reused) == (PLAN, CACHE, True)
+    assert found.pinned == ("relu",)
     assert scene.outputs() == ["features"]
     assert _flags(scene, since) == ["FP16", "OBEY_PRECISION_CONSTRAINTS"]
     half, full = int(scene.trt.float16), int(scene.trt.float32)
@@ -86,17 +87,17 @@ def a_network_in_fp16_has_half_ends_but_for_pinned_layers(scene):
 
 def a_layer_cannot_be_given_a_precision_where_the_network_states_them(scene):
     if scene.major >= 11:
-        refusal(BuildError, lambda: _built(scene, layer_precisions=(("conv*", "fp32"),)))
+        refusal(BuildError, lambda: built(scene, layer_precisions=(("conv*", "fp32"),)))
     else:
-        _built(scene, precisions=("fp16",), layer_precisions=(("conv*", "fp32"),))
+        built(scene, precisions=("fp16",), layer_precisions=(("conv*", "fp32"),))
         assert scene.arguments("conv.precision")[0] & 0xFFFFFFFF == int(scene.trt.float32)
 
 
 def a_network_in_int8_takes_a_calibration_cache_where_there_are_calibrators(scene):
-    wanted = {"precisions": ("int8",)}
+    wanted = {"precisions": ("int8",), "calibration_algorithm": "entropy2"}
     files = {"calibration_cache": b"TRT-8601-EntropyCalibration2\nimage: 3c010a14\n"}
     if scene.major >= 11:
-        refusal(BuildError, lambda: _built(scene, files, **wanted))
+        refusal(BuildError, lambda: built(scene, files, **wanted))
         return
     seen = []
 
@@ -105,13 +106,13 @@ def a_network_in_int8_takes_a_calibration_cache_where_there_are_calibrators(scen
         return scene.address("Builder.build_serialized_network")
 
     with scene.instead("Builder.build_serialized_network", build):
-        assert _built(scene, files, **wanted).plan == PLAN
+        assert built(scene, files, **wanted).plan == PLAN
     assert seen == [files["calibration_cache"]]
 
 
 def a_file_that_cannot_be_read_names_the_node(scene):
     with scene.instead("OnnxParser.parse", 0), scene.instead("OnnxParser.num_errors", 1):
-        said = refusal(BuildError, lambda: _built(scene))
+        said = refusal(BuildError, lambda: built(scene))
     assert "head (ConvTranspose): No importer registered for op: Einsum" in said, said
 
 

@@ -1,0 +1,257 @@
+"""``ccc-build-engine --int8 --calib FILE|IMAGES`` on a Xavier: a cache that is checked, or one that is measured."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from ccc_jetson.calib.cache import parse_cache, read_cache
+from ccc_jetson.calib.for_builds import layer_precisions_of
+from ccc_jetson.calib.provenance import read_provenance
+from ccc_jetson.carried import contract_of
+from ccc_jetson.engines.inspect_cli import main as inspect
+from ccc_jetson.engines.manifest import read_manifest
+from ccc_jetson.files import sha256_of
+from ccc_jetson.onnx_file import read_onnx
+from tests.doubles.calibrations import tiny_cache, tiny_provenance, write_tiny_cache
+from tests.doubles.labelled_frames import write_image
+from tests.doubles.pictures import write_pictures
+from tests.doubles.stages import write_video
+from tests.doubles.tiny_model import tiny_contract, tiny_graph
+
+MEASURED = ["model.engine", "model.engine.calib", "model.engine.calib.json", "model.engine.json", "model.onnx"]
+
+
+@pytest.fixture()
+def xavier(board):
+    board.be("8.5.2.2", sm="7.2", device="Xavier")
+    return board
+
+
+@pytest.fixture()
+def pictures(tmp_path):
+    return write_pictures(tmp_path / "pictures", 25)
+
+
+def provenance_of(board, cache=None, **changes):
+    """Of a cache for the board's model."""
+    contract = contract_of(read_onnx(board.model), board.model)
+    return tiny_provenance(cache, contract, onnx_sha256=sha256_of(board.model), **changes)
+
+
+def given(board, cache=None, **changes):
+    """A cache with a provenance, on the board's disk."""
+    path = board.folder / "model.calib"
+    return write_tiny_cache(path, cache, provenance_of(board, cache, **changes))
+
+
+# a cache
+
+
+def test_a_cache_of_this_model_is_used_without_a_word(xavier):
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", given(xavier, fp32_layers=(), fp16_layers=()))
+    assert code == 0 and "model.calib" not in err
+    settings = read_manifest(xavier.engine).settings
+    assert settings.calibration_cache == sha256_of(str(xavier.folder / "model.calib"))
+    assert settings.layer_precisions == ()
+
+
+def test_layers_that_calibration_keeps_out_of_int8_come_before_the_users(xavier):
+    path = given(xavier, fp32_layers=("head",), fp16_layers=("conv",))
+    assert xavier.build("--int8", "--fp16", "--calib", path, "--layer-precision", "re*=fp32")[0] == 0
+    layers = read_manifest(xavier.engine).settings.layer_precisions
+    assert layers == (("head", "fp32"), ("conv", "fp16"), ("re*", "fp32"))
+    code, _, err = xavier.build("--int8", "--calib", path)
+    assert code == 2 and "--calib: it keeps layers in FP16, which the engine may not use" in err
+
+
+def test_names_of_layers_are_no_patterns():
+    kept = layer_precisions_of(tiny_provenance(fp32_layers=("conv[1]*",), fp16_layers=()))
+    assert kept == (("conv[[]1][*]", "fp32"),)
+
+
+def test_a_cache_without_provenance_is_noted(xavier):
+    path = given(xavier)
+    os.unlink(path + ".json")
+    code, _, err = xavier.build("--int8", "--calib", path)
+    assert code == 0 and "note: {}: has no provenance".format(path) in err
+
+
+def test_a_cache_of_another_preprocessing_is_refused(xavier):
+    other = dict(tiny_provenance().preprocessing, color_order="RGB")
+    code, _, err = xavier.build("--int8", "--calib", given(xavier, preprocessing=other))
+    assert code == 1 and "was calibrated with preprocessing.color_order 'RGB', expected 'BGR'" in err
+    assert xavier.files() == ["model.calib", "model.calib.json", "model.onnx"]
+
+
+def test_a_cache_of_another_export_is_noted(xavier):
+    path = given(xavier)
+    xavier.build("--int8", "--fp16", "--calib", path)
+    write_tiny_cache(path, provenance=tiny_provenance())
+    assert "was calibrated on another export" in xavier.build("--int8", "--fp16", "--calib", path, "--rebuild")[2]
+
+
+def test_a_cache_for_another_tensorrt_is_noted_and_what_tensorrt_does_not_take_is_an_error(xavier):
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", given(xavier, tiny_cache(8201)))
+    assert "note: {}".format(xavier.folder / "model.calib: is for TensorRT 8.2.1, here is 8.5.2.2") in err
+    assert code == 1 and "TensorRT does not accept the calibration cache" in err
+
+
+def test_a_cache_that_no_calibrator_takes_is_refused_at_once(xavier):
+    code, _, err = xavier.build("--int8", "--calib", given(xavier, tiny_cache(algorithm="EntropyCalibration")))
+    assert code == 1 and "is of EntropyCalibration, a calibrator that is not used here" in err
+    assert "asking TensorRT" not in err
+
+
+def test_a_damaged_cache_is_refused_at_once(xavier):
+    path = given(xavier)
+    with open(path, "ab") as file:
+        file.write(b"more: 3c0")
+    code, _, err = xavier.build("--int8", "--calib", path)
+    assert code == 1 and "line 6, 'more: 3c0'" in err and "asking TensorRT" not in err
+    assert "No such file" in xavier.build("--int8", "--calib", str(xavier.folder / "none.calib"))[2]
+
+
+def test_a_cache_goes_with_nothing_beside_it(xavier, pictures):
+    code, _, err = xavier.build("--int8", "--calib", given(xavier), "--calib", pictures)
+    assert code == 2 and "is a calibration cache, which takes no other --calib beside it" in err
+
+
+def test_a_cache_is_not_written_over(xavier):
+    path = given(xavier)
+    code, _, err = xavier.build("--int8", "--calib", path, "-o", path)
+    assert code == 2 and "is another file of this command" in err
+
+
+# frames
+
+
+def test_frames_give_a_cache_beside_the_engine_with_its_provenance(xavier, pictures, capsys):
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", pictures, "--calib-samples", "20", "--calib-seed", "3")
+    assert code == 0 and "note: calibrating on 20 frames" in err
+    assert "\ncalibrating: 5 nodes, workspace" in err and "\nbuilding: 5 nodes" in err
+    assert xavier.files() == MEASURED
+    path = xavier.engine + ".calib"
+    cache, provenance = read_cache(path), read_provenance(path)
+    assert cache.header == "TRT-8502-EntropyCalibration2" and dict(cache.scales)["image"] > 0
+    assert provenance.made_by == ("TensorRT", "8.5.2.2") and provenance.algorithm == "entropy2"
+    assert (provenance.samples, provenance.seed, provenance.fit) == (20, 3, "stretch")
+    assert provenance.onnx_sha256 == sha256_of(xavier.model)
+    manifest = read_manifest(xavier.engine)
+    assert manifest.settings.calibration_cache == sha256_of(path) == provenance.cache_sha256
+    # calibration takes FP32, the engine that is kept has half ends
+    assert [binding.dtype for binding in manifest.bindings] == ["float16", "float16"]
+    assert inspect([path]) == 0
+    assert "on the device with TensorRT 8.5.2.2" in capsys.readouterr().out
+
+
+def test_the_engine_is_that_of_the_cache(xavier, pictures):
+    assert xavier.build("--int8", "--calib", pictures)[0] == 0
+    measured = read_manifest(xavier.engine)
+    shutil.copy(xavier.engine + ".calib", str(xavier.folder / "copy.calib"))
+    assert "already built" in "".join(xavier.build("--int8", "--calib", str(xavier.folder / "copy.calib"))[1:])
+    assert read_manifest(xavier.engine) == measured
+
+
+def test_the_same_frames_are_not_measured_again_and_others_are(xavier, pictures):
+    arguments = "--int8", "--calib", pictures
+    assert "calibrating on 25 frames" in xavier.build(*arguments)[2]
+    _, out, err = xavier.build(*arguments)
+    assert "is of these frames and this model already" in err and "already built" in out + err
+    first = xavier.bytes("model.engine.calib")
+    shutil.copy(os.path.join(pictures, "picture000.png"), os.path.join(pictures, "picture001.png"))
+    assert "calibrating on 25 frames" in xavier.build(*arguments)[2]
+    assert "calibrating on 10 frames" in xavier.build(*(arguments + ("--calib-samples", "10")))[2]
+    assert xavier.bytes("model.engine.calib") != first
+    with open(xavier.engine + ".calib", "ab") as file:
+        file.write(b"damage")
+    assert "calibrating on 10 frames" in xavier.build(*(arguments + ("--calib-samples", "10")))[2]
+
+
+def test_minmax_and_a_video(xavier, tmp_path):
+    video = write_video(tmp_path / "drive.mp4", frames=30)
+    assert xavier.build("--int8", "--calib", video, "--calib-algorithm", "minmax")[0] == 0
+    assert parse_cache(xavier.bytes("model.engine.calib"), "").algorithm == "MinMaxCalibration"
+
+
+def test_what_is_said_of_frames_is_said_before_the_build(xavier, tmp_path):
+    few = write_pictures(tmp_path / "few", 3)
+    (tmp_path / "few" / "picture001.png").write_bytes(b"no picture")
+    err = xavier.build("--int8", "--calib", few)[2]
+    assert "note: 1 files or frames cannot be read and are passed over: picture001.png" in err
+    assert "note: 2 frames are few" in err
+
+
+def test_tensors_that_are_always_zero_are_told(xavier, tmp_path):
+    for index in range(20):  # the mean's colour, which becomes an input of zero
+        write_image(tmp_path / "grey" / "{}.png".format(index), np.full((32, 64, 3), (70, 80, 75), np.uint8))
+    err = xavier.build("--int8", "--calib", str(tmp_path / "grey"))[2]
+    assert "note: a scale of 0 says that a tensor is always zero; 3 of 4 tensors have it: conv, features, image" in err
+    assert "95% of the frames are nearly identical" in err
+
+
+def test_evaluation_frames_are_refused_and_nothing_is_written(xavier, pictures):
+    code, _, err = xavier.build("--int8", "--calib", pictures, "--calib-not-in", pictures)
+    assert code == 2 and "25 of 25 calibration frames are evaluation frames as well" in err
+    assert xavier.files() == ["model.onnx"]
+
+
+def test_a_tx2_is_refused_before_a_frame_is_looked_at(board, tmp_path):
+    code, _, err = board.build("--int8", "--calib", str(tmp_path / "none"))
+    assert code == 1 and "has no INT8 units" in err
+
+
+def test_what_somebody_put_there_is_not_replaced(xavier, pictures):
+    with open(xavier.engine + ".calib", "wb") as file:
+        file.write(tiny_cache().to_bytes())
+    code, _, err = xavier.build("--int8", "--calib", pictures)
+    assert code == 2 and "model.engine.calib: is there already, without a provenance" in err
+    assert xavier.bytes("model.engine.calib") == tiny_cache().to_bytes()
+
+
+def test_calibration_goes_on_with_less_memory(xavier, pictures):
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", oom_above_mib=100)
+    code, _, err = xavier.build("--int8", "--calib", pictures, "--workspace", "256")
+    assert code == 0 and "calibrating again with a workspace of 128 MiB" in err
+    assert "calibrating again with a workspace of 64 MiB" in err
+
+
+def test_no_memory_for_calibration_at_all_is_an_error(xavier, pictures):
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", oom_above_mib=1)
+    code, _, err = xavier.build("--int8", "--calib", pictures)
+    assert code == 1 and "memory" in err
+    assert xavier.files() == ["model.onnx"]
+
+
+def test_a_dead_child_leaves_nothing(xavier, pictures):
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", segfault=True)
+    code, _, err = xavier.build("--int8", "--calib", pictures)
+    assert code == 1 and "SIGSEGV" in err
+    assert xavier.files() == ["model.onnx"]
+
+
+def test_what_calibration_timed_is_kept_for_the_build(xavier, pictures):
+    timing = str(xavier.folder / "timing")
+    assert xavier.build("--int8", "--calib", pictures, "--timing-cache", timing)[0] == 0
+    assert read_manifest(xavier.engine).timing_cache == "reused"
+    os.unlink(xavier.engine)
+    assert xavier.build("--int8", "--calib", pictures, "--no-timing-cache", "--rebuild")[0] == 0
+    assert read_manifest(xavier.engine).timing_cache == "off"
+
+
+def test_a_timing_cache_that_cannot_be_kept_costs_nothing_else(xavier, pictures):
+    xavier.patch("ccc_jetson.engines.calibrating.store", lambda path, data: "the timing cache is not kept: full")
+    code, _, err = xavier.build("--int8", "--calib", pictures)
+    assert code == 0 and "note: the timing cache is not kept: full" in err
+
+
+def test_a_network_that_states_its_own_ranges_takes_no_frames(xavier, pictures):
+    contract = tiny_contract()._replace(head=None)
+    with open(xavier.model, "wb") as file:
+        file.write(tiny_graph(contract, quantized=True).SerializeToString())
+    (xavier.folder / "contract.json").write_text(contract.to_json())
+    code, _, err = xavier.build(
+        "--int8", "--calib", pictures, "--contract", xavier.folder / "contract.json", "--no-gate"
+    )
+    assert code == 1 and "without asking for calibration data" in err
