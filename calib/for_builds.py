@@ -97,7 +97,9 @@ def _from_file(path: str, calibrator: str, request: RangeRequest) -> Ranges:
             )
         )
     provenance = checked.provenance
-    return Ranges(path, calibrator, () if provenance is None else layer_precisions_of(provenance))
+    if provenance is None:
+        return Ranges(path, calibrator, ())
+    return Ranges(path, calibrator, layer_precisions_of(provenance), provenance.agreement or ())
 
 
 def layer_precisions_of(provenance: Provenance) -> Tuple[Tuple[str, str], ...]:

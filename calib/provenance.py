@@ -16,6 +16,7 @@ from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.files import read_bytes, write_text
+from ccc_jetson.int8_agreement import FrameAgreement, read_agreement
 from ccc_jetson.json_records import JsonReader, plain
 
 SCHEMA = 1
@@ -37,17 +38,6 @@ class Maker(NamedTuple):
     def on_device(self) -> bool:
         """Whether TensorRT itself calibrated, on the device."""
         return self.runtime == TENSORRT
-
-
-class FrameAgreement(NamedTuple):
-    """What INT8 left of a golden frame's classes, as shares from 0 to 1.
-
-    ``agreement`` of all pixels have FP32's class, ``decided`` of the 90 % with the largest margin.
-    """
-
-    name: str
-    agreement: float
-    decided: float
 
 
 class Provenance(NamedTuple):
@@ -117,7 +107,7 @@ def _provenance(read: JsonReader, record: Dict[str, Any]) -> Provenance:
         seed=read.integer(record["seed"], "seed", 0, MOST_SEED),
         cache_sha256=read.sha256(record["cache_sha256"], "cache_sha256"),
         rewritten_from=read.text(record["rewritten_from"], "rewritten_from"),
-        agreement=None if agreement is None else _agreement(read, agreement),
+        agreement=None if agreement is None else read_agreement(read, agreement, "agreement"),
         fp32_layers=tuple(read.each(record["fp32_layers"], "fp32_layers", read.text)),
         fp16_layers=tuple(read.each(record["fp16_layers"], "fp16_layers", read.text)),
     )
@@ -131,18 +121,6 @@ def _maker(read: JsonReader, value: Any) -> Maker:
     value = read.object(value, "made_by", Maker._fields)
     runtime = read.one_of(value["runtime"], "made_by.runtime", (TENSORRT, ONNX_RUNTIME))
     return Maker(runtime, read.text(value["version"], "made_by.version"))
-
-
-def _agreement(read: JsonReader, value: Any) -> Tuple[FrameAgreement, ...]:
-    def frame(item: Any, field: str) -> FrameAgreement:
-        item = read.object(item, field, FrameAgreement._fields)
-        return FrameAgreement(
-            read.text(item["name"], field + ".name"),
-            read.number_within(item["agreement"], field + ".agreement", 0, 1),
-            read.number_within(item["decided"], field + ".decided", 0, 1),
-        )
-
-    return tuple(read.each(value, "agreement", frame))
 
 
 def preprocessing_of(contract: Contract) -> Dict[str, Any]:

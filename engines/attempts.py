@@ -4,15 +4,17 @@ gate fails, until an engine passes or nothing is left to try."""
 import os
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Tuple
 
-from ccc_jetson.engines.gate import MIN_DECIDED, output_name, quality
+from ccc_jetson.engines.gate import Bounds, output_name, quality
 from ccc_jetson.engines.job import Facts, Job, Outcome
 from ccc_jetson.engines.manifest import Settings
 from ccc_jetson.engines.onnx_model import OnnxModel
 from ccc_jetson.engines.pinning import pin_sets, tensors_behind
 from ccc_jetson.engines.preflight import smaller_workspace
+from ccc_jetson.engines.tensorrt_api import INT8
 from ccc_jetson.engines.tensorrt_log import OutOfMemory
 from ccc_jetson.engines.worker import Worker
 from ccc_jetson.errors import BuildError, CccError
+from ccc_jetson.int8_agreement import MARGIN
 
 
 class Files(NamedTuple):
@@ -51,6 +53,7 @@ class Attempts:
         workspace_mib: of the first build.
         on_event: told of every build (``building``), and of what makes another one necessary (``stage``, ``note``).
         keep: called after every build, whatever the gate says of it: what was timed is worth keeping.
+        bounds: what the gate asks for.
     """
 
     def __init__(
@@ -63,9 +66,11 @@ class Attempts:
         workspace_mib: int,
         on_event: Callable[[Dict[str, Any]], None],
         keep: Callable[[Outcome], None],
+        bounds: Bounds = Bounds(),  # noqa: B008, it is immutable
     ) -> None:
         self._worker, self._model, self._facts, self._settings = worker, model, facts, settings
         self._files, self._workspace, self._on_event, self._keep = files, workspace_mib, on_event, keep
+        self._bounds = bounds
         self._builds = 0
 
     def until_one_passes(self) -> Finished:
@@ -137,13 +142,16 @@ class Attempts:
             calibration_cache=files.calibration_cache,
             calibration_algorithm=files.calibration_algorithm,
             judge=settings.gate,
+            bounds=self._bounds,
         )
 
     def _failure(self, first: Outcome, last: Outcome) -> CccError:
         found = self._worst_frame(first)
         if last is not first:
             found += "; with {} layers in FP32, {}".format(len(last.pinned), self._worst_frame(last))
-        asked = "{:.1%} of the decided pixels of every golden frame must keep their class".format(MIN_DECIDED)
+        asked = "{:.1%} of the decided pixels of every golden frame must keep their class".format(self._bounds.least)
+        if self._bounds.frames:
+            asked = "as many as calibration found must keep theirs, less {:.0%}".format(MARGIN)
         if self._model.contract.is_classifier:
             asked = "every golden picture must keep its class, or get one that FP32 found as good"
         return BuildError(
@@ -156,6 +164,8 @@ class Attempts:
         assert outcome.gate is not None
         worst = min(outcome.gate.frames, key=quality)
         text = "{!r} keeps the class of {:.3%} of its decided pixels".format(worst.name, worst.decided)
+        if self._bounds.frames:
+            text += " ({:.3%} were required)".format(worst.required)
         if self._model.contract.is_classifier:
             text = "{!r} {} its class".format(worst.name, "keeps" if worst.agreement else "loses")
         return text if worst.finite else text + " and holds NaN or infinite values"
@@ -163,6 +173,11 @@ class Attempts:
     def _cure(self) -> str:
         if self._model.strongly_typed:
             return "export it without --fp16, and build it with --fp32"
+        if INT8 in self._settings.precisions and not self._bounds.frames:
+            return (
+                "ccc-calibrate, on the workstation, tells what INT8 leaves of each golden frame, and the gate asks for "
+                "that; --min-agreement PERCENT says what you accept; or build with --fp16"
+            )
         if self._settings.precisions:
             return "ccc-build-engine --fp32 {}; --no-gate writes the engine unjudged".format(self._model.path)
         return "export it again with ccc-export; if it fails again, report it with the TensorRT version"

@@ -14,6 +14,7 @@ from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.engines.attempts import Attempts, Files, Finished
 from ccc_jetson.engines.calibrating import CACHE_SUFFIX, RangeFinder, Ranges, RangeSource, with_ranges
 from ccc_jetson.engines.compatibility import Problem, problems
+from ccc_jetson.engines.gate import Bounds
 from ccc_jetson.engines.job import Facts, LayerProfile, Outcome
 from ccc_jetson.engines.kernel_store import Kernels, carry_kernels
 from ccc_jetson.engines.kernels_file import kernels_path
@@ -41,6 +42,7 @@ from ccc_jetson.engines.worker import Worker
 from ccc_jetson.errors import BuildError, CccError, ContractError, EngineMismatch, FileProblem, UsageError
 from ccc_jetson.files import check_output, sha256_of, translated_os_errors, write_bytes
 from ccc_jetson.head import read_head
+from ccc_jetson.int8_agreement import MARGIN, required_of
 from ccc_jetson.targets import CPU_TARGET
 
 SUFFIX = ".engine"
@@ -71,6 +73,7 @@ class BuildOptions(NamedTuple):
     rebuild: bool = False
     force: bool = False
     kernels: bool = True
+    min_agreement: Optional[float] = None
     verbose: bool = False
 
 
@@ -170,7 +173,8 @@ def _built(
             if problem:
                 note(problem)
 
-        attempts = Attempts(worker, model, facts, settings, files, workspace, with_estimate, keep)
+        bounds = _bounds(model, settings, ranges, note)
+        attempts = Attempts(worker, model, facts, settings, files, workspace, with_estimate, keep, bounds)
         finished = attempts.until_one_passes()
         manifest = _manifest(model, settings, machine, finished, files)
         _publish(files.plan, manifest, path)
@@ -268,6 +272,7 @@ def _settings(model: OnnxModel, facts: Facts, options: BuildOptions, note: Calla
         dla_core=options.dla_core,
         gate=options.gate,
         calibration_cache="",
+        min_agreement=options.min_agreement,
         forced=options.force,
     )
 
@@ -300,6 +305,22 @@ def _check_wishes(options: BuildOptions, precisions: Tuple[str, ...], model: Onn
         raise UsageError("--calib: the engine uses no INT8", hint="add --int8, or leave --calib out")
     if options.dla_core is not None and not precisions:
         raise UsageError("--dla: a DLA computes in FP16 and INT8, and the engine is FP32", hint="add --fp16")
+
+
+def _bounds(model: OnnxModel, settings: Settings, ranges: Optional[Ranges], note: Callable[[str], None]) -> Bounds:
+    """What the gate asks for: what the user says, else what calibration found INT8 to leave, else the usual."""
+    if settings.min_agreement is not None:
+        return Bounds(settings.min_agreement)
+    agreement = model.int8_agreement if ranges is None else ranges.agreement
+    if INT8 not in settings.precisions or not agreement:
+        return Bounds()
+    frames = required_of(agreement)
+    least = min(share for _, share in frames)
+    note(
+        "INT8 was found to change classes: of the frame that loses most, the gate asks for {:.1%} of the decided "
+        "pixels, {:.0%} less than calibration found".format(least, MARGIN)
+    )
+    return Bounds(frames=frames)
 
 
 def _doubts(contract: Contract, precisions: Tuple[str, ...]) -> Iterator[str]:

@@ -112,6 +112,7 @@ class Session:
                     read_head(contract, onnx_file, job.model) if job.output == FEATURES else None,
                     read_golden(contract, onnx_file, job.model),
                     lambda image: engine.run({given.name: image})[found.name],
+                    job.bounds,
                 )
                 outcome = outcome._replace(gate=gate, milliseconds=engine.milliseconds(MIN_RUNS))
         return outcome

@@ -89,7 +89,15 @@ def build_parser() -> argparse.ArgumentParser:
     engine.add_argument("--dla", metavar="N", type=count_from(0), help="run what it can on this DLA core")
     engine.add_argument("--contract", metavar="FILE", help="instead of the file's own, for models of other tools")
     build = parser.add_argument_group("build")
-    build.add_argument("--no-gate", action="store_true", help="do not judge the engine; the manifest says so")
+    gate = build.add_mutually_exclusive_group()
+    gate.add_argument("--no-gate", action="store_true", help="do not judge the engine; the manifest says so")
+    gate.add_argument(
+        "--min-agreement",
+        metavar="PERCENT",
+        type=_percent,
+        help="of the decided pixels of every golden frame must keep FP32's class (default: 99.5, in INT8 what "
+        "ccc-calibrate found, less 2)",
+    )
     build.add_argument("--timing-cache", metavar="FILE", default="", help="instead of the one in ~/.cache/ccc-jetson")
     build.add_argument("--no-timing-cache", action="store_true", help="time every layer anew, and keep nothing")
     build.add_argument("--rebuild", action="store_true", help="build even if the same engine is there already")
@@ -111,6 +119,16 @@ def layer_precision(text: str) -> Tuple[str, str]:
     if not pattern or precision not in ("fp32", "fp16"):
         raise argparse.ArgumentTypeError("{!r} is not PATTERN=fp32 or PATTERN=fp16".format(text))
     return pattern, precision
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError("{!r} is no number from 0 to 100".format(text))
+    return value
 
 
 def _workspace(text: str) -> Optional[int]:
@@ -146,6 +164,7 @@ def _work(arguments: argparse.Namespace) -> int:
         rebuild=arguments.rebuild,
         force=arguments.force,
         kernels=not arguments.no_kernels,
+        min_agreement=None if arguments.min_agreement is None else arguments.min_agreement / 100,
         verbose=arguments.verbose,
     )
     path = arguments.engine or engine_path(arguments.model)

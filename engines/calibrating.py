@@ -17,6 +17,7 @@ from ccc_jetson.engines.timing_cache import load, store
 from ccc_jetson.engines.worker import Worker
 from ccc_jetson.errors import UsageError
 from ccc_jetson.files import read_bytes, sha256_of, write_bytes
+from ccc_jetson.int8_agreement import FrameAgreement
 
 CACHE_SUFFIX = ".calib"  # of a cache that was measured for an engine, behind the engine's own name
 
@@ -37,12 +38,14 @@ class Ranges(NamedTuple):
     """A calibration cache that may be used for the model.
 
     ``algorithm`` is the key of ``tensorrt_callbacks.ALGORITHMS`` whose calibrator takes it; ``layer_precisions`` are
-    (pattern, precision) of layers to be kept out of INT8.
+    (pattern, precision) of layers to be kept out of INT8; ``agreement`` is what INT8 was found to leave of the golden
+    frames, empty where nobody simulated it.
     """
 
     cache: str
     algorithm: str
     layer_precisions: Tuple[Tuple[str, str], ...]
+    agreement: Tuple[FrameAgreement, ...] = ()
 
 
 class RangeRequest(NamedTuple):

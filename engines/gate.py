@@ -4,9 +4,12 @@ The golden frames that travel in the ONNX file are run through the engine. As at
 frame's pixels with the largest margin must keep their class; what is left out was undecided in FP32 already. Of a
 classifier the picture must keep its class, or get one that FP32 found as good. A feature, logit or score that is not
 finite fails the frame, whatever the classes.
+
+INT8 keeps fewer classes than that. What ``ccc-calibrate`` found to be left of each frame travels with the cache or the
+Q/DQ model, and takes the place of the 99.5 %, less a margin.
 """
 
-from typing import Callable, Optional, Sequence
+from typing import Callable, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,12 +23,23 @@ from ccc_jetson.preprocess import Preprocessor
 MIN_DECIDED = 0.995  # of the decided pixels, in every frame: at export, for simulated FP16, too
 
 
+class Bounds(NamedTuple):
+    """The share of a frame's decided pixels that must keep their class: (frame, share), and that of all others.
+
+    For frames of INT8 it is what calibration found to be left (``int8_agreement``).
+    """
+
+    least: float = MIN_DECIDED
+    frames: Tuple[Tuple[str, float], ...] = ()
+
+
 def judge(
     contract: Contract,
     output: str,
     head: Optional[HeadWeights],
     frames: Sequence[Golden],
     run: Callable[[np.ndarray], np.ndarray],
+    bounds: Bounds = Bounds(),  # noqa: B008, it is immutable
 ) -> Gate:
     """Runs every golden frame.
 
@@ -36,6 +50,7 @@ def judge(
         frames: the golden frames.
         run: the engine: (N, 3, H, W) float32 -> its output, any type, batch first. In a batch the frame stands N times,
             and the worst of them counts.
+        bounds: what is asked of each frame.
 
     Raises:
         ContractError: there is no frame to judge it on.
@@ -43,21 +58,23 @@ def judge(
     if not frames:
         raise ContractError("there are no golden frames, so nothing can be judged", hint=EXPORT_AGAIN)
     preprocess = Preprocessor(contract)
+    known = dict(bounds.frames)
     judged = []
     for golden in frames:
         image = np.repeat(preprocess(golden.frame), contract.input.batch, axis=0)
         found = run(image)
         # one by one: full-resolution logits of a batch in FP32 would take much memory on a board
         if isinstance(golden, GoldenScores):
-            judged.append(min((_judged_scores(golden, each) for each in found), key=quality))
+            frame = min((_judged_scores(golden, each) for each in found), key=quality)
         else:
-            judged.append(min((_judged(contract, golden, each, output, head) for each in found), key=quality))
-    return Gate(all(frame.finite and frame.decided >= MIN_DECIDED for frame in judged), tuple(judged))
+            frame = min((_judged(contract, golden, each, output, head) for each in found), key=quality)
+        judged.append(frame._replace(required=known.get(golden.name, bounds.least)))
+    return Gate(all(frame.passed for frame in judged), tuple(judged))
 
 
 def quality(frame: GateFrame) -> tuple:
     """By what frames are compared: the smallest is the worst."""
-    return (frame.finite, frame.decided, frame.agreement)
+    return (frame.finite, frame.decided - frame.required, frame.agreement)
 
 
 def _judged(
@@ -79,7 +96,8 @@ def _judged(
             classes = values.argmax(axis=0)
     same = classes == golden.class_map
     decided = golden.decided()
-    return GateFrame(golden.name, float(same.mean()), float(same[decided].mean()) if decided.any() else 1.0, finite)
+    share = float(same[decided].mean()) if decided.any() else 1.0
+    return GateFrame(golden.name, float(same.mean()), share, finite, MIN_DECIDED)
 
 
 def _judged_scores(golden: GoldenScores, scores: np.ndarray) -> GateFrame:
@@ -87,7 +105,7 @@ def _judged_scores(golden: GoldenScores, scores: np.ndarray) -> GateFrame:
     finite = bool(np.isfinite(scores).all())
     found = int(np.where(np.isfinite(scores), scores, -np.inf).argmax())
     same = found == int(golden.scores.argmax())
-    return GateFrame(golden.name, float(same), float(is_close(golden.scores, found)), finite)
+    return GateFrame(golden.name, float(same), float(is_close(golden.scores, found)), finite, MIN_DECIDED)
 
 
 def output_name(contract: Contract, output: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
+from ccc_jetson.engines.gate import Bounds
 from ccc_jetson.engines.manifest import Binding, Gate, GateFrame
 
 MIN_RUNS = 10
@@ -32,6 +33,7 @@ class Job(NamedTuple):
     Files: ``model`` and the caches are read, ``plan`` and ``timing_cache_out`` written; empty names mean none.
     ``pinned`` are ONNX tensors whose layers are kept in FP32, ``layer_precisions`` the user's (pattern, precision).
     ``calibration_algorithm`` is the cache's, a key of ``tensorrt_callbacks.ALGORITHMS``. ``contract`` is a JSON text.
+    ``bounds`` are what the gate asks for.
     """
 
     model: str
@@ -49,6 +51,7 @@ class Job(NamedTuple):
     calibration_cache: str
     calibration_algorithm: str
     judge: bool
+    bounds: Bounds = Bounds()
 
     @property
     def timing_cache(self) -> bool:
@@ -62,6 +65,8 @@ class Job(NamedTuple):
     def from_record(cls, record: Dict[str, Any]) -> "Job":
         values = dict(record, **{name: tuple(record[name]) for name in ("precisions", "pinned")})
         values["layer_precisions"] = tuple((pattern, precision) for pattern, precision in record["layer_precisions"])
+        least, frames = record["bounds"]
+        values["bounds"] = Bounds(least, tuple((name, share) for name, share in frames))
         return cls(**values)
 
 

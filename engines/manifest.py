@@ -21,7 +21,7 @@ from ccc_jetson.errors import ContractError, EngineMismatch, FileProblem
 from ccc_jetson.files import read_bytes, sha256_of, write_text
 from ccc_jetson.json_records import JsonReader, plain
 
-FORMAT = 1
+FORMAT = 2
 FEATURES, LOGITS, CLASSES, SCORES = "features", "logits", "classes", "scores"
 OUTPUTS = (FEATURES, LOGITS, CLASSES, SCORES)
 PRECISIONS = ("fp16", "int8")
@@ -49,13 +49,19 @@ class GateFrame(NamedTuple):
 
     ``agreement`` of all pixels have FP32's class, ``decided`` of the 90 % with the largest margin; of a classifier's
     picture each is 0 or 1, ``decided`` 1 for a class that FP32 found as good. ``finite`` is False where the engine gave
-    a NaN or infinity.
+    a NaN or infinity. ``required`` is what ``decided`` had to reach.
     """
 
     name: str
     agreement: float
     decided: float
     finite: bool
+    required: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the engine may be used, for all this frame tells."""
+        return self.finite and self.decided >= self.required
 
 
 class Gate(NamedTuple):
@@ -69,7 +75,8 @@ class Settings(NamedTuple):
     """What was asked for, defaults included: with the same ones, ONNX file and machine, nothing is built again.
 
     ``precisions`` are allowed beside FP32, ``layer_precisions`` pairs of a pattern and "fp32" or "fp16"; ``workspace``
-    in MiB, None where it was left to the tool; ``calibration_cache`` the SHA-256 of the one given, "" without.
+    in MiB, None where it was left to the tool; ``calibration_cache`` the SHA-256 of the one given, "" without;
+    ``min_agreement`` the share of the decided pixels that the gate was told to ask for, None for its own.
     """
 
     precisions: Tuple[str, ...]
@@ -79,6 +86,7 @@ class Settings(NamedTuple):
     dla_core: Optional[int]
     gate: bool
     calibration_cache: str
+    min_agreement: Optional[float]
     forced: bool
 
 
@@ -248,6 +256,8 @@ def rebuild_command(manifest: Manifest, onnx: str = "", engine: str = "") -> str
         words += ["--dla", str(settings.dla_core)]
     if settings.calibration_cache:
         words += ["--calib", "CALIBRATION_CACHE"]
+    if settings.min_agreement is not None:
+        words += ["--min-agreement", "{:g}".format(100 * settings.min_agreement)]
     words += ["--no-gate"] * (not settings.gate) + ["--force"] * settings.forced + [onnx]
     if engine and engine != os.path.splitext(onnx)[0] + ".engine":
         words += ["-o", engine]
@@ -312,6 +322,7 @@ def _manifest(read: JsonReader, record: Dict[str, Any]) -> Manifest:
 def _settings(read: JsonReader, value: Any) -> Settings:
     value = read.object(value, "settings", Settings._fields)
     workspace, dla_core, cache = value["workspace"], value["dla_core"], value["calibration_cache"]
+    least = value["min_agreement"]
     layers = read.each(
         value["layer_precisions"], "settings.layer_precisions", lambda item, field: _layer_precision(read, item, field)
     )
@@ -326,6 +337,7 @@ def _settings(read: JsonReader, value: Any) -> Settings:
         dla_core=None if dla_core is None else read.integer(dla_core, "settings.dla_core", 0, 255),
         gate=read.flag(value["gate"], "settings.gate"),
         calibration_cache="" if cache == "" else read.sha256(cache, "settings.calibration_cache"),
+        min_agreement=None if least is None else read.number_within(least, "settings.min_agreement", 0, 1),
         forced=read.flag(value["forced"], "settings.forced"),
     )
 
@@ -370,6 +382,7 @@ def _gate_frame(read: JsonReader, value: Any, field: str) -> GateFrame:
         read.number_within(value["agreement"], field + ".agreement", 0, 1),
         read.number_within(value["decided"], field + ".decided", 0, 1),
         read.flag(value["finite"], field + ".finite"),
+        read.number_within(value["required"], field + ".required", 0, 1),
     )
 
 

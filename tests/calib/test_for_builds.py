@@ -13,6 +13,7 @@ from ccc_jetson.carried import contract_of
 from ccc_jetson.engines.inspect_cli import main as inspect
 from ccc_jetson.engines.manifest import read_manifest
 from ccc_jetson.files import sha256_of
+from ccc_jetson.int8_agreement import MARGIN, FrameAgreement
 from ccc_jetson.onnx_file import read_onnx
 from tests.doubles.calibrations import tiny_cache, tiny_provenance, write_tiny_cache
 from tests.doubles.labelled_frames import write_image
@@ -64,6 +65,60 @@ def test_layers_that_calibration_keeps_out_of_int8_come_before_the_users(xavier)
     assert layers == (("head", "fp32"), ("conv", "fp16"), ("re*", "fp32"))
     code, _, err = xavier.build("--int8", "--calib", path)
     assert code == 2 and "--calib: it keeps layers in FP16, which the engine may not use" in err
+
+
+def kept_by(board):
+    """(golden frame, share of its decided pixels) that a wrong engine keeps."""
+    board.be("8.5.2.2", sm="7.2", device="Xavier", wrong=True)
+    assert board.build("--int8", "--fp16", "--calib", given(board), "--min-agreement", "0")[0] == 0
+    manifest = read_manifest(board.engine)
+    assert manifest.settings.min_agreement == 0
+    assert {frame.required for frame in manifest.gate.frames} == {0}
+    os.unlink(board.engine)
+    return [(frame.name, frame.decided) for frame in manifest.gate.frames]
+
+
+def test_the_gate_asks_for_what_calibration_found_less_a_margin(xavier):
+    kept = kept_by(xavier)
+    assert max(share for _, share in kept) < 0.9
+    found = tuple(FrameAgreement(name, share, share + MARGIN / 2) for name, share in kept)
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=found))
+    assert code == 0
+    assert "INT8 was found to change classes: of the frame that loses most, the gate asks for" in err
+    gate = read_manifest(xavier.engine).gate
+    assert [frame.required for frame in gate.frames] == [frame.required for frame in found]
+    assert all(frame.decided < 0.9 for frame in gate.frames)
+
+
+def test_an_engine_that_keeps_less_than_calibration_found_is_not_written(xavier):
+    kept = kept_by(xavier)
+    found = tuple(FrameAgreement(name, share, share + 1.5 * MARGIN) for name, share in kept)
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=found))
+    assert code == 1
+    assert "as many as calibration found must keep theirs, less 2%" in err
+    assert "were required" in err
+    assert not os.path.exists(xavier.engine)
+
+
+def test_without_a_simulation_int8_is_asked_for_what_fp16_is_and_the_way_out_is_named(xavier):
+    kept_by(xavier)
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=None))
+    assert code == 1
+    assert "99.5% of the decided pixels" in err
+    assert "ccc-calibrate, on the workstation" in err and "--min-agreement PERCENT" in err
+
+
+def test_what_int8_costs_says_nothing_of_an_engine_without_it(xavier):
+    found = (FrameAgreement("frame0", 0.5, 0.5), FrameAgreement("frame1", 0.5, 0.5))
+    assert xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=found))[0] == 0
+    assert xavier.build("--fp16")[0] == 0
+    assert {frame.required for frame in read_manifest(xavier.engine).gate.frames} == {0.995}
+
+
+@pytest.mark.parametrize("given_", ["101", "-1", "many"])
+def test_a_share_that_is_none_is_refused(xavier, given_):
+    with pytest.raises(SystemExit):
+        xavier.build("--min-agreement", given_)
 
 
 def test_names_of_layers_are_no_patterns():

@@ -28,6 +28,7 @@ SETTINGS = Settings(
     dla_core=None,
     gate=True,
     calibration_cache="",
+    min_agreement=None,
     forced=False,
 )
 
@@ -46,7 +47,9 @@ def tiny_manifest(plan=PLAN, **changes):
             Binding("features", False, "float16", (1, FEATURES, HEIGHT // 2, WIDTH // 2)),
         ),
         pinned=("conv",),
-        gate=Gate(True, (GateFrame("frame0", 0.994, 1.0, True), GateFrame("frame1", 0.9925, 0.9995, True))),
+        gate=Gate(
+            True, (GateFrame("frame0", 0.994, 1.0, True, 0.995), GateFrame("frame1", 0.9925, 0.9995, True, 0.995))
+        ),
         workspace_mib=1024,
         build_seconds=312.5,
         timing_cache="new",

@@ -52,7 +52,7 @@ def test_the_page_of_a_complete_engine(tmp_path, capsys):
         ("file", path + ": TensorRT engine, 0.00 MB"),
         ("sha256", sha256_of(path)),
         ("header", "names TensorRT 8.2.1.8"),
-        ("manifest", path + ".json: format 1, by ccc-jetson 0.1.0"),
+        ("manifest", path + ".json: format 2, by ccc-jetson 0.1.0"),
         ("plan", "as the manifest says, by size and SHA-256"),
         ("built with", "TensorRT 8.2.1.8, CUDA 10.2, JetPack 4.6.1, L4T 32.7.1"),
         ("built on", "NVIDIA Jetson TX2 Developer Kit, NVIDIA Tegra X2, sm_62, power mode MAXN"),
@@ -103,7 +103,7 @@ def test_whatever_is_not_usual_is_told(tmp_path, capsys):
         head=None,
         pinned=(),
         attempts=1,
-        gate=Gate(False, (GateFrame("frame0", 0.5, 0.25, False),)),
+        gate=Gate(False, (GateFrame("frame0", 0.5, 0.25, False, 0.995),)),
     )
     text, _ = inspected(capsys, write_tiny_engine(tmp_path / "tiny.engine", manifest=manifest))
     rows = rows_of(text)
@@ -207,7 +207,9 @@ def test_a_manifest_alone_is_told_by_its_content(tmp_path, capsys, name):
 
 def test_names_cannot_steer_the_terminal(tmp_path, capsys):
     evil = "\x1b[2J\x07"
-    manifest = tiny_manifest(pinned=(evil,), onnx_file=evil, tool=evil, gate=Gate(True, (GateFrame(evil, 1, 1, True),)))
+    manifest = tiny_manifest(
+        pinned=(evil,), onnx_file=evil, tool=evil, gate=Gate(True, (GateFrame(evil, 1, 1, True, 0.995),))
+    )
     text, _ = inspected(capsys, write_tiny_engine(tmp_path / "tiny.engine", manifest=manifest))
     assert "\x1b" not in text and "\x07" not in text
     assert text.count("?[2J?") == 5  # the tool, the model's name twice, the layer, the frame

@@ -33,11 +33,11 @@ WITHOUT_CONTRACT = {
         {"dtype": "float16", "is_input": False, "name": "features", "shape": [1, 4, 16, 32]},
     ],
     "build_seconds": 312.5,
-    "format": 1,
+    "format": 2,
     "gate": {
         "frames": [
-            {"agreement": 0.994, "decided": 1.0, "finite": True, "name": "frame0"},
-            {"agreement": 0.9925, "decided": 0.9995, "finite": True, "name": "frame1"},
+            {"agreement": 0.994, "decided": 1.0, "finite": True, "name": "frame0", "required": 0.995},
+            {"agreement": 0.9925, "decided": 0.9995, "finite": True, "name": "frame1", "required": 0.995},
         ],
         "passed": True,
     },
@@ -60,6 +60,7 @@ WITHOUT_CONTRACT = {
         "calibration_cache": "",
         "dla_core": None,
         "forced": False,
+        "min_agreement": None,
         "gate": True,
         "layer_precisions": [],
         "output": "features",
@@ -170,7 +171,11 @@ def test_survives_the_way():
         {"gate": None, "pinned": (), "settings": SETTINGS._replace(gate=False, precisions=())},
         {"settings": SETTINGS._replace(output="classes"), "head": None},
         {"settings": SETTINGS._replace(layer_precisions=(("conv*", "fp32"), ("a = [1,\n2]", "fp16")))},
-        {"settings": SETTINGS._replace(workspace=512, dla_core=1, calibration_cache="ab" * 32, forced=True)},
+        {
+            "settings": SETTINGS._replace(
+                workspace=512, dla_core=1, calibration_cache="ab" * 32, min_agreement=0.9, forced=True
+            )
+        },
         {"machine": Machine("", "", "", "", "", "", "", "")},
         {"gate": Gate(False, MANIFEST.gate.frames[:1]), "timing_cache": "off", "build_seconds": 0.0},
         {"onnx_file": "möbel und \udcff.onnx", "pinned": ("näme", "[\n1, 2\n]")},
