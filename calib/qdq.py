@@ -5,8 +5,8 @@ INT8 costs. Where pairs stand decides what TensorRT can fuse (its guide to expli
 
 - in front of a convolution's input, one pair for all that read the tensor, and at its weights, one scale an output
   channel. A convolution followed by another one then reads and writes INT8;
-- not between a convolution and its PReLU: a pair there would split them, and PReLU itself takes no INT8 in TensorRT 8
-  (NVIDIA/TensorRT#2162). PReLU stays in floats and its kernel quantises on the way out, for the next convolution;
+- not between a convolution and its PReLU: a pair there would split them, and PReLU is reported to block fusion in
+  TensorRT 8 as it is (NVIDIA/TensorRT#2162). It stays in floats and can quantise on the way out, for the next one;
 - at the other summand of an addition to which a quantised convolution alone gives the first: the addition can then
   happen in the convolution's kernel. Any other addition, normalisation or pooling stays in floats;
 - nowhere behind the head's features: the head runs in a kernel of its own.
@@ -16,8 +16,8 @@ Depth-wise convolutions are the caller's choice: 8.5 and 8.6 found no implementa
 #4060).
 
 Weights stay FP32 in the file with a pair behind them, as NVIDIA's own toolkit writes them; zero points are there, and
-0. Biases stay in floats. ``onnxruntime.quantization.quantize_static`` does not serve: it puts pairs at the outputs of
-what it quantises, so between a convolution and its PReLU, and knows no head.
+0. Biases stay in floats. ``onnxruntime.quantization.quantize_static`` can be told most of this, but it calibrates by
+itself, with every activation in memory, and puts no pair at a single summand.
 """
 
 from collections.abc import Collection, Iterable

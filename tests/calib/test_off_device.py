@@ -259,3 +259,18 @@ def test_on_an_old_python_it_says_where_it_runs(monkeypatch, capsys):
     monkeypatch.setattr(cli, "NEEDS", (99, 0))
     assert main(["model.onnx", "frames/"]) == 2
     assert "with Python 99.0 or newer" in capsys.readouterr().err
+
+
+def test_a_board_builds_from_the_cache_and_pins_what_it_names(board, tmp_path, capsys):
+    from ccc_jetson.engines.manifest import read_manifest
+
+    board.be("8.5.2.2", sm="7.2", device="Xavier")
+    cache = str(tmp_path / "made.calib")
+    frames = write_pictures(tmp_path / "frames", 24)
+    arguments = ["--tensorrt", "8.5.2", "--out", cache, "--max-drop", "0", "--threads", "1"]
+    assert main([board.model, frames, *arguments]) == 0
+    capsys.readouterr()
+    code, _, err = board.build("--int8", "--fp16", "--calib", cache)
+    assert code == 0 and "provenance" not in err and "may not accept it" not in err
+    settings = read_manifest(board.engine).settings
+    assert settings.calibration_cache == sha256_of(cache) and settings.layer_precisions == (("conv", "fp32"),)
