@@ -5,8 +5,8 @@
 
 A row for each model and method: all convolutions in INT8, as a calibration cache allows it; depth-wise ones in floats,
 as a Q/DQ model has them by default; and as many of the worst in floats as the bound takes. Models are float ones of
-ccc-export, for example with and without ``--passes`` that equalise. Time: 1.3 s a calibration frame and model, and some
-20 judgements a row where the bound does not hold at once, each 0.5 s a frame (1024x512, two cores).
+ccc-export, for example with and without ``--passes`` that equalise. Time: 1.3 to 2.7 s a calibration frame and
+model, and some 20 judgements a row where the bound does not hold at once, each 0.5 s a frame (1024x512, two cores).
 """
 
 import argparse

@@ -93,8 +93,8 @@ def calibrate(
 
     ``observed`` is what another call found on the same frames, with another method: they are not run again.
 
-    CCC2 at 1024x512 takes about 1.3 s a calibration frame and 0.6 s a frame that it is judged on, on two cores; a bound
-    that does not hold at once takes some ten judgements more. Memory: about 0.5 GB.
+    CCC2 at 1024x512 takes 1.3 to 2.7 s a calibration frame, 0.6 s a frame that it is judged on, on two cores; a bound
+    that does not hold at once takes some ten judgements more. Memory: about 0.6 GB.
 
     Raises:
         UsageError: the model is in FP16 or INT8 already, or options that contradict each other.

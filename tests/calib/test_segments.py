@@ -1,6 +1,8 @@
 """A network is run piece by piece: every activation is seen, and few are held."""
 
-import tracemalloc
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from tests.doubles.tiny_model import tiny_model_bytes
 def test_every_activation_is_what_one_run_of_the_whole_gives(segment_bytes):
     model, (image,) = quantisable_bytes(), images(1)
     segments = Segments(model, 1, segment_bytes)
-    found = dict(segments.run(image))
+    found = {name: array.copy() for name, array in segments.run(image)}
     assert tuple(found) == segments.floats
     names = ["first", "act", "depthwise", "second", "sum", "grouped", "grouped up", "up", "head"]
     assert list(found) == ["image", *names]
@@ -38,24 +40,36 @@ def test_class_maps_have_no_range():
     assert Segments(tiny_model_bytes(), 1).floats == ("image", "conv", "features", "logits")
 
 
-def chain(length):
-    nodes = [helper.make_node("Neg", [f"t{index}"], [f"t{index + 1}"], f"n{index}") for index in range(length)]
-    return graph_bytes(nodes, {"t0": [1, 4, 256, 256]}, {f"t{length}": [1, 4, 256, 256]})
+MEASURED = """
+import sys
+import numpy as np
+from ccc_jetson.calib.segments import Segments
+
+with open(sys.argv[1], "rb") as file:
+    segments = Segments(file.read(), 1, 1 << 24)
+for _ in range(int(sys.argv[2])):
+    seen = sum(array.nbytes for _, array in segments.run(np.ones((1, 8, 512, 512), np.float32)))
+with open("/proc/self/status", encoding="utf-8") as file:  # getrusage counts what the parent had, too
+    print(seen, *(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM")))
+"""
 
 
-def test_memory_grows_neither_with_the_depth_nor_with_the_frames():
-    tensor = 4 * 4 * 256 * 256
-    image = np.ones((1, 4, 256, 256), np.float32)
-    peaks = []
-    for length, frames in ((8, 1), (32, 1), (32, 4)):
-        segments = Segments(chain(length), 1, 2 * tensor)
-        tracemalloc.start()  # sees numpy's copies of what ONNX Runtime gives
-        for _ in range(frames):
-            assert sum(1 for _ in segments.run(image)) == length + 1
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    print("peaks: {} bytes; a tensor has {}".format(peaks, tensor))
-    assert max(peaks) - min(peaks) < tensor
+def peak_of(folder, nodes, frames):
+    """(bytes of all activations, most memory that a process of its own had) for a chain of tensors of 8 MiB."""
+    chain = [helper.make_node("Neg", [f"t{index}"], [f"t{index + 1}"], f"n{index}") for index in range(nodes)]
+    shape = [1, 8, 512, 512]
+    path = folder / "chain.onnx"
+    path.write_bytes(graph_bytes(chain, {"t0": shape}, {f"t{nodes}": shape}))
+    command = [sys.executable, "-c", MEASURED, str(path), str(frames)]
+    return tuple(int(part) for part in subprocess.check_output(command).split())
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="tells a process's memory, on Linux alone")
+def test_memory_grows_neither_with_the_depth_nor_with_the_frames(tmp_path):
+    (_, short), (seen, deep), (_, longer) = (peak_of(tmp_path, *case) for case in ((8, 1), (64, 1), (64, 4)))
+    print(f"8 tensors {short >> 20} MiB, 64 of them ({seen >> 20} MiB) {deep >> 20}, four frames {longer >> 20}")
+    assert seen > 500 << 20
+    assert deep - short < 64 << 20 and longer - deep < 32 << 20
 
 
 def test_what_later_pieces_read_is_kept_until_then_and_no_longer():
@@ -66,7 +80,8 @@ def test_what_later_pieces_read_is_kept_until_then_and_no_longer():
         helper.make_node("Add", ["c", "x"], ["d"], "d"),
     ]
     model = graph_bytes(nodes, {"x": [1, 2, 4, 4]}, {"d": [1, 2, 4, 4]})
-    found = dict(Segments(model, 1, 1).run(np.ones((1, 2, 4, 4), np.float32)))
+    image = np.ones((1, 2, 4, 4), np.float32)
+    found = {name: array.copy() for name, array in Segments(model, 1, 1).run(image)}
     assert (found["d"] == 0).all() and (found["c"] == -1).all()
 
 
