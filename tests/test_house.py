@@ -27,11 +27,13 @@ HEAVY = ("cv2", "numpy", "onnx", "onnxruntime", "onnxsim", "openvino", "pycuda",
 COMMANDS = {
     "ccc-bench": "ccc_jetson.runtime.bench.cli",
     "ccc-build-engine": "ccc_jetson.engines.build_cli",
+    "ccc-calibrate": "ccc_jetson.calib.cli",
     "ccc-export": "ccc_jetson.export.cli",
     "ccc-inspect": "ccc_jetson.engines.inspect_cli",
     "ccc-run": "ccc_jetson.runtime.run_cli",
     "ccc-eval": "ccc_jetson.runtime.eval_cli",
 }
+ON_THE_WORKSTATION = ("ccc-calibrate", "ccc-export")
 
 
 def modules():
@@ -100,8 +102,8 @@ def test_the_package_imports_without_any_heavy_module(tmp_path):
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_help_needs_no_heavy_module_and_shows_an_example(tmp_path, command):
-    if command == "ccc-export" and sys.version_info < (3, 10):
-        pytest.skip("on this Python ccc-export says where it runs: tests/export")
+    if command in ON_THE_WORKSTATION and sys.version_info < (3, 10):
+        pytest.skip("on this Python it says where it runs, which the next test asks for")
     call = "import sys; from {} import main; sys.exit(main(['--help']))".format(COMMANDS[command])
     code, out, err, seconds = run_without(tmp_path, call)
     print("{} --help took {:.2f} s".format(command, seconds))
@@ -109,11 +111,12 @@ def test_help_needs_no_heavy_module_and_shows_an_example(tmp_path, command):
     assert "example:\n  " + command in out
 
 
-def test_on_an_old_python_ccc_export_says_in_one_line_where_it_runs():
+@pytest.mark.parametrize("command", ON_THE_WORKSTATION)
+def test_on_an_old_python_a_command_of_the_workstation_says_in_one_line_where_it_runs(command):
     if sys.version_info >= (3, 10):
         pytest.skip("this Python runs it")
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from ccc_jetson.export.cli import main; sys.exit(main(['a', 'b']))"],
+        [sys.executable, "-c", "import sys; from {} import main; sys.exit(main(['a', 'b']))".format(COMMANDS[command])],
         stderr=subprocess.PIPE,
     )
     err = process.communicate()[1].decode()

@@ -2,6 +2,8 @@
 
 FITS = ("stretch", "crop", "letterbox")  # how frames of other proportions meet the network's input
 CALIBRATORS = ("entropy2", "minmax")  # TensorRT's, for INT8
+CALIBRATION_METHODS = PERCENTILE, MIN_MAX, ENTROPY = ("percentile", "minmax", "entropy")  # of ranges, off the device
+CALIBRATION_PERCENTILE = 99.99
 CALIBRATION_SAMPLES = 200  # frames that calibrate where nothing else is said
 EVAL_SIZES = ("network", "full")  # where predictions and labels are compared
 SHARED_MEMORY = ("input", "class_map", "picture")  # what CPU and GPU exchange; the picture is the overlay

@@ -1,0 +1,213 @@
+"""``ccc-calibrate``: INT8's ranges off the device, as a calibration cache or a Q/DQ model, and what they cost."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+
+from ccc_jetson.choices import CALIBRATION_METHODS, CALIBRATION_PERCENTILE, CALIBRATION_SAMPLES, MIN_MAX, PERCENTILE
+from ccc_jetson.command import Parser, count_from, run_command
+from ccc_jetson.errors import DependencyMissing, UsageError
+from ccc_jetson.files import check_output
+from ccc_jetson.progress import say
+
+if TYPE_CHECKING:
+    from ccc_jetson.calib.off_device import Calibrated
+
+NEEDS = (3, 10)
+EXAMPLE = """\
+ccc-calibrate model.onnx frames/ --tensorrt 8.5.2
+ccc-calibrate model.onnx frames/ --qdq model.int8.onnx
+ccc-calibrate model.onnx train/ --tensorrt 8.5.2 --verify-images test/ --verify-labels testannot/ --mapping camvid \\
+    --max-drop 1.0"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line; pure."""
+    parser = Parser(
+        "ccc-calibrate",
+        "Measure INT8's ranges on frames, off the device, and tell what INT8 costs. Writes a calibration cache for\n"
+        "ccc-build-engine --int8 --calib FILE, or a model with QuantizeLinear and DequantizeLinear nodes.\n"
+        "Runs on the workstation (Python 3.10 or newer). For boards with INT8 units: Xavier, Orin; no TX2, no Nano.",
+        EXAMPLE,
+    )
+    parser.add_argument("model", metavar="MODEL.onnx", help="in FP32, as ccc-export writes it")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGES",
+        help="frames to calibrate on: folders, lists, pictures, videos, the folder of Cityscapes",
+    )
+    how = parser.add_argument_group("ranges")
+    how.add_argument(
+        "--method",
+        choices=CALIBRATION_METHODS,
+        default=CALIBRATION_METHODS[0],
+        help="how the end of a range is chosen (default: %(default)s)",
+    )
+    how.add_argument(
+        "--percentile",
+        type=_percentage,
+        metavar="P",
+        help="of --method percentile: so many percent of a tensor's values lie within (default: {})".format(
+            CALIBRATION_PERCENTILE
+        ),
+    )
+    how.add_argument(
+        "--samples",
+        type=count_from(1),
+        default=CALIBRATION_SAMPLES,
+        metavar="N",
+        help="how many of the frames (default: %(default)s)",
+    )
+    how.add_argument("--seed", type=count_from(0), default=0, metavar="N", help="of their choice (default: 0)")
+    out = parser.add_argument_group("what is written")
+    out.add_argument(
+        "--tensorrt", metavar="VERSION", help="of the board, for the cache: 8.5.2 (dpkg -l | grep nvinfer)"
+    )
+    out.add_argument("--out", metavar="FILE", help="the cache (default: MODEL.calib); its provenance lies beside it")
+    out.add_argument(
+        "--qdq", metavar="FILE.onnx", help="a Q/DQ model instead of a cache; TensorRT 11 takes nothing else"
+    )
+    out.add_argument(
+        "--depthwise",
+        action="store_true",
+        help="with --qdq: depth-wise convolutions in INT8 too, which TensorRT 8.5 and 8.6 refuse in places",
+    )
+    out.add_argument("--json", action="store_true", help="print the report as JSON")
+    cost = parser.add_argument_group("what it costs")
+    cost.add_argument(
+        "--verify-images",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="other frames to judge it on (default: the golden ones in the model)",
+    )
+    cost.add_argument("--verify-labels", metavar="DIR", help="their label maps: mIoU in FP32 and in INT8")
+    cost.add_argument(
+        "--mapping", metavar="NAME", help="what label maps mean: camvid, trainids, labelids, or a JSON file"
+    )
+    cost.add_argument(
+        "--max-drop",
+        type=_points,
+        metavar="POINTS",
+        help="keep the layers that lose most in floats until it costs no more: points of mIoU, without labels of "
+        "agreement",
+    )
+    cost.add_argument("--threads", type=count_from(0), default=0, metavar="N", help="of the CPU (default: all cores)")
+    return parser
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Runs the command; returns its exit code."""
+    if sys.version_info < NEEDS:
+        print(
+            "ccc-calibrate: error: runs on the workstation, with Python {}.{} or newer; this is Python {}.{} (on the "
+            "board: ccc-build-engine --int8 --calib IMAGES)".format(*(NEEDS + sys.version_info[:2])),
+            file=sys.stderr,
+        )
+        return UsageError.exit_code
+    return run_command(build_parser(), _work, argv)
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    output, version = _checked(arguments)
+    try:  # here and not above: none of it is part of --help
+        from ccc_jetson.calib.off_device import Options, calibrate
+        from ccc_jetson.calib.off_device_report import to_json, to_text
+    except ImportError as error:
+        raise DependencyMissing(
+            "{} cannot be imported".format(error.name or error), hint='in the checkout: pip install ".[export]"'
+        )
+    options = Options(
+        method=arguments.method,
+        percentile=CALIBRATION_PERCENTILE if arguments.percentile is None else arguments.percentile,
+        samples=arguments.samples,
+        seed=arguments.seed,
+        depthwise=arguments.depthwise or arguments.qdq is None,
+        max_drop=arguments.max_drop,
+        verify_images=tuple(arguments.verify_images),
+        verify_labels=arguments.verify_labels,
+        mapping=arguments.mapping,
+        threads=arguments.threads,
+    )
+    found = calibrate(arguments.model, arguments.images, options, say)
+    written = _write(arguments, output, version, found)
+    print(to_json(found, options, written).rstrip() if arguments.json else to_text(found, options, written))
+    return 0
+
+
+def _checked(arguments: argparse.Namespace) -> Tuple[str, int]:
+    """Refuses combinations that mean nothing; the file to write, and TensorRT's number (0 for a Q/DQ model)."""
+    from ccc_jetson.calib.cache import tensorrt_version_number
+    from ccc_jetson.calib.provenance import provenance_path
+
+    if arguments.percentile is not None and arguments.method != PERCENTILE:
+        raise UsageError("--percentile belongs to --method percentile")
+    reads = [arguments.model, *arguments.images, *arguments.verify_images]
+    if arguments.qdq is not None:
+        unfit = [name for name in ("tensorrt", "out") if getattr(arguments, name) is not None]
+        if unfit:
+            raise UsageError("--{} belongs to a cache, --qdq writes a model".format(unfit[0]))
+        check_output(arguments.qdq, reads, "--qdq")
+        return arguments.qdq, 0
+    if arguments.depthwise:
+        raise UsageError("--depthwise belongs to --qdq; with a cache TensorRT decides layer by layer")
+    if arguments.tensorrt is None:
+        raise UsageError(
+            "a cache is for one version of TensorRT, and none was named",
+            hint="--tensorrt 8.5.2 for JetPack 5.1.2; on the board: dpkg -l | grep nvinfer",
+        )
+    version = tensorrt_version_number(arguments.tensorrt)
+    if version >= 110000:
+        raise UsageError("TensorRT 11 takes no calibration cache", hint="--qdq MODEL.int8.onnx")
+    output = (
+        arguments.out
+        or (arguments.model[: -len(".onnx")] if arguments.model.endswith(".onnx") else arguments.model) + ".calib"
+    )
+    for path in (output, provenance_path(output)):
+        check_output(path, reads, "--out")
+    return output, version
+
+
+def _write(arguments: argparse.Namespace, output: str, version: int, found: "Calibrated") -> List[str]:
+    """Writes the cache with its provenance, or the model; the files' names."""
+    from ccc_jetson.calib.cache import ENTROPY_2, cache_of_ranges
+    from ccc_jetson.calib.cache import MIN_MAX as MIN_MAX_CALIBRATION
+    from ccc_jetson.calib.off_device_report import provenance_of
+    from ccc_jetson.calib.provenance import provenance_path, write_provenance
+    from ccc_jetson.files import sha256_of, write_bytes
+
+    if arguments.qdq is not None:
+        write_bytes(output, found.model.SerializeToString())
+        return [output]
+    algorithm = MIN_MAX_CALIBRATION if arguments.method == MIN_MAX else ENTROPY_2
+    data = cache_of_ranges(version, algorithm, found.ranges.items()).to_bytes()
+    percentile = None
+    if arguments.method == PERCENTILE:
+        percentile = CALIBRATION_PERCENTILE if arguments.percentile is None else arguments.percentile
+    provenance = provenance_of(found, arguments.method, percentile, sha256_of(arguments.model), data)
+    write_bytes(output, data)
+    write_provenance(output, provenance)
+    return [output, provenance_path(output)]
+
+
+def _percentage(text: str) -> float:
+    return _number(text, 50, 100)
+
+
+def _points(text: str) -> float:
+    return _number(text, 0, 100)
+
+
+def _number(text: str, least: float, most: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError("{!r} is no number from {:g} to {:g}".format(text, least, most))
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

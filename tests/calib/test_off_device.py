@@ -1,0 +1,272 @@
+"""``ccc-calibrate``: a cache with provenance, or a Q/DQ model, and what each costs."""
+
+import json
+
+import onnx
+import pytest
+
+from ccc_jetson.calib import off_device
+from ccc_jetson.calib.cache import read_cache
+from ccc_jetson.calib.cli import main
+from ccc_jetson.calib.provenance import check_provenance, read_provenance
+from ccc_jetson.carried import read_contract
+from ccc_jetson.engines.inspect_cli import main as inspect
+from ccc_jetson.errors import ContractError
+from ccc_jetson.files import sha256_of
+from ccc_jetson.half_verdict import HalfPrecision
+from ccc_jetson.runtime.eval_cli import main as evaluate
+from tests.doubles.labelled_frames import write_pairs
+from tests.doubles.pictures import write_pictures
+from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
+
+
+class Bench:
+    """A model, frames to calibrate on, labelled frames to judge on, and the command."""
+
+    def __init__(self, folder, capsys):
+        self.folder, self._capsys = folder, capsys
+        self.model = write_tiny_model(folder / "model.onnx", target="xavier")
+        self.frames = write_pictures(folder / "frames", 24, size=(80, 40))
+        self.images, self.labels = write_pairs(folder / "test", 3)
+        self.verify = ["--verify-images", self.images, "--verify-labels", self.labels, "--mapping", "camvid"]
+
+    def run(self, *arguments, model=None):
+        code = main([model or self.model, self.frames, "--threads", "1", *arguments])
+        return (code, *self._capsys.readouterr())
+
+    def cache(self, *arguments):
+        code, out, err = self.run("--tensorrt", "8.5.2", *arguments)
+        assert code == 0, err
+        return out, read_cache(str(self.folder / "model.calib")), read_provenance(str(self.folder / "model.calib"))
+
+
+@pytest.fixture()
+def bench(tmp_path, capsys):
+    return Bench(tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    "method, algorithm", [("minmax", "Min" + "MaxCalibration"), ("entropy", "EntropyCalibration2")]
+)
+def test_a_cache_comes_to_lie_beside_the_model_with_its_provenance(bench, method, algorithm):
+    out, cache, provenance = bench.cache("--method", method)
+    assert cache.header == "TRT-8502-" + algorithm
+    assert [name for name, _ in cache.scales] == ["image", "conv", "features", "logits"]
+    contract = read_contract(bench.model)
+    data = (bench.folder / "model.calib").read_bytes()
+    assert check_provenance(provenance, contract, data, onnx_sha256=sha256_of(bench.model)) == []
+    assert (provenance.algorithm, provenance.percentile, provenance.samples) == (method, None, 24)
+    assert provenance.made_by.runtime == "ONNX Runtime" and not provenance.made_by.on_device
+    assert [frame.name for frame in provenance.agreement] == ["frame0", "frame1"]
+    assert "{0}, {0}.json".format(bench.folder / "model.calib") in out
+
+
+def test_the_percentile_is_written_down(bench):
+    assert bench.cache()[2].percentile == 99.99
+    assert bench.cache("--percentile", "99")[2].percentile == 99
+
+
+def test_ccc_inspect_reads_what_was_written(bench, capsys):
+    bench.cache()
+    assert inspect([str(bench.folder / "model.calib")]) == 0
+    assert "ONNX Runtime" in capsys.readouterr().out
+
+
+def test_the_cost_is_told_class_by_class_and_as_a_whole(bench):
+    out, _, _ = bench.cache(*bench.verify)
+    assert out.startswith("class       IoU FP32  IoU INT8  points\nSky")
+    assert "layers that lose most  own error  SQNR dB" in out and "\nconv " in out
+    assert "mIoU " in out and "points on 3 frames" in out
+    assert "golden " in out and "over the 90% with the largest margin" in out
+    assert "nothing was measured on a board" in out
+
+
+def test_without_labels_the_agreement_is_told_on_the_golden_frames(bench):
+    out, _, _ = bench.cache()
+    assert "of 2 frames' pixels" in out and "mIoU" not in out and "\ngolden" not in out
+
+
+def test_a_qdq_model_runs_as_any_other_and_has_the_miou_that_was_told(bench, capsys):
+    path = str(bench.folder / "model.int8.onnx")
+    code, out, err = bench.run("--qdq", path, "--json", *bench.verify)
+    assert code == 0, err
+    report = json.loads(out)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    assert read_contract(path) == read_contract(bench.model)
+    told = str(bench.folder / "eval.json")
+    options = ["--images", bench.images, "--labels", bench.labels, "--mapping", "camvid", "--report", told]
+    assert evaluate([path, *options]) == 0
+    with open(told, encoding="utf-8") as file:
+        assert json.load(file)["miou"] == pytest.approx(report["cost"]["int8"]["miou"], abs=1e-9)
+    assert report["written"] == [path] and report["int8_layers"] == 1 and report["float_layers"] == 0
+
+
+def test_json_has_everything_and_null_for_a_class_that_is_not_there(bench):
+    code, out, _ = bench.run("--tensorrt", "8.5.2", "--json", *bench.verify)
+    report = json.loads(out)
+    assert code == 0 and set(report["ranges"]) == {"image", "conv", "features", "logits"}
+    assert report["errors"][0]["node"] == "conv" and report["gains"] == [] and report["kept"] == []
+    assert len(report["cost"]["frames"]) == 3 and len(report["golden"]["frames"]) == 2
+    assert len(report["cost"]["fp32"]["iou"]) == 11 and report["cost"]["fp32"]["iou"]["Pole"] is not None
+
+
+def test_a_bound_that_does_not_hold_keeps_layers_in_floats(bench):
+    out, _, provenance = bench.cache("--max-drop", "0.0")
+    assert provenance.fp32_layers == ("conv",) and provenance.fp16_layers == ()
+    assert "0 convolutions in INT8, 1 in floats" in out and "in floats" in out and "0 allowed" in out
+    assert provenance.agreement[0].agreement == 1
+    out, _, provenance = bench.cache("--max-drop", "99")
+    assert provenance.fp32_layers == ()
+
+
+def test_layers_are_kept_in_fp16_where_export_found_it_safe(bench):
+    from ccc_jetson.calib.off_device_report import provenance_of
+
+    found = off_device.calibrate(bench.model, [bench.frames], off_device.Options(max_drop=0.0, threads=1))
+    safe = HalfPrecision(1, 1.0, 1.0, 1.0, 1.0, None, None, 1.0, 1.0, True)
+    found = found._replace(contract=found.contract._replace(half=safe))
+    written = provenance_of(found, "minmax", None, "0" * 64, b"")
+    assert written.fp16_layers == ("conv",) and written.fp32_layers == ()
+
+
+def test_other_methods_use_what_was_observed(bench, monkeypatch):
+    first = off_device.calibrate(bench.model, [bench.frames], off_device.Options(threads=1))
+    monkeypatch.setattr(off_device, "observe", None)
+    options = off_device.Options(method="minmax", threads=1)
+    again = off_device.calibrate(bench.model, [bench.frames], options, observed=first.observed)
+    assert again.ranges == first.observed.ranges("minmax")
+
+
+def test_unlabelled_frames_are_judged_by_agreement(bench):
+    out, _, _ = bench.cache("--verify-images", bench.images)
+    assert "of 3 frames' pixels" in out and "golden" in out
+
+
+def test_frames_of_the_judgement_do_not_calibrate(bench):
+    code, _, err = bench.run("--tensorrt", "8.5.2", "--verify-images", bench.frames)
+    assert code == 2 and "are evaluation frames as well" in err
+
+
+def test_nodes_with_constants_of_their_own_are_named(bench):
+    from tests.doubles.quantisable import quantisable_bytes
+
+    assert off_device.helper_nodes(onnx.load_model_from_string(quantisable_bytes())) == ("act",)
+    assert "tensors that TensorRT makes of" not in bench.cache()[0]
+
+
+def test_a_board_without_int8_units_is_told(bench, tmp_path):
+    model = write_tiny_model(tmp_path / "tx2.onnx")
+    code, out, _ = bench.run("--tensorrt", "8.5.2", model=model)
+    assert code == 0 and "Jetson TX2 has no INT8 units" in out
+
+
+def test_models_that_are_in_other_types_already_are_refused(bench, tmp_path):
+    half = write_tiny_model(tmp_path / "half.onnx", precision="fp16")
+    code, _, err = bench.run("--tensorrt", "8.5.2", model=half)
+    assert code == 2 and "is in FP16; INT8 is made of the FP32 model" in err
+    path = str(tmp_path / "once.onnx")
+    assert bench.run("--qdq", path)[0] == 0
+    code, _, err = bench.run("--tensorrt", "8.5.2", model=path)
+    assert code == 2 and "is in INT8 already" in err
+
+
+def test_without_any_convolution_there_is_nothing_to_do(bench, monkeypatch):
+    monkeypatch.setattr(off_device, "convolutions", lambda model, features: [])
+    code, _, err = bench.run("--tensorrt", "8.5.2")
+    assert code == 2 and "no convolution could be in INT8" in err
+
+
+def test_without_golden_frames_there_is_no_cost_and_no_bound(bench, tmp_path):
+    bare = write_tiny_model(tmp_path / "bare.onnx", attachments=False, head="bilinear")
+    code, out, _ = bench.run("--tensorrt", "8.5.2", model=bare)
+    assert code == 0 and "same class" not in out
+    code, out, _ = bench.run("--tensorrt", "8.5.2", "--json", model=bare)
+    assert json.loads(out)["cost"] is None
+    code, _, err = bench.run("--tensorrt", "8.5.2", "--max-drop", "1", model=bare)
+    assert code == 2 and "--max-drop: the model has no golden frames" in err
+
+
+def test_labels_need_their_pictures_and_their_meaning(bench):
+    code, _, err = bench.run("--tensorrt", "8.5.2", "--mapping", "camvid")
+    assert code == 2 and "--mapping says what label maps mean" in err
+    code, _, err = bench.run("--tensorrt", "8.5.2", "--verify-images", bench.images, "--verify-labels", bench.labels)
+    assert code == 2 and "--verify-labels needs one folder of pictures and the meaning" in err
+
+
+def test_an_attachment_without_frames_is_refused(bench, monkeypatch):
+    monkeypatch.setattr(off_device, "read_golden", lambda *arguments: [])
+    assert bench.run("--tensorrt", "8.5.2")[0] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "none was named"),
+        (["--tensorrt", "11.0.0"], "TensorRT 11 takes no calibration cache"),
+        (["--tensorrt", "eight"], "is no version of TensorRT"),
+        (["--tensorrt", "8.5.2", "--depthwise"], "--depthwise belongs to --qdq"),
+        (["--tensorrt", "8.5.2", "--method", "minmax", "--percentile", "99"], "--percentile belongs to"),
+        (["--qdq", "x.onnx", "--tensorrt", "8.5.2"], "--tensorrt belongs to a cache"),
+        (["--qdq", "x.onnx", "--out", "x.calib"], "--out belongs to a cache"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(bench, arguments, message):
+    code, _, err = bench.run(*arguments)
+    assert code == 2 and message in err
+
+
+@pytest.mark.parametrize("option, value", [("--percentile", "12"), ("--max-drop", "much"), ("--max-drop", "-1")])
+def test_numbers_out_of_range_are_refused(bench, option, value):
+    with pytest.raises(SystemExit) as caught:
+        bench.run("--tensorrt", "8.5.2", option, value)
+    assert caught.value.code == 2
+
+
+def test_neither_the_model_nor_the_frames_are_written_over(bench):
+    for arguments in (["--qdq", bench.model], ["--tensorrt", "8.5.2", "--out", bench.model]):
+        code, _, err = bench.run(*arguments)
+        assert code == 2 and "would overwrite" in err
+
+
+def test_missing_packages_are_named(bench, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ccc_jetson.calib.off_device", None)
+    code, _, err = bench.run("--tensorrt", "8.5.2")
+    assert code == 1 and "cannot be imported" in err and '".[export]"' in err
+
+
+def test_a_file_whose_name_has_another_ending_keeps_it(bench, tmp_path):
+    model = write_tiny_model(tmp_path / "network.bin")
+    assert bench.run("--tensorrt", "8.5.2", model=model)[0] == 0
+    assert (tmp_path / "network.bin.calib").exists()
+
+
+def test_a_model_of_someone_else_is_refused(tmp_path):
+    path = tmp_path / "foreign.onnx"
+    path.write_bytes(tiny_graph(tiny_contract()).SerializeToString())
+    with pytest.raises(ContractError, match="holds no contract"):
+        off_device.calibrate(str(path), [str(tmp_path)], off_device.Options())
+
+
+def test_on_an_old_python_it_says_where_it_runs(monkeypatch, capsys):
+    from ccc_jetson.calib import cli
+
+    monkeypatch.setattr(cli, "NEEDS", (99, 0))
+    assert main(["model.onnx", "frames/"]) == 2
+    assert "with Python 99.0 or newer" in capsys.readouterr().err
+
+
+def test_a_board_builds_from_the_cache_and_pins_what_it_names(board, tmp_path, capsys):
+    from ccc_jetson.engines.manifest import read_manifest
+
+    board.be("8.5.2.2", sm="7.2", device="Xavier")
+    cache = str(tmp_path / "made.calib")
+    frames = write_pictures(tmp_path / "frames", 24)
+    arguments = ["--tensorrt", "8.5.2", "--out", cache, "--max-drop", "0", "--threads", "1"]
+    assert main([board.model, frames, *arguments]) == 0
+    capsys.readouterr()
+    code, _, err = board.build("--int8", "--fp16", "--calib", cache)
+    assert code == 0 and "provenance" not in err and "may not accept it" not in err
+    settings = read_manifest(board.engine).settings
+    assert settings.calibration_cache == sha256_of(cache) and settings.layer_precisions == (("conv", "fp32"),)
