@@ -27,7 +27,8 @@ def build_parser() -> argparse.ArgumentParser:
         "ccc-calibrate",
         "Measure INT8's ranges on frames, off the device, and tell what INT8 costs. Writes a calibration cache for\n"
         "ccc-build-engine --int8 --calib FILE, or a model with QuantizeLinear and DequantizeLinear nodes.\n"
-        "Runs on the workstation (Python 3.10 or newer). For boards with INT8 units: Xavier, Orin; no TX2, no Nano.",
+        "Runs on the workstation (Python 3.10 or newer). For boards with INT8 units: Xavier, Orin; no TX2, no Nano.\n"
+        "ccc-calibrate rewrite and ccc-calibrate diff work on caches that are there; each has a --help of its own.",
         EXAMPLE,
     )
     parser.add_argument("model", metavar="MODEL.onnx", help="in FP32, as ccc-export writes it")
@@ -99,6 +100,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Runs the command; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] in (["rewrite"], ["diff"]):
+        from ccc_jetson.calib import cache_cli
+
+        return cache_cli.main(words)
     if sys.version_info < NEEDS:
         print(
             "ccc-calibrate: error: runs on the workstation, with Python {}.{} or newer; this is Python {}.{} (on the "
@@ -178,7 +184,7 @@ def _write(arguments: argparse.Namespace, output: str, version: int, found: "Cal
     from ccc_jetson.files import sha256_of, write_bytes
 
     if arguments.qdq is not None:
-        write_bytes(output, found.model.SerializeToString())
+        write_bytes(output, found.qdq_file())
         return [output]
     algorithm = MIN_MAX_CALIBRATION if arguments.method == MIN_MAX else ENTROPY_2
     data = cache_of_ranges(version, algorithm, found.ranges.items()).to_bytes()

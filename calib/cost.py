@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import onnx
 
-from ccc_jetson.calib.provenance import FrameAgreement
 from ccc_jetson.calib.sources import Candidate, FrameReader
 from ccc_jetson.confusion import ConfusionMatrix, Scores
 from ccc_jetson.contract import Contract
@@ -20,6 +19,7 @@ from ccc_jetson.datasets import Dataset, Sample
 from ccc_jetson.errors import UsageError
 from ccc_jetson.golden import GoldenFrame, margins
 from ccc_jetson.images import read_frame, read_labels
+from ccc_jetson.int8_agreement import FrameAgreement
 from ccc_jetson.ort import cpu_session
 from ccc_jetson.preprocess import Preprocessor
 

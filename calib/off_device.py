@@ -4,6 +4,8 @@ A cache lets TensorRT compute every layer in INT8, so its cost is simulated with
 depth-wise ones too; a Q/DQ model is simulated as it is written.
 """
 
+import base64
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -17,14 +19,17 @@ from ccc_jetson.calib.ranges import Observed, observe
 from ccc_jetson.calib.selection import Selection
 from ccc_jetson.calib.sensitivity import Gain, LayerError, fewest_kept, gains, layer_errors
 from ccc_jetson.calib.sources import open_sources
+from ccc_jetson.carried import METADATA_KEY as CONTRACT_KEY
 from ccc_jetson.carried import contract_of
 from ccc_jetson.choices import CALIBRATION_PERCENTILE, MIN_MAX, PERCENTILE
-from ccc_jetson.contract import Contract
+from ccc_jetson.contract import Attachment, Contract
 from ccc_jetson.datasets import Dataset, paired_folders
 from ccc_jetson.errors import ContractError, UsageError
 from ccc_jetson.files import read_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
-from ccc_jetson.golden import read_golden
+from ccc_jetson.golden import GoldenFrame, read_golden
+from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
+from ccc_jetson.int8_agreement import encode_agreement
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 from ccc_jetson.progress import Progress
 
@@ -80,6 +85,23 @@ class Calibrated(NamedTuple):
     kept: tuple[str, ...]
     helpers: tuple[str, ...]
     dataset: Dataset | None
+
+    def qdq_file(self) -> bytes:
+        """The Q/DQ model's bytes, with what it leaves of the golden frames, which the gate of a build asks for."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        if self.golden is not None:
+            data = encode_agreement(self.golden.frames)
+            noted = {
+                **self.contract.attachments,
+                AGREEMENT_KEY: Attachment(len(data), hashlib.sha256(data).hexdigest()),
+            }
+            for entry in model.metadata_props:
+                if entry.key == CONTRACT_KEY:
+                    entry.value = self.contract._replace(attachments=noted).to_json()
+            added = model.metadata_props.add()
+            added.key, added.value = AGREEMENT_KEY, base64.b64encode(data).decode("ascii")
+        return model.SerializeToString()
 
 
 def calibrate(
@@ -202,6 +224,11 @@ def _check_float(contract: Contract, onnx_file: OnnxFile, path: str) -> None:
             f"{path}: is in {contract.precision.upper()}; INT8 is made of the FP32 model",
             hint="ccc-export CHECKPOINT MODEL.onnx, without --fp16",
         )
+    if contract.is_classifier:
+        raise UsageError(
+            f"{path}: classifies whole pictures; what INT8 costs is measured here by the classes of pixels",
+            hint="calibrate on the board: ccc-build-engine --int8 --calib IMAGES",
+        )
     if any(node.operator == "QuantizeLinear" for node in onnx_file.nodes):
         raise UsageError(f"{path}: is in INT8 already: it has QuantizeLinear nodes", hint="give the float model")
 
@@ -262,7 +289,8 @@ def _judge(
 def _golden(contract: Contract, onnx_file: OnnxFile, path: str, options: Options) -> Judge | None:
     if GOLDEN_KEY not in contract.attachments:
         return None
-    frames = golden_frames(read_golden(contract, onnx_file, path))
+    known = read_golden(contract, onnx_file, path)
+    frames = golden_frames(each for each in known if isinstance(each, GoldenFrame))
     if not frames:
         raise ContractError(f"{path}: its attachment of golden frames holds none", hint="export it again")
     return Judge(b"", contract, frames, None, options.threads)

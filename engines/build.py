@@ -312,7 +312,7 @@ def _bounds(model: OnnxModel, settings: Settings, ranges: Optional[Ranges], note
     if settings.min_agreement is not None:
         return Bounds(settings.min_agreement)
     agreement = model.int8_agreement if ranges is None else ranges.agreement
-    if INT8 not in settings.precisions or not agreement:
+    if not agreement or not (INT8 in settings.precisions or model.quantized):
         return Bounds()
     frames = required_of(agreement)
     least = min(share for _, share in frames)

@@ -37,7 +37,7 @@ device_tests() {
     touch "$venv/installed"
   fi
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
-  "$venv/bin/python" -m compileall -q src/ccc_jetson/*.py runtime engines calib/{__init__,cache,calibrator,cli,for_builds,images,inspect_cache,provenance,selection,sources}.py export/__init__.py export/cli.py
+  "$venv/bin/python" -m compileall -q src/ccc_jetson/*.py runtime engines calib/{__init__,cache,cache_cli,calibrator,cli,for_builds,images,inspect_cache,provenance,selection,sources}.py export/__init__.py export/cli.py
   # from the wheel, not from src: the tests are copied away from the checkout
   local away
   away=$(mktemp -d)

@@ -21,7 +21,15 @@ ALSO_MAY_IMPORT = {
     ("engines", "build_child.py"): ("calib",),  # the process with TensorRT that a build starts
 }
 # the rest of calib is the workstation's
-CALIB_ON_THE_DEVICE = ("__init__.py", "cache.py", "calibrator.py", "for_builds.py", "images.py", "inspect_cache.py")
+CALIB_ON_THE_DEVICE = (
+    "__init__.py",
+    "cache.py",
+    "cache_cli.py",
+    "calibrator.py",
+    "for_builds.py",
+    "images.py",
+    "inspect_cache.py",
+)
 CALIB_ON_THE_DEVICE += ("provenance.py", "selection.py", "sources.py")
 HEAVY = ("cv2", "numpy", "onnx", "onnxruntime", "onnxsim", "openvino", "pycuda", "safetensors", "tensorrt", "torch")
 COMMANDS = {

@@ -1,6 +1,7 @@
 """``ccc-calibrate``: a cache with provenance, or a Q/DQ model, and what each costs."""
 
 import json
+import os
 
 import onnx
 import pytest
@@ -11,6 +12,7 @@ from ccc_jetson.calib.cli import main
 from ccc_jetson.calib.provenance import check_provenance, read_provenance
 from ccc_jetson.carried import read_contract
 from ccc_jetson.engines.inspect_cli import main as inspect
+from ccc_jetson.engines.manifest import read_manifest
 from ccc_jetson.errors import ContractError
 from ccc_jetson.files import sha256_of
 from ccc_jetson.half_verdict import HalfPrecision
@@ -92,13 +94,42 @@ def test_a_qdq_model_runs_as_any_other_and_has_the_miou_that_was_told(bench, cap
     assert code == 0, err
     report = json.loads(out)
     onnx.checker.check_model(onnx.load(path), full_check=True)
-    assert read_contract(path) == read_contract(bench.model)
+    written = read_contract(path)
+    assert set(written.attachments) - set(read_contract(bench.model).attachments) == {"ccc_jetson.int8"}
+    assert written._replace(attachments={}) == read_contract(bench.model)._replace(attachments={})
     told = str(bench.folder / "eval.json")
     options = ["--images", bench.images, "--labels", bench.labels, "--mapping", "camvid", "--report", told]
     assert evaluate([path, *options]) == 0
     with open(told, encoding="utf-8") as file:
         assert json.load(file)["miou"] == pytest.approx(report["cost"]["int8"]["miou"], abs=1e-9)
     assert report["written"] == [path] and report["int8_layers"] == 1 and report["float_layers"] == 0
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_the_gate_asks_the_qdq_models_engine_for_what_was_simulated(bench, board, wrong):
+    code, out, err = bench.run("--qdq", str(bench.folder / "q.onnx"), "--json")
+    assert code == 0, err
+    told = {each["name"]: each["decided"] for each in json.loads(out)["golden"]["frames"]}
+    os.replace(str(bench.folder / "q.onnx"), board.model)
+    board.be("8.5.2.2", sm="7.2", device="Xavier", wrong=wrong)
+    code, _, err = board.build("--int8")
+    assert code == int(wrong)
+    if wrong:
+        assert "as many as calibration found must keep theirs, less 2%" in err
+        return
+    assert "INT8 was found to change classes" in err
+    gate = read_manifest(board.engine).gate
+    assert {frame.name: frame.required for frame in gate.frames} == {
+        name: pytest.approx(share - 0.02) for name, share in told.items()
+    }
+    assert {frame.name: frame.decided for frame in gate.frames} == pytest.approx(told, abs=0.01)
+
+
+def test_a_classifier_is_refused_with_what_calibrates_it(bench, tmp_path):
+    model = write_tiny_model(tmp_path / "scores.onnx", kind="scores", target="xavier")
+    code, _, err = bench.run("--tensorrt", "8.5.2", model=model)
+    assert code == 2
+    assert "classifies whole pictures" in err and "ccc-build-engine --int8 --calib IMAGES" in err
 
 
 def test_json_has_everything_and_null_for_a_class_that_is_not_there(bench):
