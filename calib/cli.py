@@ -60,6 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many of the frames (default: %(default)s)",
     )
+    how.add_argument(
+        "--labels",
+        metavar="DIR",
+        help="label maps of the one folder of IMAGES: frames that show every class are chosen; needs --mapping",
+    )
     how.add_argument("--seed", type=count_from(0), default=0, metavar="N", help="of their choice (default: 0)")
     out = parser.add_argument_group("what is written")
     out.add_argument(
@@ -129,6 +134,7 @@ def _work(arguments: argparse.Namespace) -> int:
         percentile=CALIBRATION_PERCENTILE if arguments.percentile is None else arguments.percentile,
         samples=arguments.samples,
         seed=arguments.seed,
+        labels=arguments.labels or "",
         depthwise=arguments.depthwise or arguments.qdq is None,
         max_drop=arguments.max_drop,
         verify_images=tuple(arguments.verify_images),

@@ -42,10 +42,10 @@ _OWN_WEIGHTS = ("BatchNormalization", "Conv", "ConvTranspose", "Gemm", "Instance
 class Options(NamedTuple):
     """How to calibrate, and what to judge it on.
 
-    ``method`` and ``percentile`` as ``ranges.Observed.ranges`` takes them; ``samples``, ``seed`` and ``split`` as
-    ``images.choose_images``. ``depthwise``: depth-wise convolutions in INT8 too. ``max_drop``: points of mIoU, of
-    agreement where there are no labels; None keeps no layer in floats. ``verify_images``, ``verify_labels`` and
-    ``mapping``: frames to judge on, as ``ccc-export`` takes them; without any it is the golden ones.
+    ``method`` and ``percentile`` as ``ranges.Observed.ranges`` takes them; ``samples``, ``seed``, ``split`` and
+    ``labels`` as ``images.choose_images``. ``depthwise``: depth-wise convolutions in INT8 too. ``max_drop``: points of
+    mIoU, of agreement where there are no labels; None keeps no layer in floats. ``verify_images``, ``verify_labels``
+    and ``mapping``: frames to judge on, as ``ccc-export`` takes them; without any it is the golden ones.
     """
 
     method: str = PERCENTILE
@@ -53,6 +53,7 @@ class Options(NamedTuple):
     samples: int = SAMPLES
     seed: int = 0
     split: str = "train"
+    labels: str = ""
     depthwise: bool = True
     max_drop: float | None = None
     verify_images: tuple[str, ...] = ()
@@ -127,7 +128,15 @@ def calibrate(
     contract = contract_of(onnx_file, path)
     _check_float(contract, onnx_file, path)
     dataset = _dataset(options)
-    selection = choose_images(images, options.samples, options.seed, options.split, not_in=options.verify_images or ())
+    selection = choose_images(
+        images,
+        options.samples,
+        options.seed,
+        options.split,
+        options.labels,
+        options.mapping or "" if options.labels else "",
+        options.verify_images,
+    )
     for note in selection.notes:
         on_progress("note: " + note)
     model = onnx.load_model_from_string(data)
@@ -235,7 +244,7 @@ def _check_float(contract: Contract, onnx_file: OnnxFile, path: str) -> None:
 
 def _dataset(options: Options) -> Dataset | None:
     if options.verify_labels is None:
-        if options.mapping is not None:
+        if options.mapping is not None and not options.labels:
             raise UsageError("--mapping says what label maps mean; there are none", hint="--verify-labels DIR")
         return None
     if len(options.verify_images) != 1 or options.mapping is None:

@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import onnx
 import pytest
 
@@ -16,6 +17,7 @@ from ccc_jetson.engines.manifest import read_manifest
 from ccc_jetson.errors import ContractError
 from ccc_jetson.files import sha256_of
 from ccc_jetson.half_verdict import HalfPrecision
+from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.eval_cli import main as evaluate
 from tests.doubles.labelled_frames import write_pairs
 from tests.doubles.pictures import write_pictures
@@ -222,6 +224,28 @@ def test_labels_need_their_pictures_and_their_meaning(bench):
     assert code == 2 and "--mapping says what label maps mean" in err
     code, _, err = bench.run("--tensorrt", "8.5.2", "--verify-images", bench.images, "--verify-labels", bench.labels)
     assert code == 2 and "--verify-labels needs one folder of pictures and the meaning" in err
+
+
+def test_frames_with_labels_are_chosen_so_that_every_class_is_seen(bench):
+    """Of many frames that show one class, and one that shows another, that one is among the two."""
+    pictures, labels = bench.folder / "many", bench.folder / "manylabels"
+    for folder in (pictures, labels):
+        folder.mkdir()
+    for index in range(12):
+        name = "f{:02d}.png".format(index)
+        noise = np.random.RandomState(index).randint(0, 256, (32, 64, 3))
+        import_cv2().imwrite(str(pictures / name), noise.astype(np.uint8))
+        import_cv2().imwrite(str(labels / name), np.full((32, 64), 5 if index == 7 else 0, np.uint8))
+    options = ["--labels", str(labels), "--mapping", "camvid", "--samples", "2"]
+    found = off_device.calibrate(
+        bench.model,
+        [str(pictures)],
+        off_device.Options(method="minmax", samples=2, labels=str(labels), mapping="camvid", threads=1),
+    )
+    assert "f07" in " ".join(frame.name for frame in found.selection.frames)
+    code = main([bench.model, str(pictures), "--tensorrt", "8.5.2", *options])
+    assert code == 0
+    assert bench.run("--tensorrt", "8.5.2", "--labels", str(labels))[0] == 2
 
 
 def test_an_attachment_without_frames_is_refused(bench, monkeypatch):
