@@ -10,7 +10,7 @@ A text file without a checksum that TensorRT hands to a calibrator and asks for 
 The first line names TensorRT's version as a number (8.2.1: 8201, from 10 on 10.3.0: 100300) and the algorithm. Every
 other line is a tensor's name, a colon, and the bits of a float32 in hexadecimal, most significant digit first. Names
 hold colons themselves, so the last one counts. TensorRT writes the number without leading zeros, which shows in zero
-alone: ``0``. The value is the scale, amax / 127 in float32: INT8 then covers -amax to amax. (TensorRT 8.2,
+(``0``) and in scales below 2.5e-29. The value is the scale, amax / 127 in float32: INT8 then covers -amax to amax. (TensorRT 8.2,
 samples/sampleINT8/README.md and samples/common/sampleEngines.cpp.)
 
 Names are the ONNX file's tensors and, of layers that the parser adds, ``(Unnamed Layer* N) [Type]_output``. N depends
@@ -34,8 +34,10 @@ LEVELS = 127  # of INT8 on either side of zero
 _MOST_BYTES = 1 << 24  # 345 tensors take 15 kB
 _LONGEST_LINE = 100  # in a message
 _HEADER = re.compile(r"TRT-([0-9]{1,9})-(\w+)\Z", re.ASCII)
-_VALUE = re.compile(r" ([0-9a-fA-F]{8}|0)\Z")
-_VERSION = re.compile(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?(?:\.[0-9A-Za-z.+-]*)?\Z")
+_VALUE = re.compile(r" ([0-9a-fA-F]{8}|0|[1-9a-fA-F][0-9a-fA-F]{0,6})\Z")  # TensorRT writes no leading zeros
+_WHOLE = re.compile(r".* ([0-9a-fA-F]{8}|0)\Z", re.DOTALL)
+# 8.2.1, 8.2.1.8, and what dpkg says: 8.5.2-1+cuda11.4
+_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3})(?:\.[0-9]{1,6})?(?:[-+~][0-9A-Za-z.+~-]*)?)?\Z")
 _HELPER = "(Unnamed Layer* "
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _SIGN = 0x80000000
@@ -96,7 +98,8 @@ def _amax(scale: float) -> float:
 
 
 def _digits(scale: float) -> str:
-    return struct.pack("!f", scale).hex() if scale else "0"
+    (bits,) = struct.unpack("!I", struct.pack("!f", scale))
+    return format(bits, "x")
 
 
 def cache_of_ranges(version: int, algorithm: str, ranges: Iterable[Tuple[str, float]]) -> CalibrationCache:
@@ -163,6 +166,8 @@ def parse_cache(data: bytes, origin: str) -> CalibrationCache:
             from a whole one: its provenance's SHA-256 tells.
     """
     lines = _lines(data, origin)
+    if not data.endswith(b"\n") and len(lines) > 1 and not _WHOLE.match(lines[-1]):
+        raise _damaged(origin, len(lines), lines[-1], "expected 8 hexadecimal digits (or 0); the file is cut short")
     version, algorithm = _parse_header(lines[0], origin)
     scales: List[Tuple[str, float]] = []
     line_of: Dict[str, int] = {}
@@ -228,7 +233,8 @@ def _parse_row(line: str, number: int, origin: str) -> Tuple[str, float]:
     if not colon or not name:
         raise _damaged(origin, number, line, "expected a tensor's name, a colon and a number")
     if found is None:
-        expected = "expected a space and 8 hexadecimal digits (or 0) behind the last colon; the file may be cut short"
+        expected = "expected a space and 8 hexadecimal digits, or fewer without a leading zero, behind the last colon; "
+        expected += "the file may be cut short"
         raise _damaged(origin, number, line, expected)
     bits = int(found.group(1), 16)
     (scale,) = struct.unpack("!f", struct.pack("!I", bits))

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import os
 from typing import Any, Dict, List, Sequence
 
 from ccc_jetson.clean_text import clean, listed
@@ -65,6 +66,11 @@ def _rewrite(arguments: argparse.Namespace) -> int:
     data = read_cache_bytes(path)
     cache = parse_cache(data, path)
     provenance = read_provenance(path)
+    if provenance is None and os.path.exists(provenance_path(out)):
+        raise UsageError(
+            "--out {}: {} is there, of another cache; the new one would have none".format(out, provenance_path(out)),
+            hint="remove it, or choose another name",
+        )
     if provenance is not None:
         check_cache_bytes(provenance, data, path)
     algorithm = {None: None, "entropy2": ENTROPY_2, "minmax": MIN_MAX}[arguments.algorithm]
@@ -74,7 +80,9 @@ def _rewrite(arguments: argparse.Namespace) -> int:
     if provenance is not None:
         sha256 = hashlib.sha256(new_data).hexdigest()
         first = provenance.rewritten_from or cache.header
-        write_provenance(out, provenance._replace(cache_sha256=sha256, rewritten_from=first))
+        write_provenance(
+            out, provenance._replace(cache_sha256=sha256, rewritten_from="" if first == new.header else first)
+        )
     print("{}: {} is {} now".format(out, cache.header, new.header))
     if new.helper_rows:
         print(

@@ -190,6 +190,13 @@ def _write(arguments: argparse.Namespace, output: str, version: int, found: "Cal
     from ccc_jetson.files import sha256_of, write_bytes
 
     if arguments.qdq is not None:
+        if not found.int8_layers:
+            raise UsageError(
+                "--max-drop {:g}: holds only with no convolution in INT8; nothing was written".format(
+                    arguments.max_drop
+                ),
+                hint="allow more, try another --method, or build the float model with --fp16",
+            )
         write_bytes(output, found.qdq_file())
         return [output]
     algorithm = MIN_MAX_CALIBRATION if arguments.method == MIN_MAX else ENTROPY_2

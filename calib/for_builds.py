@@ -76,6 +76,8 @@ def ranges_of(paths: Sequence[str], choice: Choice) -> RangeSource:
 
 def _is_cache(path: str) -> bool:
     """By its first bytes, or, where they are damaged, by its name."""
+    if os.path.isdir(path):
+        return False
     if not os.path.isfile(path):
         return path.lower().endswith(_CACHE_NAMES)
     with open(path, "rb") as file:
@@ -99,7 +101,8 @@ def _from_file(path: str, calibrator: str, request: RangeRequest) -> Ranges:
     provenance = checked.provenance
     if provenance is None:
         return Ranges(path, calibrator, ())
-    return Ranges(path, calibrator, layer_precisions_of(provenance), provenance.agreement or ())
+    same = provenance.onnx_sha256 == request.onnx_sha256  # another export's golden frames are others
+    return Ranges(path, calibrator, layer_precisions_of(provenance), (provenance.agreement or ()) if same else ())
 
 
 def layer_precisions_of(provenance: Provenance) -> Tuple[Tuple[str, str], ...]:

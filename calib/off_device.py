@@ -146,13 +146,18 @@ def calibrate(
     if not layers:
         raise UsageError(f"{path}: no convolution could be in INT8")
     frames = CalibrationImages(contract, selection.frames)
+    judge = _judge(data, contract, onnx_file, path, options, dataset)  # before minutes are spent on ranges
+    golden = _golden(contract, onnx_file, path, options)
+    if options.max_drop is not None and judge is None:
+        raise UsageError(
+            "--max-drop: the model has no golden frames, so there is nothing to judge it on",
+            hint="--verify-images DIR, best with --verify-labels DIR --mapping NAME",
+        )
     if observed is None:
         on_progress(f"measuring ranges on {len(frames)} frames")
         observed = _observed(data, contract, frames, options)
     ranges = observed.ranges(options.method, options.percentile)
     on_progress("measuring what INT8 costs")
-    judge = _judge(data, contract, onnx_file, path, options, dataset)
-    golden = _golden(contract, onnx_file, path, options)
 
     def measured(by: Judge, kept: Sequence[str]) -> Cost:
         with Progress("simulating INT8", len(by)) as progress:
@@ -164,15 +169,10 @@ def calibrate(
     found: list[Gain] = []
     kept: tuple[str, ...] = ()
     cost = all_int8
-    if options.max_drop is not None:
-        if judge is None or all_int8 is None:
-            raise UsageError(
-                "--max-drop: the model has no golden frames, so there is nothing to judge it on",
-                hint="--verify-images DIR, best with --verify-labels DIR --mapping NAME",
-            )
-        if all_int8.drop > options.max_drop:
-            on_progress(f"INT8 loses {all_int8.drop:.2f} points: looking for the layers that lose most")
-            found, kept, cost = _hold(options.max_drop, judge, all_int8, errors, measured, on_progress)
+    bound = options.max_drop
+    if judge is not None and all_int8 is not None and bound is not None and all_int8.drop > bound:
+        on_progress(f"INT8 loses {all_int8.drop:.2f} points: looking for the layers that lose most")
+        found, kept, cost = _hold(bound, judge, all_int8, errors, measured, on_progress)
     return Calibrated(
         contract=contract,
         selection=selection,
@@ -204,7 +204,8 @@ def _hold(
     few = judge.first(_ALONE_FRAMES)
     worst = [each.node for each in errors[:_ALONE_LAYERS]]
     found = gains(worst, lambda nodes: 100 * (1 - measured(few, nodes).agreement))
-    order = [each.node for each in found] + [each.node for each in errors[_ALONE_LAYERS:]]
+    helping = [each.node for each in found if each.points > 0]
+    order = helping + [each.node for each in errors if each.node not in helping]
     costs = {0: all_int8}
 
     def drop_with(nodes: Sequence[str]) -> float:

@@ -50,6 +50,9 @@ def provenance_of(
     )
 
 
+POOR = 0.9  # of a frame's decided pixels: with fewer the frame is told
+
+
 def to_text(found: Calibrated, options: Options, written: Sequence[str]) -> str:
     """Tables and facts."""
     parts = []
@@ -106,6 +109,19 @@ def _facts(found: Calibrated, options: Options, written: Sequence[str]) -> list[
                 "nodes in FP16 or FP32",
             )
         )
+    judged = found.golden or found.cost
+    if judged is not None and judged.worst.decided < POOR:
+        facts.append(
+            (
+                "note",
+                f"{judged.worst.name!r} keeps the class of {judged.worst.decided:.1%} of its decided pixels; another "
+                "--method, or --max-drop, may help",
+            )
+        )
+    if not found.int8_layers:
+        facts.append(("note", "NO convolution is left in INT8: an engine in FP16 is the better one"))
+    elif found.kept and found.float_layers > found.int8_layers:
+        facts.append(("note", "more than half of the convolutions are in floats; measure the engine beside --fp16"))
     target = target_named(found.contract.target)
     if not target.int8:
         facts.append(("note", f"{target.title} has no INT8 units; this is for a board that has"))

@@ -32,6 +32,7 @@ from ccc_jetson.errors import UsageError
 
 _FIRST_OPSET = 13  # with scales per channel
 _MOST = LEVELS - 1
+_TINY = np.finfo(np.float32).tiny  # below it a step has few bits left, and then none
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _ONNX_DOMAINS = ("", "ai.onnx")
 
@@ -115,14 +116,16 @@ def quantised_beside(
 
 def activation_scale(amax: float) -> np.float32:
     """INT8 step of a tensor; a tensor that is always zero has any."""
-    return np.float32(amax / _MOST) if amax > 0 else np.float32(1)
+    scale = np.float32(amax / _MOST)
+    return scale if scale >= _TINY else np.float32(1)
 
 
 def weight_scales(weight: np.ndarray, axis: int) -> np.ndarray:
     """(channels,) float32 steps of weights, by output channel."""
     others = tuple(each for each in range(weight.ndim) if each != axis)
     largest = np.abs(weight).max(axis=others)
-    return np.where(largest > 0, largest / np.float32(_MOST), np.float32(1)).astype(np.float32)
+    scales = (largest / np.float32(_MOST)).astype(np.float32)
+    return np.where(scales >= _TINY, scales, np.float32(1)).astype(np.float32)
 
 
 def _summands(model: onnx.ModelProto, chosen: dict[str, Layer], ranges: dict[str, float]) -> dict[str, int]:

@@ -111,7 +111,9 @@ def _cityscapes(root: str, split: str) -> Source:
         return _labelled(cityscapes(root, split))
     pictures = os.path.join(root, _CITYSCAPES_PICTURES, split)
     if not os.path.isdir(pictures):
-        raise FileProblem("{}: no such folder".format(pictures), hint="--split train, val or test")
+        raise FileProblem(
+            "{}: no such folder".format(pictures), hint="unpack that split there, or name the folder of the pictures"
+        )
     return _folder(pictures, "Cityscapes {} without labels".format(split))
 
 

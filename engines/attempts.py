@@ -173,7 +173,9 @@ class Attempts:
     def _cure(self) -> str:
         if self._model.strongly_typed:
             return "export it without --fp16, and build it with --fp32"
-        in_int8 = INT8 in self._settings.precisions or self._model.quantized
+        if self._model.quantized:
+            return "build the float model that it was made of; --min-agreement PERCENT says what you accept"
+        in_int8 = INT8 in self._settings.precisions
         if in_int8 and not self._bounds.frames:
             return (
                 "ccc-calibrate, on the workstation, tells what INT8 leaves of each golden frame, and the gate asks for "

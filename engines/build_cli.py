@@ -55,16 +55,13 @@ def build_parser() -> argparse.ArgumentParser:
         "folder of Cityscapes; may be repeated), of which a cache beside the engine comes",
     )
     calibration.add_argument(
-        "--calib-samples", metavar="N", type=count_from(1), default=SAMPLES, help="frames (default: %(default)s)"
+        "--calib-samples", metavar="N", type=count_from(1), help="frames (default: {})".format(SAMPLES)
     )
-    calibration.add_argument(
-        "--calib-seed", metavar="N", type=count_from(0), default=0, help="chooses frames (default: %(default)s)"
-    )
+    calibration.add_argument("--calib-seed", metavar="N", type=count_from(0), help="chooses frames (default: 0)")
     calibration.add_argument(
         "--calib-algorithm",
         choices=CALIBRATORS,
-        default=CALIBRATORS[0],
-        help="TensorRT's calibrator (default: %(default)s)",
+        help="TensorRT's calibrator (default: {})".format(CALIBRATORS[0]),
     )
     calibration.add_argument(
         "--calib-not-in",
@@ -140,16 +137,38 @@ def _workspace(text: str) -> Optional[int]:
     return mib
 
 
+def _choice(arguments: argparse.Namespace) -> Any:
+    """Which frames calibrate, and how: a ``calib.for_builds.Choice``."""
+    from ccc_jetson.calib.for_builds import Choice
+
+    return Choice(
+        SAMPLES if arguments.calib_samples is None else arguments.calib_samples,
+        arguments.calib_seed or 0,
+        arguments.calib_algorithm or CALIBRATORS[0],
+        tuple(arguments.calib_not_in),
+    )
+
+
+def _refuse_choices(arguments: argparse.Namespace) -> None:
+    """Nothing is calibrated here, so nothing of it can be chosen."""
+    for name in ("samples", "seed", "algorithm", "not_in"):
+        if getattr(arguments, "calib_" + name) not in (None, []):
+            raise UsageError(
+                "--calib-{} is about frames to calibrate on, and there are none".format(name.replace("_", "-")),
+                hint="--calib IMAGES calibrates here; a cache was calibrated elsewhere",
+            )
+
+
 def _work(arguments: argparse.Namespace) -> int:
     if arguments.no_timing_cache and arguments.timing_cache:
         raise UsageError("--timing-cache and --no-timing-cache contradict each other")
-    from ccc_jetson.calib.for_builds import Choice, ranges_of
+    from ccc_jetson.calib.for_builds import ranges_of
     from ccc_jetson.engines.build import BuildOptions, build_engine, engine_path
     from ccc_jetson.engines.build_progress import BuildProgress
 
-    choice = Choice(
-        arguments.calib_samples, arguments.calib_seed, arguments.calib_algorithm, tuple(arguments.calib_not_in)
-    )
+    calibration = ranges_of(arguments.calib, _choice(arguments)) if arguments.calib else None
+    if calibration is None or not calibration.measures:
+        _refuse_choices(arguments)
     options = BuildOptions(
         precisions=tuple(arguments.precisions or ()),
         output=arguments.output,
@@ -158,7 +177,7 @@ def _work(arguments: argparse.Namespace) -> int:
         dla_core=arguments.dla,
         gate=not arguments.no_gate,
         timing_cache=None if arguments.no_timing_cache else arguments.timing_cache,
-        calibration=ranges_of(arguments.calib, choice) if arguments.calib else None,
+        calibration=calibration,
         contract=arguments.contract,
         profile=arguments.profile,
         rebuild=arguments.rebuild,

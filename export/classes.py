@@ -85,6 +85,7 @@ def read_classes(path: str, outputs: int) -> tuple[Class, ...]:
 def _entries(path: str, outputs: int) -> list[Any]:
     """The lines of a file, or the items of its JSON list: one for each output."""
     text = read_text(path).lstrip("\ufeff")  # some editors begin a file with it
+    skipped = 0
     if text.lstrip().startswith("["):
         try:
             entries = json.loads(text)
@@ -94,14 +95,12 @@ def _entries(path: str, outputs: int) -> list[Any]:
             ) from None
     else:
         # not ``splitlines``, which ends lines at characters that a name may have
-        entries = [line.strip() for line in text.split("\n")]
-        while entries and not entries[-1]:
-            entries.pop()
+        lines = [line.strip() for line in text.split("\n")]
+        entries = [line for line in lines if line]
+        skipped = len(lines) - len(entries) - (not lines[-1])
     if len(entries) != outputs:
-        raise UsageError(f"{path}: has {len(entries)} classes, the network has {outputs} outputs")
-    empty = [index + 1 for index, entry in enumerate(entries) if entry == ""]
-    if empty:
-        raise UsageError(f"{path}: class {empty[0] - 1} has no name", hint="write one name a line, and no empty line")
+        passed_over = f" ({skipped} empty lines are none)" if skipped else ""
+        raise UsageError(f"{path}: has {len(entries)} classes{passed_over}, the network has {outputs} outputs")
     return list(entries)
 
 

@@ -120,7 +120,9 @@ def test_the_last_line_break_may_be_missing():
         (FIRST + b"a 3c010a14\n", "line 2, 'a 3c010a14': expected a tensor's name"),
         (FIRST + b": 3c010a14\n", "line 2, ': 3c010a14': expected a tensor's name"),
         (FIRST + b"a::b\n", "line 2, 'a::b': expected a space and 8 hexadecimal digits"),
-        (FIRST + b"a: 3c010a1\n", "line 2, .* the file may be cut short"),
+        (FIRST + b"a: 3c010a1", "line 2, .* the file is cut short"),
+        (FIRST + b"a: 03c010a\n", "line 2, .* the file may be cut short"),
+        (FIRST + b"a: 3c010a144\n", "line 2, .* the file may be cut short"),
         (FIRST + b"a: 3c010a144\n", "expected a space and 8 hexadecimal digits"),
         (FIRST + b"a:3c010a14\n", "expected a space and 8 hexadecimal digits"),
         (FIRST + b"a:  3c010a14\n", "expected a space and 8 hexadecimal digits"),
@@ -206,7 +208,9 @@ def test_a_cache_of_an_unknown_version_or_algorithm_is_not_made():
         ("10.0", 100000, "10.0.0"),
         ("10.3.0", 100300, "10.3.0"),
         ("10.16.1.11", 101601, "10.16.1"),
-        ("10.3.0.26.post1", 100300, "10.3.0"),
+        ("8.5.2-1+cuda11.4", 8502, "8.5.2"),
+        ("8.5.2.2-1+cuda11.4", 8502, "8.5.2"),
+        ("10.3.0.26-1+cuda12.5", 100300, "10.3.0"),
     ],
 )
 def test_versions_are_numbers_as_tensorrt_computes_them(text, number, back):
@@ -215,10 +219,36 @@ def test_versions_are_numbers_as_tensorrt_computes_them(text, number, back):
     assert tensorrt_version_number(back) == number
 
 
-@pytest.mark.parametrize("text", ["", "8", "8.x", "8.10.1", "8.2.100", "10.100", "1.0.0", "eight", "8.2.1 "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "8",
+        "8.x",
+        "8.5.x",
+        "8.2.1rc1",
+        "8.5.2a",
+        "8.10.1",
+        "8.2.100",
+        "10.100",
+        "1.0.0",
+        "eight",
+        "8.2.1 ",
+        "9" * 5000 + ".1",
+    ],
+)
 def test_what_is_no_version_is_refused(text):
     with pytest.raises(UsageError, match="no version of TensorRT"):
         tensorrt_version_number(text)
+
+
+def test_scales_that_are_all_but_zero_have_fewer_digits_and_come_back_to_the_letter():
+    """As TensorRT writes them, without leading zeros; only an unended last line may be cut short."""
+    data = FIRST + b"a: ffffffe\nb: 1\nc: 3c010a14\n"
+    cache = parse_cache(data, "c")
+    assert cache.to_bytes() == data
+    assert 0 < dict(cache.scales)["b"] < 1e-44
+    assert parse_cache(data[:-1], "c") == cache
 
 
 # rewriting and comparing

@@ -52,6 +52,24 @@ def test_rows_that_tensorrt_numbered_are_named(tmp_path, capsys):
     assert not os.path.exists(str(tmp_path / "new.calib.json"))
 
 
+def test_a_foreign_provenance_is_not_left_beside_a_new_cache(tmp_path, capsys):
+    plain = tmp_path / "plain.calib"
+    plain.write_bytes(tiny_cache().to_bytes())
+    (tmp_path / "new.calib.json").write_text("{}")
+    code, _, err = run(capsys, "rewrite", plain, "--tensorrt", "8.6.1", "--out", tmp_path / "new.calib")
+    assert code == 2
+    assert "is there, of another cache" in err
+    assert not os.path.exists(str(tmp_path / "new.calib"))
+
+
+def test_a_first_line_that_comes_back_is_no_rewriting_any_more(cache, tmp_path, capsys):
+    there, back = tmp_path / "there.calib", tmp_path / "back.calib"
+    assert run(capsys, "rewrite", cache, "--tensorrt", "8.6.1", "--out", there)[0] == 0
+    assert run(capsys, "rewrite", there, "--tensorrt", "8.5.2-1+cuda11.4", "--out", back)[0] == 0
+    assert read_cache(str(back)) == read_cache(cache)
+    assert read_provenance(str(back)).rewritten_from == ""
+
+
 @pytest.mark.parametrize(
     ("more", "code", "says"),
     [

@@ -108,6 +108,32 @@ def test_without_a_simulation_int8_is_asked_for_what_fp16_is_and_the_way_out_is_
     assert "ccc-calibrate, on the workstation" in err and "--min-agreement PERCENT" in err
 
 
+@pytest.mark.parametrize(
+    "changes", [{"onnx_sha256": "0c" * 32}, {"agreement": (FrameAgreement("elsewhere", 0.5, 0.5),)}]
+)
+def test_what_was_found_for_other_frames_or_another_export_is_not_asked_for(xavier, changes):
+    found = (FrameAgreement("frame0", 0.5, 0.5), FrameAgreement("frame1", 0.5, 0.5))
+    cache = write_tiny_cache(
+        xavier.folder / "model.calib", None, provenance_of(xavier)._replace(**{"agreement": found, **changes})
+    )
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", cache)
+    assert code == 0
+    assert "the gate asks for" not in err
+    assert ("is of other golden frames than this model's" in err) == ("agreement" in changes)
+    assert {frame.required for frame in read_manifest(xavier.engine).gate.frames} == {0.995}
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [["--calib-samples", "3"], ["--calib-seed", "0"], ["--calib-algorithm", "minmax"], ["--calib-not-in", "a"]],
+)
+def test_choices_of_frames_are_refused_where_none_are_taken(xavier, choice):
+    for more in (["--int8", "--fp16", "--calib", given(xavier)], ["--fp16"]):
+        code, _, err = xavier.build(*more, *choice)
+        assert code == 2
+        assert "{} is about frames to calibrate on, and there are none".format(choice[0]) in err
+
+
 def test_what_int8_costs_says_nothing_of_an_engine_without_it(xavier):
     found = (FrameAgreement("frame0", 0.5, 0.5), FrameAgreement("frame1", 0.5, 0.5))
     assert xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=found))[0] == 0

@@ -147,7 +147,11 @@ def test_a_bound_that_does_not_hold_keeps_layers_in_floats(bench):
     out, _, provenance = bench.cache("--max-drop", "0.0")
     assert provenance.fp32_layers == ("conv",) and provenance.fp16_layers == ()
     assert "0 convolutions in INT8, 1 in floats" in out and "in floats" in out and "0 allowed" in out
+    assert "NO convolution is left in INT8" in out
     assert provenance.agreement[0].agreement == 1
+    code, _, err = bench.run("--qdq", str(bench.folder / "none.onnx"), "--max-drop", "0.0")
+    assert code == 2 and "holds only with no convolution in INT8" in err
+    assert not (bench.folder / "none.onnx").exists()
     out, _, provenance = bench.cache("--max-drop", "99")
     assert provenance.fp32_layers == ()
 
