@@ -10,8 +10,8 @@ A text file without a checksum that TensorRT hands to a calibrator and asks for 
 The first line names TensorRT's version as a number (8.2.1: 8201, from 10 on 10.3.0: 100300) and the algorithm. Every
 other line is a tensor's name, a colon, and the bits of a float32 in hexadecimal, most significant digit first. Names
 hold colons themselves, so the last one counts. TensorRT writes the number without leading zeros, which shows in zero
-(``0``) and in scales below 2.5e-29. The value is the scale, amax / 127 in float32: INT8 then covers -amax to amax. (TensorRT 8.2,
-samples/sampleINT8/README.md and samples/common/sampleEngines.cpp.)
+(``0``) and in scales below 2.5e-29. The value is the scale, amax / 127 in float32: INT8 then covers -amax to amax.
+(TensorRT 8.2, samples/sampleINT8/README.md and samples/common/sampleEngines.cpp.)
 
 Names are the ONNX file's tensors and, of layers that the parser adds, ``(Unnamed Layer* N) [Type]_output``. N depends
 on the parser, so those rows mean nothing to another version.
