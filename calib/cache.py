@@ -149,6 +149,8 @@ def read_cache_bytes(path: str) -> bytes:
         size = os.path.getsize(path)
     except OSError as error:
         raise FileProblem("{}: cannot be read: {}".format(path, error.strerror))
+    if not os.path.isfile(path):
+        raise FileProblem("{}: is no ordinary file".format(path))
     if size > _MOST_BYTES:
         raise _too_large(path, size)
     return read_bytes(path)

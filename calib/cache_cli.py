@@ -8,11 +8,12 @@ from typing import Any, Dict, List, Sequence
 
 from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.command import Parser, run_command
-from ccc_jetson.errors import UsageError
+from ccc_jetson.errors import CccError, UsageError
 from ccc_jetson.files import check_output, write_bytes
 from ccc_jetson.tables import aligned_table
 
 _SHOWN = 20
+_TROUBLE = 2  # of diff, as diff(1) has it
 _CALIBRATORS = ("entropy2", "minmax")
 
 
@@ -36,7 +37,8 @@ def build_diff_parser() -> argparse.ArgumentParser:
     """The command line of ``ccc-calibrate diff``."""
     parser = Parser(
         "ccc-calibrate diff",
-        "Compares the ranges of two calibration caches, by tensor and to the bit. Exit code: 1 where they differ.",
+        "Compares the ranges of two calibration caches, by tensor and to the bit. Exit code: 1 where they differ,\n"
+        "2 where they cannot be read.",
         "ccc-calibrate diff entropy.calib minmax.calib",
     )
     parser.add_argument("a", metavar="A")
@@ -98,7 +100,11 @@ def _rewrite(arguments: argparse.Namespace) -> int:
 def _diff(arguments: argparse.Namespace) -> int:
     from ccc_jetson.calib.cache import differences, read_cache
 
-    here, there = read_cache(arguments.a), read_cache(arguments.b)
+    try:
+        here, there = read_cache(arguments.a), read_cache(arguments.b)
+    except CccError as problem:
+        problem.exit_code = _TROUBLE
+        raise
     found = differences(here, there)
     same = not (found.only_here or found.only_there or found.changed)
     if arguments.json:

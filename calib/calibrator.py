@@ -69,6 +69,8 @@ class DeviceBatches:
                 "TensorRT asks for calibration data of {}, the contract has one input {!r}".format(names, self._name),
                 hint="export the model again: ccc-export CHECKPOINT MODEL.onnx",
             )
+        if self._running is not None:  # TensorRT may begin anew
+            self._running.close()
         self._running = self._addresses()
         return self._running
 

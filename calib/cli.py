@@ -1,6 +1,7 @@
 """``ccc-calibrate``: INT8's ranges off the device, as a calibration cache or a Q/DQ model, and what they cost."""
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
@@ -156,11 +157,12 @@ def _checked(arguments: argparse.Namespace) -> Tuple[str, int]:
     if arguments.percentile is not None and arguments.method != PERCENTILE:
         raise UsageError("--percentile belongs to --method percentile")
     reads = [arguments.model, *arguments.images, *arguments.verify_images]
+    reads += [path for path in (arguments.labels, arguments.verify_labels, arguments.mapping) if path is not None]
     if arguments.qdq is not None:
         unfit = [name for name in ("tensorrt", "out") if getattr(arguments, name) is not None]
         if unfit:
             raise UsageError("--{} belongs to a cache, --qdq writes a model".format(unfit[0]))
-        check_output(arguments.qdq, reads, "--qdq")
+        _check_output(arguments.qdq, reads, "--qdq")
         return arguments.qdq, 0
     if arguments.depthwise:
         raise UsageError("--depthwise belongs to --qdq; with a cache TensorRT decides layer by layer")
@@ -177,8 +179,19 @@ def _checked(arguments: argparse.Namespace) -> Tuple[str, int]:
         or (arguments.model[: -len(".onnx")] if arguments.model.endswith(".onnx") else arguments.model) + ".calib"
     )
     for path in (output, provenance_path(output)):
-        check_output(path, reads, "--out")
+        _check_output(path, reads, "--out")
     return output, version
+
+
+def _check_output(path: str, reads: Sequence[str], option: str) -> None:
+    """As ``check_output``; what lies in a folder that is read is not written over either."""
+    check_output(path, reads, option)
+    folder = os.path.dirname(os.path.realpath(path))
+    if os.path.exists(path) and any(os.path.isdir(each) and os.path.realpath(each) == folder for each in reads):
+        raise UsageError(
+            "{} {}: lies in a folder that is read, and would be written over".format(option, path),
+            hint="choose another name",
+        )
 
 
 def _write(arguments: argparse.Namespace, output: str, version: int, found: "Calibrated") -> List[str]:

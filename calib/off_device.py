@@ -6,6 +6,7 @@ depth-wise ones too; a Q/DQ model is simulated as it is written.
 
 import base64
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -277,7 +278,7 @@ def _errors(
 ) -> list[LayerError]:
     few = min(_ERROR_FRAMES, len(frames))
     with Progress("measuring each layer's error", few) as progress:
-        some = (image for image, _ in zip(frames, range(few), strict=False))
+        some = itertools.islice(frames, few)
         return layer_errors(model, ranges, layers, _batches(contract, some), options.threads, progress.step)
 
 

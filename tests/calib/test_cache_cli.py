@@ -138,5 +138,12 @@ def test_damage_is_an_error_with_the_line(cache, tmp_path, capsys):
     other = tmp_path / "other.calib"
     other.write_bytes(b"TRT-8502-EntropyCalibration2\nimage: zzz\n")
     code, _, err = run(capsys, "diff", cache, other)
-    assert code == 1
+    assert code == 2
     assert "line 2" in err
+
+
+def test_what_is_no_ordinary_file_is_not_waited_for(cache, tmp_path, capsys):
+    os.mkfifo(str(tmp_path / "pipe"))
+    code, _, err = run(capsys, "diff", cache, tmp_path / "pipe")
+    assert code == 2
+    assert "is no ordinary file" in err

@@ -127,6 +127,14 @@ def test_the_gate_asks_the_qdq_models_engine_for_what_was_simulated(bench, board
     assert {frame.name: frame.decided for frame in gate.frames} == pytest.approx(told, abs=0.01)
 
 
+def test_a_label_map_is_not_written_over(bench):
+    target = os.path.join(bench.labels, sorted(os.listdir(bench.labels))[0])
+    before = os.path.getsize(target)
+    code, _, err = bench.run("--tensorrt", "8.5.2", "--out", target, *bench.verify)
+    assert code == 2 and "lies in a folder that is read" in err
+    assert os.path.getsize(target) == before
+
+
 def test_a_classifier_is_refused_with_what_calibrates_it(bench, tmp_path):
     model = write_tiny_model(tmp_path / "scores.onnx", kind="scores", target="xavier")
     code, _, err = bench.run("--tensorrt", "8.5.2", model=model)
