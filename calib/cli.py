@@ -6,13 +6,13 @@ import sys
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from ccc_jetson.choices import CALIBRATION_METHODS, CALIBRATION_PERCENTILE, CALIBRATION_SAMPLES, MIN_MAX, PERCENTILE
-from ccc_jetson.command import Parser, count_from, run_command
+from ccc_jetson.command import Parser, count_from, number_from, run_command
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.files import check_output
 from ccc_jetson.progress import say
 
 if TYPE_CHECKING:
-    from ccc_jetson.calib.off_device import Calibrated
+    from ccc_jetson.calib.off_device import Calibrated, Options
 
 NEEDS = (3, 10)
 EXAMPLE = """\
@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     how.add_argument(
         "--percentile",
-        type=_percentage,
+        type=number_from(50, 100),
         metavar="P",
         help="of --method percentile: so many percent of a tensor's values lie within (default: {})".format(
             CALIBRATION_PERCENTILE
@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     cost.add_argument(
         "--max-drop",
-        type=_points,
+        type=number_from(0, 100),
         metavar="POINTS",
         help="keep the layers that lose most in floats until it costs no more: points of mIoU, without labels of "
         "agreement",
@@ -144,7 +144,7 @@ def _work(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
     )
     found = calibrate(arguments.model, arguments.images, options, say)
-    written = _write(arguments, output, version, found)
+    written = _write(arguments, options, output, version, found)
     print(to_json(found, options, written).rstrip() if arguments.json else to_text(found, options, written))
     return 0
 
@@ -194,7 +194,9 @@ def _check_output(path: str, reads: Sequence[str], option: str) -> None:
         )
 
 
-def _write(arguments: argparse.Namespace, output: str, version: int, found: "Calibrated") -> List[str]:
+def _write(
+    arguments: argparse.Namespace, options: "Options", output: str, version: int, found: "Calibrated"
+) -> List[str]:
     """Writes the cache with its provenance, or the model; the files' names."""
     from ccc_jetson.calib.cache import ENTROPY_2, cache_of_ranges
     from ccc_jetson.calib.cache import MIN_MAX as MIN_MAX_CALIBRATION
@@ -212,33 +214,13 @@ def _write(arguments: argparse.Namespace, output: str, version: int, found: "Cal
             )
         write_bytes(output, found.qdq_file())
         return [output]
-    algorithm = MIN_MAX_CALIBRATION if arguments.method == MIN_MAX else ENTROPY_2
+    algorithm = MIN_MAX_CALIBRATION if options.method == MIN_MAX else ENTROPY_2
     data = cache_of_ranges(version, algorithm, found.ranges.items()).to_bytes()
-    percentile = None
-    if arguments.method == PERCENTILE:
-        percentile = CALIBRATION_PERCENTILE if arguments.percentile is None else arguments.percentile
-    provenance = provenance_of(found, arguments.method, percentile, sha256_of(arguments.model), data)
+    percentile = options.percentile if options.method == PERCENTILE else None
+    provenance = provenance_of(found, options.method, percentile, sha256_of(arguments.model), data)
     write_bytes(output, data)
     write_provenance(output, provenance)
     return [output, provenance_path(output)]
-
-
-def _percentage(text: str) -> float:
-    return _number(text, 50, 100)
-
-
-def _points(text: str) -> float:
-    return _number(text, 0, 100)
-
-
-def _number(text: str, least: float, most: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not least <= value <= most:
-        raise argparse.ArgumentTypeError("{!r} is no number from {:g} to {:g}".format(text, least, most))
-    return value
 
 
 if __name__ == "__main__":

@@ -17,13 +17,11 @@ from ccc_jetson.confusion import ConfusionMatrix, Scores
 from ccc_jetson.contract import Contract
 from ccc_jetson.datasets import Dataset, Sample
 from ccc_jetson.errors import UsageError
-from ccc_jetson.golden import GoldenFrame, margins
+from ccc_jetson.golden import GoldenFrame, decided
 from ccc_jetson.images import read_frame, read_labels
 from ccc_jetson.int8_agreement import FrameAgreement
 from ccc_jetson.ort import cpu_session
 from ccc_jetson.preprocess import Preprocessor
-
-DECIDED_SHARE = 0.9
 
 
 class Frame(NamedTuple):
@@ -162,9 +160,7 @@ class Judge:
                 if run is None:
                     run = _logits(model, self._contract, self._threads)
                 logits = run(self._input(frame))
-                margin = margins(logits)
-                decided = margin >= np.percentile(margin, 100 * (1 - DECIDED_SHARE))
-                answers.append(Answer.of(logits.argmax(axis=0).astype(np.uint8), decided))
+                answers.append(Answer.of(logits.argmax(axis=0).astype(np.uint8), decided(logits)))
                 self._on_frame()
             else:
                 answers.append(frame.answer)

@@ -15,7 +15,7 @@ from ccc_jetson.choices import FITS
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError, FileProblem
-from ccc_jetson.files import read_bytes, write_text
+from ccc_jetson.files import beside, read_bytes, write_text
 from ccc_jetson.int8_agreement import FrameAgreement, read_agreement
 from ccc_jetson.json_records import JsonReader, plain
 
@@ -137,7 +137,7 @@ def contract_sha256_of(contract: Contract) -> str:
 
 def provenance_path(cache_path: str) -> str:
     """``model.calib`` -> ``model.calib.json``; beside the cache itself where the path is a link."""
-    return (os.path.realpath(cache_path) if os.path.islink(cache_path) else cache_path) + ".json"
+    return beside(cache_path, ".json")
 
 
 def read_provenance(cache_path: str) -> Optional[Provenance]:

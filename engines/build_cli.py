@@ -7,7 +7,7 @@ from typing import Any, Optional, Sequence, Tuple
 
 from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
 from ccc_jetson.choices import CALIBRATORS
-from ccc_jetson.command import Parser, count_from, run_command
+from ccc_jetson.command import Parser, count_from, number_from, run_command
 from ccc_jetson.engines.manifest import OUTPUTS
 from ccc_jetson.errors import UsageError
 
@@ -91,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     gate.add_argument(
         "--min-agreement",
         metavar="PERCENT",
-        type=_percent,
+        type=number_from(0, 100),
         help="of the decided pixels of every golden frame must keep FP32's class (default: 99.5, in INT8 what "
         "ccc-calibrate found, less 2)",
     )
@@ -116,16 +116,6 @@ def layer_precision(text: str) -> Tuple[str, str]:
     if not pattern or precision not in ("fp32", "fp16"):
         raise argparse.ArgumentTypeError("{!r} is not PATTERN=fp32 or PATTERN=fp16".format(text))
     return pattern, precision
-
-
-def _percent(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError("{!r} is no number from 0 to 100".format(text))
-    return value
 
 
 def _workspace(text: str) -> Optional[int]:

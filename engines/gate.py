@@ -64,11 +64,11 @@ def judge(
         image = np.repeat(preprocess(golden.frame), contract.input.batch, axis=0)
         found = run(image)
         # one by one: full-resolution logits of a batch in FP32 would take much memory on a board
+        required = known.get(golden.name, bounds.least)
         if isinstance(golden, GoldenScores):
-            frame = min((_judged_scores(golden, each) for each in found), key=quality)
+            judged.append(min((_judged_scores(golden, each, required) for each in found), key=quality))
         else:
-            frame = min((_judged(contract, golden, each, output, head) for each in found), key=quality)
-        judged.append(frame._replace(required=known.get(golden.name, bounds.least)))
+            judged.append(min((_judged(contract, golden, each, output, head, required) for each in found), key=quality))
     return Gate(all(frame.passed for frame in judged), tuple(judged))
 
 
@@ -78,7 +78,12 @@ def quality(frame: GateFrame) -> tuple:
 
 
 def _judged(
-    contract: Contract, golden: GoldenFrame, result: np.ndarray, output: str, head: Optional[HeadWeights]
+    contract: Contract,
+    golden: GoldenFrame,
+    result: np.ndarray,
+    output: str,
+    head: Optional[HeadWeights],
+    required: float,
 ) -> GateFrame:
     """A frame's verdict from what the engine gives for it: (C, h, w) features, (C, H, W) logits or (H, W) classes."""
     finite = True
@@ -97,15 +102,15 @@ def _judged(
     same = classes == golden.class_map
     decided = golden.decided()
     share = float(same[decided].mean()) if decided.any() else 1.0
-    return GateFrame(golden.name, float(same.mean()), share, finite, MIN_DECIDED)
+    return GateFrame(golden.name, float(same.mean()), share, finite, required)
 
 
-def _judged_scores(golden: GoldenScores, scores: np.ndarray) -> GateFrame:
+def _judged_scores(golden: GoldenScores, scores: np.ndarray, required: float) -> GateFrame:
     """A picture's verdict from the scores (classes,) that the engine gives it: all or nothing."""
     finite = bool(np.isfinite(scores).all())
     found = int(np.where(np.isfinite(scores), scores, -np.inf).argmax())
     same = found == int(golden.scores.argmax())
-    return GateFrame(golden.name, float(same), float(is_close(golden.scores, found)), finite, MIN_DECIDED)
+    return GateFrame(golden.name, float(same), float(is_close(golden.scores, found)), finite, required)
 
 
 def output_name(contract: Contract, output: str) -> str:

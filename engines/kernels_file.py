@@ -8,6 +8,7 @@ import re
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ccc_jetson.errors import FileProblem
+from ccc_jetson.files import beside
 from ccc_jetson.json_records import JsonReader
 
 FORMAT = 1
@@ -63,7 +64,7 @@ class CompiledKernels(NamedTuple):
 
 def kernels_path(engine_path: str) -> str:
     """``model.engine`` -> ``model.engine.kernels``; beside the engine itself where the path is a link."""
-    return (os.path.realpath(engine_path) if os.path.islink(engine_path) else engine_path) + SUFFIX
+    return beside(engine_path, SUFFIX)
 
 
 def read_kernels(path: str) -> CompiledKernels:

@@ -18,7 +18,7 @@ from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import CLASS_MAP, HEAD_ATTACHMENT, Attachment, Contract
 from ccc_jetson.engines.machine import Machine, gpu_text
 from ccc_jetson.errors import ContractError, EngineMismatch, FileProblem
-from ccc_jetson.files import read_bytes, sha256_of, write_text
+from ccc_jetson.files import beside, read_bytes, sha256_of, write_text
 from ccc_jetson.json_records import JsonReader, plain
 
 FORMAT = 2
@@ -149,7 +149,7 @@ class Manifest(NamedTuple):
 
 def manifest_path(engine_path: str) -> str:
     """``model.engine`` -> ``model.engine.json``; beside the engine itself where the path is a link."""
-    return (os.path.realpath(engine_path) if os.path.islink(engine_path) else engine_path) + ".json"
+    return beside(engine_path, ".json")
 
 
 def read_manifest(engine_path: str) -> Optional[Manifest]:

@@ -10,7 +10,6 @@ from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.files import read_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
-from ccc_jetson.golden import read_golden
 from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
 from ccc_jetson.int8_agreement import FrameAgreement, decode_agreement
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
@@ -21,8 +20,7 @@ from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 
 class OnnxModel(NamedTuple):
     """The file, its SHA-256, size in bytes, constants, contract, what export measured of its activations, and what
-    calibration found INT8 to leave of the golden frames (of a Q/DQ model). ``golden`` are those frames' names, where
-    the engine is to be judged."""
+    calibration found INT8 to leave of the golden frames (of a Q/DQ model)."""
 
     path: str
     file: OnnxFile
@@ -32,7 +30,6 @@ class OnnxModel(NamedTuple):
     contract: Contract
     ranges: Tuple[LayerRange, ...]
     int8_agreement: Tuple[FrameAgreement, ...] = ()
-    golden: Tuple[str, ...] = ()
 
     @property
     def quantized(self) -> bool:
@@ -79,9 +76,8 @@ def read_model(path: str, contract: Optional[Contract], gate: bool) -> OnnxModel
             hint="export it with ccc-export; --no-gate builds it unjudged",
         )
     ranges = read_layer_ranges(contract, onnx_file, path) if RANGES_KEY in contract.attachments else ()
-    golden = tuple(frame.name for frame in read_golden(contract, onnx_file, path)) if gate else ()
     agreement: Tuple[FrameAgreement, ...] = ()
     if AGREEMENT_KEY in contract.attachments:
         agreement = decode_agreement(attachment(contract, onnx_file, AGREEMENT_KEY, path), path)
     sha256 = hashlib.sha256(data).hexdigest()
-    return OnnxModel(path, onnx_file, sha256, len(data), constant_arrays(data), contract, ranges, agreement, golden)
+    return OnnxModel(path, onnx_file, sha256, len(data), constant_arrays(data), contract, ranges, agreement)

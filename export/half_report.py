@@ -13,12 +13,11 @@ from ccc_jetson.engines.gate import MIN_DECIDED
 from ccc_jetson.errors import UsageError
 from ccc_jetson.export.passes.graph import activations, constant
 from ccc_jetson.export.passes.half import half_precision, half_runner
-from ccc_jetson.golden import is_close, margins
+from ccc_jetson.golden import decided, is_close
 from ccc_jetson.half_verdict import HalfPrecision
 from ccc_jetson.layer_ranges import LayerRange
 from ccc_jetson.ort import cpu_session
 
-DECIDED_SHARE = 0.9
 MAX_MIOU_LOSS = 0.003
 _PREFIX = "half."
 
@@ -90,12 +89,6 @@ class Labels(NamedTuple):
 
     truth: np.ndarray
     prediction_table: np.ndarray
-
-
-def decided(logits: np.ndarray) -> np.ndarray:
-    """(classes, H, W) -> (H, W) bool: the 90 % of the pixels whose largest logit leads the second by most."""
-    margin = margins(logits)
-    return np.asarray(margin >= np.percentile(margin, 100 * (1 - DECIDED_SHARE)))
 
 
 def largest_weight(model: ir.Model) -> float:

@@ -10,8 +10,7 @@ from torch import nn
 from ccc_jetson.contract import Contract, Preprocessing
 from ccc_jetson.engines.gate import MIN_DECIDED
 from ccc_jetson.errors import VerificationError
-from ccc_jetson.export.half_report import decided
-from ccc_jetson.golden import is_close
+from ccc_jetson.golden import decided, is_close
 from ccc_jetson.images import read_frame
 from ccc_jetson.preprocess import Preprocessor
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 
 from ccc_jetson.choices import FITS
-from ccc_jetson.command import INTERRUPTED, Parser, count_from, run_command, size
+from ccc_jetson.command import INTERRUPTED, Parser, count_from, number_from, run_command, size
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.errors import CccError, UsageError
 from ccc_jetson.files import sha256_of, write_text
@@ -57,7 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
     results.add_argument("--report", metavar="FILE.json", help="everything that was measured")
     results.add_argument("--json", action="store_true", help="print the report instead of the summary")
     results.add_argument("--headless", action="store_true", help="never open a window")
-    results.add_argument("--opacity", metavar="0..1", type=_opacity, default=0.5, help="of the colours; default: 0.5")
+    results.add_argument(
+        "--opacity", metavar="0..1", type=number_from(0, 1), default=0.5, help="of the colours; default: 0.5"
+    )
     results.add_argument("--legend", action="store_true", help="draw the names of the classes")
     parser.add_argument("--frames", metavar="N", type=count_from(1), help="stop after so many")
     parser.add_argument(
@@ -248,16 +250,6 @@ def _window(contract: Contract, arguments: argparse.Namespace, on_quit: Callable
         say("no window: {}; measuring only (--out writes overlays, --headless asks for no window)".format(reason))
         return []
     return [Window(Overlay(contract, arguments.opacity, arguments.legend), on_quit)]
-
-
-def _opacity(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError("{!r} is not a number from 0 to 1".format(text))
-    return value
 
 
 if __name__ == "__main__":

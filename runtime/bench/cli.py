@@ -1,14 +1,13 @@
 """``ccc-bench``: how fast models are on this machine; ``ccc-bench compare``: whether one report is slower."""
 
 import argparse
-import math
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 
 from ccc_jetson.choices import FITS
-from ccc_jetson.command import INTERRUPTED, Parser, count_from, print_error, run_command, size
+from ccc_jetson.command import INTERRUPTED, Parser, count_from, number_from, print_error, run_command, size
 from ccc_jetson.errors import CccError
 from ccc_jetson.files import check_output, sha256_of, write_text
 from ccc_jetson.progress import Progress, say
@@ -60,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--duration",
         metavar="S",
-        type=_number_from(0.0),
+        type=number_from(0.0),
         help="seconds to measure at least, after the warm-up; default: {:g}".format(DEFAULT_DURATION_S),
     )
     how.add_argument("--frames", metavar="N", type=count_from(1), help="end after so many, if that is earlier")
@@ -70,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--warm-up-seconds",
         metavar="S",
-        type=_number_from(0.0),
+        type=number_from(0.0),
         default=FLOOR_S,
         help="default: %(default)s; the warm-up ends when it has both",
     )
@@ -98,7 +97,7 @@ def build_compare_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tolerance",
         metavar="PERCENT",
-        type=_number_from(0.0),
+        type=number_from(0.0),
         default=DEFAULT_TOLERANCE_PERCENT,
         help="differences that do not count; default: %(default)g",
     )
@@ -235,21 +234,6 @@ def _compare(arguments: argparse.Namespace) -> int:
     comparison = compare(read_report(arguments.a), read_report(arguments.b), arguments.stat, arguments.tolerance)
     print(comparison.to_json().rstrip() if arguments.json else comparison.to_text())
     return comparison.exit_code
-
-
-def _number_from(least: float) -> Callable[[str], float]:
-    """Argument type: a finite number that is ``least`` or more."""
-
-    def number(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value < math.inf:
-            raise argparse.ArgumentTypeError("{!r} is not a number from {:g}".format(text, least))
-        return value
-
-    return number
 
 
 if __name__ == "__main__":

@@ -97,6 +97,22 @@ def count_from(least: int) -> Callable[[str], int]:
     return count
 
 
+def number_from(least: float, most: float = math.inf) -> Callable[[str], float]:
+    """Argument type: a finite number that is ``least`` or more, and ``most`` at most."""
+    wanted = "{:g}".format(least) if most == math.inf else "{:g} to {:g}".format(least, most)
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (least <= value <= most and value < math.inf):
+            raise argparse.ArgumentTypeError("{!r} is not a number from {}".format(text, wanted))
+        return value
+
+    return number
+
+
 class Interrupt:
     """A signal handler that raises ``KeyboardInterrupt``, but not again while the first is being cleaned up after."""
 

@@ -34,6 +34,11 @@ def replacing(path: str) -> Iterator[str]:
         raise
 
 
+def beside(path: str, suffix: str) -> str:
+    """``model.engine`` -> ``model.engine.json``; beside the file itself where the path is a link."""
+    return (os.path.realpath(path) if os.path.islink(path) else path) + suffix
+
+
 def check_output(path: str, inputs: Iterable[str], option: str = "") -> None:
     """Refuses an output before the work begins: no such folder, not writable, a folder, or one of the inputs.
 

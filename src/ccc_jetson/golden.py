@@ -26,6 +26,7 @@ from ccc_jetson.onnx_file import OnnxFile
 
 METADATA_KEY = "ccc_jetson.golden"
 MARGIN_BINS = 20
+DECIDED_SHARE = 0.9
 CLOSE = 0.01  # of the range of a picture's scores: classes that are no further apart are as good as each other
 _CLASS_MAPS, _SCORES = 1, 2  # formats
 
@@ -43,7 +44,7 @@ class GoldenFrame(NamedTuple):
     margin_bins: np.ndarray
     margin_edges: Tuple[float, ...]
 
-    def decided(self, share: float = 0.9) -> np.ndarray:
+    def decided(self, share: float = DECIDED_SHARE) -> np.ndarray:
         """(H, W) bool: the ``share`` of the pixels with the largest margin (in steps of 5 %)."""
         return self.margin_bins >= round(MARGIN_BINS * (1 - share))
 
@@ -74,6 +75,12 @@ def margins(logits: np.ndarray) -> np.ndarray:
         return np.zeros(logits.shape[1:], np.float32)
     second, first = np.partition(logits, -2, axis=0)[-2:]
     return (first - second).astype(np.float32)
+
+
+def decided(logits: np.ndarray) -> np.ndarray:
+    """(classes, H, W) -> (H, W) bool: the 90 % of the pixels whose largest logit leads the second by most."""
+    margin = margins(logits)
+    return np.asarray(margin >= np.percentile(margin, 100 * (1 - DECIDED_SHARE)))
 
 
 def is_close(scores: np.ndarray, found: int) -> bool:

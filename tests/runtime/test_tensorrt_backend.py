@@ -55,13 +55,6 @@ def engines(tmp_path_factory):
     return find
 
 
-@pytest.fixture()
-def driver(tmp_path, monkeypatch):
-    monkeypatch.setenv("CCC_JETSON_CACHE", str(tmp_path / "cache"))
-    with cuda_driver.installed() as installed:
-        yield installed
-
-
 def frame(size=SIZE, pixel_format="BGR", seed=3):
     return np.random.RandomState(seed).randint(0, 256, shape_of_size(size, pixel_format)).astype(np.uint8)
 

@@ -9,7 +9,6 @@ from ccc_jetson.errors import BackendError, CccError, ContractError, FileProblem
 from ccc_jetson.preprocess import fitting
 from ccc_jetson.runtime.backends import GpuOptions, engine, open_backend
 from ccc_jetson.runtime.backends.tensorrt_scores import TensorRTClassifier
-from tests.doubles import cuda_driver
 from tests.doubles.engine_room import build, command
 from tests.doubles.tiny_model import HEIGHT, WIDTH, tiny_contract
 from tests.runtime.frames.test_pictures import write_picture
@@ -30,13 +29,6 @@ def engines(tmp_path_factory):
         return built[precision]
 
     return find
-
-
-@pytest.fixture()
-def driver(tmp_path, monkeypatch):
-    monkeypatch.setenv("CCC_JETSON_CACHE", str(tmp_path / "cache"))
-    with cuda_driver.installed() as installed:
-        yield installed
 
 
 def expected_of(engine, contract, image, fit="stretch"):

@@ -5,9 +5,10 @@ import onnx_ir as ir
 import pytest
 
 from ccc_jetson.errors import UsageError, VerificationError
-from ccc_jetson.export.half_report import HalfJudge, Labels, decided, largest_weight, layer_ranges
+from ccc_jetson.export.half_report import HalfJudge, Labels, largest_weight, layer_ranges
 from ccc_jetson.export.passes.half import half_precision, half_runner, rounded
 from ccc_jetson.export.passes.strongly_typed import as_fp16
+from ccc_jetson.golden import decided
 from tests.doubles.small_nets import Net, operators, pictures, run
 
 
