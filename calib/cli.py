@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from ccc_jetson.choices import CALIBRATION_METHODS, CALIBRATION_PERCENTILE, CALIBRATION_SAMPLES, MIN_MAX, PERCENTILE
-from ccc_jetson.command import Parser, count_from, number_from, run_command
+from ccc_jetson.command import Parser, count_from, number_from, run_command, runs_here
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.files import check_output
 from ccc_jetson.progress import say
@@ -111,12 +111,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         from ccc_jetson.calib import cache_cli
 
         return cache_cli.main(words)
-    if sys.version_info < NEEDS:
-        print(
-            "ccc-calibrate: error: runs on the workstation, with Python {}.{} or newer; this is Python {}.{} (on the "
-            "board: ccc-build-engine --int8 --calib IMAGES)".format(*(NEEDS + sys.version_info[:2])),
-            file=sys.stderr,
-        )
+    if not runs_here("ccc-calibrate", NEEDS, "on the board: ccc-build-engine --int8 --calib IMAGES"):
         return UsageError.exit_code
     return run_command(build_parser(), _work, argv)
 
