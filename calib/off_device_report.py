@@ -26,9 +26,7 @@ from ccc_jetson.targets import target_named
 _SHOWN = 8  # layers
 
 
-def provenance_of(
-    found: Calibrated, method: str, percentile: float | None, onnx_sha256: str, cache: bytes
-) -> Provenance:
+def provenance_of(found: Calibrated, options: Options, onnx_sha256: str, cache: bytes) -> Provenance:
     """The record beside a cache: layers to keep out of INT8 are in FP16 where export found that safe, else in FP32."""
     half = found.contract.half is not None and found.contract.half.safe
     return Provenance(
@@ -36,10 +34,10 @@ def provenance_of(
         made_by=Maker(ONNX_RUNTIME, import_onnxruntime().__version__),
         contract_sha256=contract_sha256_of(found.contract),
         preprocessing=preprocessing_of(found.contract),
-        fit="stretch",
+        fit=options.fit,
         onnx_sha256=onnx_sha256,
-        algorithm=method,
-        percentile=percentile,
+        algorithm=options.method,
+        percentile=options.percentile if options.method == PERCENTILE else None,
         samples=len(found.selection.frames),
         images_sha256=found.selection.sha256,
         seed=found.selection.seed,
@@ -83,7 +81,7 @@ def _layers(found: Calibrated) -> str:
 
 
 def _facts(found: Calibrated, options: Options, written: Sequence[str]) -> list[tuple[str, str]]:
-    frames = f"{len(found.selection.frames)} frames, seed {found.selection.seed}"
+    frames = f"{len(found.selection.frames)} frames, seed {found.selection.seed}, fit {options.fit}"
     method = f"{options.method} {options.percentile:g}" if options.method == PERCENTILE else options.method
     kept = f"{found.int8_layers} convolutions in INT8, {found.float_layers} in floats"
     facts = [("ranges", f"{method} over {frames}; {len(found.ranges)} tensors"), ("layers", kept)]
@@ -146,7 +144,8 @@ def to_json(found: Calibrated, options: Options, written: Sequence[str]) -> str:
         "samples": len(found.selection.frames),
         "seed": found.selection.seed,
         "images_sha256": found.selection.sha256,
-        "notes": list(found.selection.notes),
+        "fit": options.fit,
+        "notes": [*found.selection.notes, *found.judge_notes],
         "ranges": found.ranges,
         "int8_layers": found.int8_layers,
         "float_layers": found.float_layers,

@@ -99,7 +99,7 @@ def open_sources(paths: Sequence[str], split: str = "train", labels: str = "", m
         raise UsageError("no calibration images were given", hint=_GRAMMAR)
     if bool(labels) != bool(mapping):
         raise UsageError("label maps take both a folder and a mapping", hint="--labels DIR --mapping camvid")
-    if labels and (len(paths) != 1 or not os.path.isdir(paths[0]) or _is_cityscapes(paths[0])):
+    if labels and (len(paths) != 1 or not os.path.isdir(paths[0]) or is_cityscapes(paths[0])):
         raise UsageError("--labels belongs to one folder of pictures", hint="IMAGES --labels DIR --mapping camvid")
     sources: List[Source] = []
     alone: List[Candidate] = []  # pictures that were named one by one, as a shell's * does
@@ -107,7 +107,7 @@ def open_sources(paths: Sequence[str], split: str = "train", labels: str = "", m
         if labels:
             sources.append(_labelled(paired_folders(path, labels, mapping, allow_missing=True)))
         elif os.path.isdir(path):
-            sources.append(_cityscapes(path, split) if _is_cityscapes(path) else _folder(path, path))
+            sources.append(_cityscapes(path, split) if is_cityscapes(path) else _folder(path, path))
         elif not os.path.isfile(path):
             raise FileProblem("{}: no such file or folder".format(path), hint=_GRAMMAR)
         elif path.lower().endswith(LIST_SUFFIX):
@@ -140,7 +140,8 @@ def _each_once(sources: List[Source]) -> List[Source]:
     return kept
 
 
-def _is_cityscapes(folder: str) -> bool:
+def is_cityscapes(folder: str) -> bool:
+    """Whether a folder is that of Cityscapes, with its splits."""
     return os.path.isdir(os.path.join(folder, _CITYSCAPES_PICTURES))
 
 

@@ -125,7 +125,13 @@ def test_what_was_found_for_other_frames_or_another_export_is_not_asked_for(xavi
 
 @pytest.mark.parametrize(
     "choice",
-    [["--calib-samples", "3"], ["--calib-seed", "0"], ["--calib-algorithm", "minmax"], ["--calib-not-in", "a"]],
+    [
+        ["--calib-samples", "3"],
+        ["--calib-seed", "0"],
+        ["--calib-algorithm", "minmax"],
+        ["--calib-not-in", "a"],
+        ["--calib-fit", "crop"],
+    ],
 )
 def test_choices_of_frames_are_refused_where_none_are_taken(xavier, choice):
     for more in (["--int8", "--fp16", "--calib", given(xavier)], ["--fp16"]):
@@ -248,6 +254,18 @@ def test_the_same_frames_are_not_measured_again_and_others_are(xavier, pictures)
     with open(xavier.engine + ".calib", "ab") as file:
         file.write(b"damage")
     assert "calibrating on 10 frames" in xavier.build(*(arguments + ("--calib-samples", "10")))[2]
+
+
+def test_another_fit_is_measured_again_and_told(xavier, pictures):
+    arguments = "--int8", "--calib", pictures
+    xavier.build(*arguments)
+    code, _, err = xavier.build(*(arguments + ("--calib-fit", "crop")))
+    assert code == 0
+    assert "model.engine.calib: is of these frames, but with --calib-fit stretch; crop was asked for" in err
+    assert "calibrating on 25 frames" in err
+    assert read_provenance(xavier.engine + ".calib").fit == "crop"
+    err = xavier.build(*(arguments + ("--calib-fit", "crop")))[2]
+    assert "is of these frames and this model already" in err and "was asked for" not in err
 
 
 def test_minmax_and_a_video(xavier, tmp_path):

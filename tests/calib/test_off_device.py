@@ -19,7 +19,7 @@ from ccc_jetson.files import sha256_of
 from ccc_jetson.half_verdict import HalfPrecision
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.eval_cli import main as evaluate
-from tests.doubles.labelled_frames import write_pairs
+from tests.doubles.labelled_frames import write_cityscapes, write_pairs
 from tests.doubles.pictures import write_pictures
 from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 
@@ -68,6 +68,51 @@ def test_a_cache_comes_to_lie_beside_the_model_with_its_provenance(bench, method
 def test_the_percentile_is_written_down(bench):
     assert bench.cache()[2].percentile == 99.99
     assert bench.cache("--percentile", "99")[2].percentile == 99
+
+
+def test_how_frames_met_the_networks_size_is_said_and_written_down(bench):
+    out, stretched, provenance = bench.cache()
+    assert provenance.fit == "stretch" and "over 24 frames, seed 0, fit stretch; 4 tensors" in out
+    code, out, err = bench.run("--tensorrt", "8.5.2", "--fit", "crop", "--json", *bench.verify)
+    assert code == 0 and json.loads(out)["fit"] == "crop"
+    assert "note: frames to judge on are stretched to the network's size" in err
+    assert read_provenance(str(bench.folder / "model.calib")).fit == "crop"
+    _, wide, _ = bench.cache("--fit", "letterbox", "--method", "minmax")
+    assert dict(wide.scales) != dict(stretched.scales)
+
+
+def test_a_split_of_cityscapes_is_chosen_where_there_is_one(bench, tmp_path, capsys):
+    root = write_cityscapes(tmp_path / "cityscapes", split="val", size=(80, 40))
+    assert main([bench.model, root, "--tensorrt", "8.5.2", "--threads", "1"]) == 1
+    assert "train" in capsys.readouterr().err
+    assert main([bench.model, root, "--tensorrt", "8.5.2", "--threads", "1", "--split", "val"]) == 0
+    assert read_provenance(str(bench.folder / "model.calib")).samples == 4
+    code, _, err = bench.run("--tensorrt", "8.5.2", "--split", "val")
+    assert code == 2 and "--split is of the folder of Cityscapes" in err
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_frames_to_judge_on_that_cannot_be_read_are_passed_over_and_told(bench, labelled):
+    with open(os.path.join(bench.images, "frame01.png"), "wb") as file:
+        file.write(b"no picture")
+    arguments = bench.verify if labelled else bench.verify[:2]
+    code, out, err = bench.run("--tensorrt", "8.5.2", "--json", *arguments)
+    assert code == 0
+    (note,) = [note for note in json.loads(out)["notes"] if "to judge on" in note]
+    assert note.startswith("1 files or frames to judge on cannot be read and are passed over: frame01")
+    assert "note: " + note in err
+    assert len(json.loads(out)["cost"]["frames"]) == 2
+
+
+def test_where_no_frame_to_judge_on_can_be_read_nothing_is_written(bench):
+    for name in os.listdir(bench.images):
+        with open(os.path.join(bench.images, name), "wb") as file:
+            file.write(b"no picture")
+    for arguments in (bench.verify, bench.verify[:2]):
+        code, _, err = bench.run("--tensorrt", "8.5.2", *arguments)
+        assert code == 1 and "none of the frames to judge on can be read" in err
+        assert "measuring ranges" not in err
+    assert not (bench.folder / "model.calib").exists()
 
 
 def test_ccc_inspect_reads_what_was_written(bench, capsys):
@@ -170,7 +215,7 @@ def test_layers_are_kept_in_fp16_where_export_found_it_safe(bench):
     found = off_device.calibrate(bench.model, [bench.frames], off_device.Options(max_drop=0.0, threads=1))
     safe = HalfPrecision(1, 1.0, 1.0, 1.0, 1.0, None, None, 1.0, 1.0, True)
     found = found._replace(contract=found.contract._replace(half=safe))
-    written = provenance_of(found, "minmax", None, "0" * 64, b"")
+    written = provenance_of(found, off_device.Options(), "0" * 64, b"")
     assert written.fp16_layers == ("conv",) and written.fp32_layers == ()
 
 
