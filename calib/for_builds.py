@@ -104,7 +104,8 @@ def _from_file(path: str, calibrator: str, request: RangeRequest) -> Ranges:
     if provenance is None:
         return Ranges(path, calibrator, ())
     same = provenance.onnx_sha256 == request.onnx_sha256  # another export's golden frames are others
-    return Ranges(path, calibrator, layer_precisions_of(provenance), (provenance.agreement or ()) if same else ())
+    agreement = (provenance.agreement or ()) if same else ()
+    return Ranges(path, calibrator, layer_precisions_of(provenance), agreement, provenance.layer_errors)
 
 
 def layer_precisions_of(provenance: Provenance) -> Tuple[Tuple[str, str], ...]:

@@ -18,6 +18,7 @@ from ccc_jetson.calib.provenance import (
 from ccc_jetson.choices import PERCENTILE
 from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.confusion import Scores
+from ccc_jetson.int8_errors import worst_layers
 from ccc_jetson.json_records import plain
 from ccc_jetson.ort import import_onnxruntime
 from ccc_jetson.tables import aligned_facts, aligned_table
@@ -45,6 +46,7 @@ def provenance_of(found: Calibrated, options: Options, onnx_sha256: str, cache: 
         agreement=None if found.golden is None else found.golden.frames,
         fp32_layers=() if half else found.kept,
         fp16_layers=found.kept if half else (),
+        layer_errors=worst_layers((each.node, each.error) for each in found.errors if each.node not in found.kept),
     )
 
 

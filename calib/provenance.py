@@ -17,9 +17,10 @@ from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.files import beside, read_bytes, write_text
 from ccc_jetson.int8_agreement import FrameAgreement, read_agreement
+from ccc_jetson.int8_errors import Int8Error, read_errors
 from ccc_jetson.json_records import JsonReader, plain
 
-SCHEMA = 1
+SCHEMA = 2
 TENSORRT, ONNX_RUNTIME = "TensorRT", "ONNX Runtime"  # the first calibrates on the device, the second anywhere
 ENTROPY_2, ENTROPY, MIN_MAX, PERCENTILE = "entropy2", "entropy", "minmax", "percentile"
 ALGORITHMS = (ENTROPY_2, ENTROPY, MIN_MAX, PERCENTILE)
@@ -49,7 +50,8 @@ class Provenance(NamedTuple):
     the list of frames with their names and contents, ``samples`` their number, ``seed`` that of their choice.
     ``rewritten_from`` is the first line that the cache had before somebody rewrote it, or "". ``agreement`` is what a
     simulation found on the golden frames, None where there was none. ``fp32_layers`` and ``fp16_layers`` name the
-    ONNX nodes that lose too much in INT8 and are to be kept out of it.
+    ONNX nodes that lose too much in INT8 and are to be kept out of it, ``layer_errors`` those of the others that lose
+    most.
     """
 
     tool: str
@@ -68,6 +70,7 @@ class Provenance(NamedTuple):
     agreement: Optional[Tuple[FrameAgreement, ...]] = None
     fp32_layers: Tuple[str, ...] = ()
     fp16_layers: Tuple[str, ...] = ()
+    layer_errors: Tuple[Int8Error, ...] = ()
 
     def to_json(self) -> str:
         """JSON for people too: indented, sorted keys, ASCII; the same provenance always gives the same text."""
@@ -110,6 +113,7 @@ def _provenance(read: JsonReader, record: Dict[str, Any]) -> Provenance:
         agreement=None if agreement is None else read_agreement(read, agreement, "agreement"),
         fp32_layers=tuple(read.each(record["fp32_layers"], "fp32_layers", read.text)),
         fp16_layers=tuple(read.each(record["fp16_layers"], "fp16_layers", read.text)),
+        layer_errors=read_errors(read, record["layer_errors"], "layer_errors"),
     )
     both = sorted(set(found.fp32_layers) & set(found.fp16_layers))
     if both:

@@ -62,6 +62,7 @@ def test_a_cache_comes_to_lie_beside_the_model_with_its_provenance(bench, method
     assert (provenance.algorithm, provenance.percentile, provenance.samples) == (method, None, 24)
     assert provenance.made_by.runtime == "ONNX Runtime" and not provenance.made_by.on_device
     assert [frame.name for frame in provenance.agreement] == ["frame0", "frame1"]
+    assert [each.layer for each in provenance.layer_errors] == ["conv"] and 0 < provenance.layer_errors[0].error < 1
     assert "{0}, {0}.json".format(bench.folder / "model.calib") in out
 
 
@@ -201,7 +202,7 @@ def test_a_bound_that_does_not_hold_keeps_layers_in_floats(bench):
     assert provenance.fp32_layers == ("conv",) and provenance.fp16_layers == ()
     assert "0 convolutions in INT8, 1 in floats" in out and "in floats" in out and "0 allowed" in out
     assert "NO convolution is left in INT8" in out
-    assert provenance.agreement[0].agreement == 1
+    assert provenance.agreement[0].agreement == 1 and provenance.layer_errors == ()
     code, _, err = bench.run("--qdq", str(bench.folder / "none.onnx"), "--max-drop", "0.0")
     assert code == 2 and "holds only with no convolution in INT8" in err
     assert not (bench.folder / "none.onnx").exists()
