@@ -227,7 +227,7 @@ def _write(
                 ),
                 hint="allow more, try another --method, or build the float model with --fp16",
             )
-        write_bytes(output, found.qdq_file())
+        write_bytes(output, found.qdq_file(provenance_of(found, options, sha256_of(arguments.model), None)))
         return [output]
     algorithm = MIN_MAX_CALIBRATION if options.method == MIN_MAX else ENTROPY_2
     data = cache_of_ranges(version, algorithm, found.ranges.items()).to_bytes()

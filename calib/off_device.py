@@ -16,6 +16,7 @@ import onnx
 from ccc_jetson.calib.cost import Cost, Judge, golden_frames
 from ccc_jetson.calib.images import SAMPLES, CalibrationImages, choose_images
 from ccc_jetson.calib.judged_frames import JudgedFrames
+from ccc_jetson.calib.provenance import Provenance, attachments_of
 from ccc_jetson.calib.qdq import Layer, convolutions, quantised
 from ccc_jetson.calib.ranges import Observed, observe
 from ccc_jetson.calib.selection import Selection
@@ -29,8 +30,6 @@ from ccc_jetson.errors import ContractError, UsageError
 from ccc_jetson.files import read_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.golden import GoldenFrame, read_golden
-from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
-from ccc_jetson.int8_agreement import encode_agreement
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 from ccc_jetson.progress import Progress
 
@@ -92,21 +91,20 @@ class Calibrated(NamedTuple):
     dataset: Dataset | None
     judge_notes: tuple[str, ...] = ()
 
-    def qdq_file(self) -> bytes:
-        """The Q/DQ model's bytes, with what it leaves of the golden frames, which the gate of a build asks for."""
+    def qdq_file(self, provenance: Provenance) -> bytes:
+        """The Q/DQ model's bytes, with where its ranges come from, and what it leaves of the golden frames, which the
+        gate of a build asks for."""
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
-        if self.golden is not None:
-            data = encode_agreement(self.golden.frames)
-            noted = {
-                **self.contract.attachments,
-                AGREEMENT_KEY: Attachment(len(data), hashlib.sha256(data).hexdigest()),
-            }
-            for entry in model.metadata_props:
-                if entry.key == CONTRACT_KEY:
-                    entry.value = self.contract._replace(attachments=noted).to_json()
+        attached = attachments_of(provenance)
+        noted = {key: Attachment(len(data), hashlib.sha256(data).hexdigest()) for key, data in attached.items()}
+        contract = self.contract._replace(attachments={**self.contract.attachments, **noted})
+        for entry in model.metadata_props:
+            if entry.key == CONTRACT_KEY:
+                entry.value = contract.to_json()
+        for key, data in sorted(attached.items()):
             added = model.metadata_props.add()
-            added.key, added.value = AGREEMENT_KEY, base64.b64encode(data).decode("ascii")
+            added.key, added.value = key, base64.b64encode(data).decode("ascii")
         return model.SerializeToString()
 
 

@@ -27,8 +27,9 @@ from ccc_jetson.targets import target_named
 _SHOWN = 8  # layers
 
 
-def provenance_of(found: Calibrated, options: Options, onnx_sha256: str, cache: bytes) -> Provenance:
-    """The record beside a cache: layers to keep out of INT8 are in FP16 where export found that safe, else in FP32."""
+def provenance_of(found: Calibrated, options: Options, onnx_sha256: str, cache: bytes | None) -> Provenance:
+    """The record beside a cache, or (None) in a Q/DQ model: layers to keep out of INT8 are in FP16 where export found
+    that safe, else in FP32."""
     half = found.contract.half is not None and found.contract.half.safe
     return Provenance(
         tool=f"ccc-jetson {__version__}",
@@ -42,7 +43,7 @@ def provenance_of(found: Calibrated, options: Options, onnx_sha256: str, cache: 
         samples=len(found.selection.frames),
         images_sha256=found.selection.sha256,
         seed=found.selection.seed,
-        cache_sha256=hashlib.sha256(cache).hexdigest(),
+        cache_sha256=None if cache is None else hashlib.sha256(cache).hexdigest(),
         agreement=None if found.golden is None else found.golden.frames,
         fp32_layers=() if half else found.kept,
         fp16_layers=found.kept if half else (),

@@ -10,13 +10,14 @@ import pytest
 from ccc_jetson.calib import off_device
 from ccc_jetson.calib.cache import read_cache
 from ccc_jetson.calib.cli import main
-from ccc_jetson.calib.provenance import check_provenance, read_provenance
+from ccc_jetson.calib.provenance import check_provenance, provenance_in, read_provenance
 from ccc_jetson.carried import read_contract
 from ccc_jetson.engines.inspect_cli import main as inspect
 from ccc_jetson.engines.manifest import read_manifest
 from ccc_jetson.errors import ContractError
 from ccc_jetson.files import sha256_of
 from ccc_jetson.half_verdict import HalfPrecision
+from ccc_jetson.onnx_file import read_onnx
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.eval_cli import main as evaluate
 from tests.doubles.labelled_frames import write_cityscapes, write_pairs
@@ -143,7 +144,8 @@ def test_a_qdq_model_runs_as_any_other_and_has_the_miou_that_was_told(bench, cap
     report = json.loads(out)
     onnx.checker.check_model(onnx.load(path), full_check=True)
     written = read_contract(path)
-    assert set(written.attachments) - set(read_contract(bench.model).attachments) == {"ccc_jetson.int8"}
+    added = set(written.attachments) - set(read_contract(bench.model).attachments)
+    assert added == {"ccc_jetson.int8", "ccc_jetson.int8_errors", "ccc_jetson.int8_provenance"}
     assert written._replace(attachments={}) == read_contract(bench.model)._replace(attachments={})
     told = str(bench.folder / "eval.json")
     options = ["--images", bench.images, "--labels", bench.labels, "--mapping", "camvid", "--report", told]
@@ -151,6 +153,29 @@ def test_a_qdq_model_runs_as_any_other_and_has_the_miou_that_was_told(bench, cap
     with open(told, encoding="utf-8") as file:
         assert json.load(file)["miou"] == pytest.approx(report["cost"]["int8"]["miou"], abs=1e-9)
     assert report["written"] == [path] and report["int8_layers"] == 1 and report["float_layers"] == 0
+
+
+def test_a_qdq_model_says_where_its_ranges_come_from_and_what_it_keeps_in_floats(bench, capsys):
+    path = str(bench.folder / "model.int8.onnx")
+    code, out, err = bench.run("--qdq", path, "--json", "--seed", "3", "--fit", "crop", "--percentile", "99")
+    assert code == 0, err
+    report, file = json.loads(out), read_onnx(path)
+    found = provenance_in(read_contract(path), file, path)
+    assert (found.algorithm, found.percentile, found.samples, found.seed, found.fit) == (
+        "percentile",
+        99,
+        24,
+        3,
+        "crop",
+    )
+    assert found.images_sha256 == report["images_sha256"]
+    assert found.onnx_sha256 == sha256_of(bench.model) and found.cache_sha256 is None
+    assert [frame.name for frame in found.agreement] == ["frame0", "frame1"]
+    assert [each.layer for each in found.layer_errors] == ["conv"]
+    assert inspect([path]) == 0
+    page = capsys.readouterr().out
+    assert "INT8 by 2 pairs of QuantizeLinear and DequantizeLinear: 1 of 2 convolutions; the rest in floats" in page
+    assert "percentile 99 of 24 frames, seed 3, fit crop" in page and "xavier, in INT8 and fp32" in page
 
 
 @pytest.mark.parametrize("wrong", [False, True])
@@ -171,6 +196,17 @@ def test_the_gate_asks_the_qdq_models_engine_for_what_was_simulated(bench, board
         name: pytest.approx(share - 0.02) for name, share in told.items()
     }
     assert {frame.name: frame.decided for frame in gate.frames} == pytest.approx(told, abs=0.01)
+
+
+def test_the_gate_of_a_qdq_models_engine_keeps_the_layers_first_that_lose_most(bench, board):
+    code, _, err = bench.run("--qdq", str(bench.folder / "q.onnx"))
+    assert code == 0, err
+    os.replace(str(bench.folder / "q.onnx"), board.model)
+    board.be("8.5.2.2", sm="7.2", device="Xavier", wrong_unless_fp32=["conv"])
+    board.patch("ccc_jetson.engines.pinning._STEPS", (1, 2, 3))
+    code, _, err = board.build("--int8", "--fp16")
+    assert code == 0 and "the layers that ccc-calibrate found to lose most in INT8" in err
+    assert read_manifest(board.engine).pinned == ("conv",)
 
 
 def test_a_label_map_is_not_written_over(bench):
