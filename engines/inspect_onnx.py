@@ -53,7 +53,7 @@ class Carried(NamedTuple):
 
 class Pairs(NamedTuple):
     """What a graph says of INT8: pairs of QuantizeLinear and DequantizeLinear, the convolutions that read one (and so
-    can run in INT8), and all convolutions."""
+    can run in INT8), and all convolutions but the head's, which an engine leaves to the runtime."""
 
     pairs: int
     in_int8: int
@@ -135,6 +135,7 @@ def inspect_onnx(path: str) -> OnnxReport:
     """
     data = read_bytes(path)
     onnx_file = parse_onnx(data, path)
+    carried = _carried(onnx_file, path)
     arrays = constant_arrays(data, path)
     tensors = infer_shapes(onnx_file, arrays)
     weights = [tensor.name for tensor in parameter_tensors(onnx_file, tensors)]
@@ -143,7 +144,7 @@ def inspect_onnx(path: str) -> OnnxReport:
         size_bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         file=onnx_file,
-        carried=_carried(onnx_file, path),
+        carried=carried,
         cost=graph_cost(onnx_file, arrays),
         inner_operators=tuple(Counter(node.operator for node in onnx_file.inner_nodes).most_common()),
         weights=weight_ranges(arrays[name] for name in weights if name in arrays and arrays[name].dtype.kind == "f"),
@@ -161,16 +162,20 @@ def inspect_onnx(path: str) -> OnnxReport:
             (target.name, problem) for target in TARGETS for problem in hardware_problems(onnx_file, target)
         ),
         notes=tuple(_notes(onnx_file) + _overflows({name: arrays[name] for name in weights if name in arrays})),
-        pairs=_pairs(onnx_file),
+        pairs=_pairs(onnx_file, carried.contract),
     )
 
 
-def _pairs(onnx_file: OnnxFile) -> Optional[Pairs]:
+def _pairs(onnx_file: OnnxFile, contract: Optional[Contract]) -> Optional[Pairs]:
+    features = None if contract is None or contract.head is None else contract.head.features
     makers = {name: node.operator for node in onnx_file.nodes for name in node.outputs}
     pairs = sum(node.operator == "DequantizeLinear" for node in onnx_file.nodes)
-    convolutions = [node for node in onnx_file.nodes if node.operator in ("Conv", "ConvTranspose")]
-    reading = sum(makers.get(node.inputs[0]) == "DequantizeLinear" for node in convolutions if node.inputs)
-    return Pairs(pairs, reading, len(convolutions)) if pairs else None
+    convolved = [
+        node.inputs[0] for node in onnx_file.nodes if node.operator in ("Conv", "ConvTranspose") and node.inputs
+    ]
+    convolved = [name for name in convolved if name != features]
+    reading = sum(makers.get(name) == "DequantizeLinear" for name in convolved)
+    return Pairs(pairs, reading, len(convolved)) if pairs else None
 
 
 def _carried(onnx_file: OnnxFile, path: str) -> Carried:
