@@ -14,7 +14,7 @@ from ccc_jetson.progress import Progress
 class JudgedFrames:
     """Opens frames, and reads each once before minutes are spent on the others; they can be read until it is closed.
 
-    ``notes`` are sentences on those that cannot be read and are passed over.
+    ``notes`` are sentences on those that cannot be read and are passed over, and on videos that end early.
     """
 
     def __init__(self) -> None:
@@ -36,8 +36,8 @@ class JudgedFrames:
                     progress.step()
                     try:
                         self._reader.read(candidate)
-                    except VideoEnded as end:  # its header promises more, and names of what is not there help nobody
-                        bad.append((candidate.path, str(end)))
+                    except VideoEnded as end:  # what its header promises beyond that is not there
+                        self.notes += (end.note(len(source.frames)),)
                         break
                     except FileProblem as problem:
                         bad.append((_name(candidate), str(problem)))
@@ -67,13 +67,14 @@ class JudgedFrames:
         return Frame(candidate.name, lambda: self._reader.read(candidate))
 
     def _told(self, found: list[Frame], bad: list[tuple[str, str]]) -> list[Frame]:
-        if not bad:
-            return found
         if not found:
+            reasons = [reason for _, reason in bad] + list(self.notes)
             raise FileProblem(
-                f"none of the frames to judge on can be read: {'; '.join(reason for _, reason in bad[:3])}",
+                f"none of the frames to judge on can be read: {'; '.join(reasons[:3])}",
                 hint="--verify-images names pictures, folders, lists or videos; without it the golden frames judge",
             )
+        if not bad:
+            return found
         names = clean(listed([name for name, _ in bad]))
         self.notes += (
             f"{len(bad)} files or frames to judge on cannot be read and are passed over: {names}; the first: "

@@ -8,7 +8,7 @@ for each that was looked at.
 
 import hashlib
 import os
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -125,9 +125,9 @@ def _as_they_are(sources: Sequence[Source], samples: int, look: "_Look") -> Tupl
                     look.first(_evenly_spread(source.frames, share), share)
             return found, notes
         except VideoEnded as end:
-            (index,) = [index for index, each in enumerate(found) if each.is_video and each.title == end.path]
-            text = "{}: ends after {:,} frames, its header says {:,}"
-            notes.append(text.format(end.path, end.frames, len(found[index].frames)))
+            # given twice, a video is there twice, once without frames
+            index = next(index for index, each in enumerate(found) if each.title == end.path and each.frames)
+            notes.append(end.note(len(found[index].frames)))
             found[index] = found[index]._replace(frames=VideoFrames(end.path, end.frames))
 
 
@@ -142,7 +142,7 @@ def _shares(available: List[int], samples: int) -> List[int]:
     return shares
 
 
-def _order(source: Source, share: int, seed: int, notes: List[str]) -> List[Candidate]:
+def _order(source: Source, share: int, seed: int, notes: List[str]) -> Iterable[Candidate]:
     """The source's frames, the best first; of a video the ``share`` that are wanted, and no others."""
     if source.is_video:
         return _evenly_spread(source.frames, share)
@@ -152,8 +152,8 @@ def _order(source: Source, share: int, seed: int, notes: List[str]) -> List[Cand
     return _balanced(source, shuffled, share, notes)
 
 
-def _evenly_spread(frames: Sequence[Candidate], share: int) -> List[Candidate]:
-    return [frames[(2 * number + 1) * len(frames) // (2 * share)] for number in range(share)]
+def _evenly_spread(frames: Sequence[Candidate], share: int) -> Iterator[Candidate]:
+    return (frames[(2 * number + 1) * len(frames) // (2 * share)] for number in range(share))
 
 
 def _draw(seed: int, name: str) -> str:
@@ -219,7 +219,7 @@ class _Look:
         self._known: Dict[Candidate, Union[_Looked, _PassedOver]] = {}
         self._sums: Dict[str, str] = {}  # of videos, whose frames have one between them
 
-    def first(self, order: Sequence[Candidate], share: int) -> Tuple[List[_Looked], List[_PassedOver]]:
+    def first(self, order: Iterable[Candidate], share: int) -> Tuple[List[_Looked], List[_PassedOver]]:
         """The first ``share`` frames that can be read, and those before them that cannot; raises ``VideoEnded``."""
         found: List[_Looked] = []
         passed_over: List[_PassedOver] = []

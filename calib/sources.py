@@ -60,6 +60,10 @@ class VideoEnded(FileProblem):
         )
         self.path, self.frames = path, frames
 
+    def note(self, promised: int) -> str:
+        """A sentence for a report, of a video whose header promises so many."""
+        return "{}: ends after {:,} frames, its header says {:,}".format(self.path, self.frames, promised)
+
 
 class Source(NamedTuple):
     """Frames that belong together, in a fixed order.
