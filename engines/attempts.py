@@ -117,9 +117,10 @@ class Attempts:
         live = tensors_behind(self._model.file, output_name(self._model.contract, self._settings.output))
         finite = all(frame.finite for frame in first.gate.frames)
         errors = errors_by_tensor(self._model.file, self._int8_errors, live)
-        if INT8 in self._settings.precisions and finite:
+        sets = list(pin_sets([each for each in self._model.ranges if each.tensor in live], finite, errors))
+        if sets and finite and INT8 in self._settings.precisions:
             self._say("note", _BY_INT8 if errors else _BY_FP16)
-        return pin_sets([each for each in self._model.ranges if each.tensor in live], finite, errors)
+        return iter(sets)
 
     def _built(self, pins: Tuple[str, ...]) -> Outcome:
         while True:

@@ -20,7 +20,7 @@ from tests.doubles.calibrations import tiny_cache, tiny_provenance, write_tiny_c
 from tests.doubles.labelled_frames import write_image
 from tests.doubles.pictures import write_pictures
 from tests.doubles.stages import write_video
-from tests.doubles.tiny_model import tiny_contract, tiny_graph
+from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 
 MEASURED = ["model.engine", "model.engine.calib", "model.engine.calib.json", "model.engine.json", "model.onnx"]
 
@@ -126,6 +126,14 @@ def test_where_nobody_measured_that_it_is_said_and_fp16s_errors_decide(xavier, m
     manifest, err = pinned_by(xavier, monkeypatch, layer_errors=())
     assert (manifest.pinned, manifest.attempts) == (("conv", "relu"), 3)
     assert "which layers lose most in INT8 was not measured for these ranges (ccc-calibrate does)" in err
+
+
+def test_where_no_layer_can_be_kept_nothing_is_said_of_their_order(xavier):
+    write_tiny_model(xavier.model, ranges=())
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", wrong=True)
+    cache = given(xavier, fp32_layers=(), fp16_layers=(), agreement=None, layer_errors=())
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", cache)
+    assert code == 1 and "first to be kept" not in err
 
 
 def test_of_an_engine_in_fp16_nothing_is_said_of_int8(xavier):
