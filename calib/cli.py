@@ -5,8 +5,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
-from ccc_jetson.choices import CALIBRATION_METHODS, CALIBRATION_PERCENTILE, CALIBRATION_SAMPLES, MIN_MAX, PERCENTILE
-from ccc_jetson.command import Parser, count_from, number_from, run_command
+from ccc_jetson.choices import (
+    CALIBRATION_METHODS,
+    CALIBRATION_PERCENTILE,
+    CALIBRATION_SAMPLES,
+    FITS,
+    MIN_MAX,
+    PERCENTILE,
+)
+from ccc_jetson.command import Parser, count_from, number_from, run_command, runs_here
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.files import check_output
 from ccc_jetson.progress import say
@@ -66,6 +73,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="label maps of the one folder of IMAGES: frames that show every class are chosen; needs --mapping",
     )
+    how.add_argument("--split", metavar="NAME", help="of the folder of Cityscapes (default: train)")
+    how.add_argument(
+        "--fit",
+        choices=FITS,
+        default=FITS[0],
+        help="how frames of other proportions meet the network's input: as ccc-run will, crop for a camera "
+        "(default: %(default)s)",
+    )
     how.add_argument("--seed", type=count_from(0), default=0, metavar="N", help="of their choice (default: 0)")
     out = parser.add_argument_group("what is written")
     out.add_argument(
@@ -111,12 +126,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         from ccc_jetson.calib import cache_cli
 
         return cache_cli.main(words)
-    if sys.version_info < NEEDS:
-        print(
-            "ccc-calibrate: error: runs on the workstation, with Python {}.{} or newer; this is Python {}.{} (on the "
-            "board: ccc-build-engine --int8 --calib IMAGES)".format(*(NEEDS + sys.version_info[:2])),
-            file=sys.stderr,
-        )
+    if not runs_here("ccc-calibrate", NEEDS, "on the board: ccc-build-engine --int8 --calib IMAGES"):
         return UsageError.exit_code
     return run_command(build_parser(), _work, argv)
 
@@ -135,6 +145,8 @@ def _work(arguments: argparse.Namespace) -> int:
         percentile=CALIBRATION_PERCENTILE if arguments.percentile is None else arguments.percentile,
         samples=arguments.samples,
         seed=arguments.seed,
+        split=arguments.split or "train",
+        fit=arguments.fit,
         labels=arguments.labels or "",
         depthwise=arguments.depthwise or arguments.qdq is None,
         max_drop=arguments.max_drop,
@@ -153,9 +165,12 @@ def _checked(arguments: argparse.Namespace) -> Tuple[str, int]:
     """Refuses combinations that mean nothing; the file to write, and TensorRT's number (0 for a Q/DQ model)."""
     from ccc_jetson.calib.cache import tensorrt_version_number
     from ccc_jetson.calib.provenance import provenance_path
+    from ccc_jetson.calib.sources import is_cityscapes
 
     if arguments.percentile is not None and arguments.method != PERCENTILE:
         raise UsageError("--percentile belongs to --method percentile")
+    if arguments.split is not None and not any(is_cityscapes(path) for path in arguments.images):
+        raise UsageError("--split is of the folder of Cityscapes, and IMAGES names none")
     reads = [arguments.model, *arguments.images, *arguments.verify_images]
     reads += [path for path in (arguments.labels, arguments.verify_labels, arguments.mapping) if path is not None]
     if arguments.qdq is not None:
@@ -212,12 +227,11 @@ def _write(
                 ),
                 hint="allow more, try another --method, or build the float model with --fp16",
             )
-        write_bytes(output, found.qdq_file())
+        write_bytes(output, found.qdq_file(provenance_of(found, options, sha256_of(arguments.model), None)))
         return [output]
     algorithm = MIN_MAX_CALIBRATION if options.method == MIN_MAX else ENTROPY_2
     data = cache_of_ranges(version, algorithm, found.ranges.items()).to_bytes()
-    percentile = options.percentile if options.method == PERCENTILE else None
-    provenance = provenance_of(found, options.method, percentile, sha256_of(arguments.model), data)
+    provenance = provenance_of(found, options, sha256_of(arguments.model), data)
     write_bytes(output, data)
     write_provenance(output, provenance)
     return [output, provenance_path(output)]

@@ -13,24 +13,23 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
-from ccc_jetson.calib.cost import Cost, Frame, Judge, golden_frames, labelled_frames, unlabelled_frames
+from ccc_jetson.calib.cost import Cost, Judge, golden_frames
 from ccc_jetson.calib.images import SAMPLES, CalibrationImages, choose_images
+from ccc_jetson.calib.judged_frames import JudgedFrames
+from ccc_jetson.calib.provenance import Provenance, attachments_of
 from ccc_jetson.calib.qdq import Layer, convolutions, quantised
 from ccc_jetson.calib.ranges import Observed, observe
 from ccc_jetson.calib.selection import Selection
 from ccc_jetson.calib.sensitivity import Gain, LayerError, fewest_kept, gains, layer_errors
-from ccc_jetson.calib.sources import open_sources
 from ccc_jetson.carried import METADATA_KEY as CONTRACT_KEY
 from ccc_jetson.carried import contract_of
-from ccc_jetson.choices import CALIBRATION_PERCENTILE, MIN_MAX, PERCENTILE
+from ccc_jetson.choices import CALIBRATION_PERCENTILE, FITS, MIN_MAX, PERCENTILE
 from ccc_jetson.contract import Attachment, Contract
 from ccc_jetson.datasets import Dataset, paired_folders
 from ccc_jetson.errors import ContractError, UsageError
 from ccc_jetson.files import read_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.golden import GoldenFrame, read_golden
-from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
-from ccc_jetson.int8_agreement import encode_agreement
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 from ccc_jetson.progress import Progress
 
@@ -44,9 +43,10 @@ class Options(NamedTuple):
     """How to calibrate, and what to judge it on.
 
     ``method`` and ``percentile`` as ``ranges.Observed.ranges`` takes them; ``samples``, ``seed``, ``split`` and
-    ``labels`` as ``images.choose_images``. ``depthwise``: depth-wise convolutions in INT8 too. ``max_drop``: points of
-    mIoU, of agreement where there are no labels; None keeps no layer in floats. ``verify_images``, ``verify_labels``
-    and ``mapping``: frames to judge on, as ``ccc-export`` takes them; without any it is the golden ones.
+    ``labels`` as ``images.choose_images``; ``fit`` as ``images.CalibrationImages``, frames to judge on are stretched.
+    ``depthwise``: depth-wise convolutions in INT8 too. ``max_drop``: points of mIoU, of agreement where there are no
+    labels; None keeps no layer in floats. ``verify_images``, ``verify_labels`` and ``mapping``: frames to judge on, as
+    ``ccc-export`` takes them; without any it is the golden ones.
     """
 
     method: str = PERCENTILE
@@ -54,6 +54,7 @@ class Options(NamedTuple):
     samples: int = SAMPLES
     seed: int = 0
     split: str = "train"
+    fit: str = FITS[0]
     labels: str = ""
     depthwise: bool = True
     max_drop: float | None = None
@@ -70,6 +71,7 @@ class Calibrated(NamedTuple):
     (None where there are none); ``all_int8`` is the cost before any layer was kept in floats; ``errors`` every layer's
     own error, the worst first, ``gains`` what leaving out the worst gives back, ``kept`` the ONNX nodes in floats.
     ``helpers`` are nodes with constants that become TensorRT's own tensors, of which a cache has no row.
+    ``judge_notes`` are sentences on frames to judge on that were passed over.
     """
 
     contract: Contract
@@ -87,22 +89,22 @@ class Calibrated(NamedTuple):
     kept: tuple[str, ...]
     helpers: tuple[str, ...]
     dataset: Dataset | None
+    judge_notes: tuple[str, ...] = ()
 
-    def qdq_file(self) -> bytes:
-        """The Q/DQ model's bytes, with what it leaves of the golden frames, which the gate of a build asks for."""
+    def qdq_file(self, provenance: Provenance) -> bytes:
+        """The Q/DQ model's bytes, with where its ranges come from, and what it leaves of the golden frames, which the
+        gate of a build asks for."""
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
-        if self.golden is not None:
-            data = encode_agreement(self.golden.frames)
-            noted = {
-                **self.contract.attachments,
-                AGREEMENT_KEY: Attachment(len(data), hashlib.sha256(data).hexdigest()),
-            }
-            for entry in model.metadata_props:
-                if entry.key == CONTRACT_KEY:
-                    entry.value = self.contract._replace(attachments=noted).to_json()
+        attached = attachments_of(provenance)
+        noted = {key: Attachment(len(data), hashlib.sha256(data).hexdigest()) for key, data in attached.items()}
+        contract = self.contract._replace(attachments={**self.contract.attachments, **noted})
+        for entry in model.metadata_props:
+            if entry.key == CONTRACT_KEY:
+                entry.value = contract.to_json()
+        for key, data in sorted(attached.items()):
             added = model.metadata_props.add()
-            added.key, added.value = AGREEMENT_KEY, base64.b64encode(data).decode("ascii")
+            added.key, added.value = key, base64.b64encode(data).decode("ascii")
         return model.SerializeToString()
 
 
@@ -124,6 +126,19 @@ def calibrate(
         UsageError: the model is in FP16 or INT8 already, or options that contradict each other.
         CccError: as reading and running the model and the frames do.
     """
+    with JudgedFrames() as judged:
+        found = _calibrated(path, images, options, on_progress, observed, judged)
+        return found._replace(judge_notes=judged.notes)
+
+
+def _calibrated(
+    path: str,
+    images: Sequence[str],
+    options: Options,
+    on_progress: Callable[[str], None],
+    observed: Observed | None,
+    judged: JudgedFrames,
+) -> Calibrated:
     data = read_bytes(path)
     onnx_file = parse_onnx(data, path)
     contract = contract_of(onnx_file, path)
@@ -146,8 +161,12 @@ def calibrate(
     layers = [each for each in possible if options.depthwise or not each.depthwise]
     if not layers:
         raise UsageError(f"{path}: no convolution could be in INT8")
-    frames = CalibrationImages(contract, selection.frames)
-    judge = _judge(data, contract, onnx_file, path, options, dataset)  # before minutes are spent on ranges
+    frames = CalibrationImages(contract, selection.frames, options.fit)
+    judge = _judge(data, contract, onnx_file, path, options, dataset, judged)  # before minutes are spent on ranges
+    if options.fit != FITS[0] and options.verify_images:
+        on_progress("note: frames to judge on are stretched to the network's size, as ccc-eval does it")
+    for note in judged.notes:
+        on_progress("note: " + note)
     golden = _golden(contract, onnx_file, path, options)
     if options.max_drop is not None and judge is None:
         raise UsageError(
@@ -283,16 +302,17 @@ def _errors(
 
 
 def _judge(
-    data: bytes, contract: Contract, onnx_file: OnnxFile, path: str, options: Options, dataset: Dataset | None
+    data: bytes,
+    contract: Contract,
+    onnx_file: OnnxFile,
+    path: str,
+    options: Options,
+    dataset: Dataset | None,
+    judged: JudgedFrames,
 ) -> Judge | None:
     if not options.verify_images:
         return _golden(contract, onnx_file, path, options)
-    frames: list[Frame]
-    if dataset is not None:
-        frames = labelled_frames(dataset, contract)
-    else:
-        sources = open_sources(options.verify_images, "val")
-        frames = unlabelled_frames(frame for source in sources for frame in source.frames)
+    frames = judged.unlabelled(options.verify_images) if dataset is None else judged.labelled(dataset, contract)
     with Progress("running FP32", len(frames)) as progress:
         return Judge(data, contract, frames, dataset, options.threads, progress.step)
 

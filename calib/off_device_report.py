@@ -18,6 +18,7 @@ from ccc_jetson.calib.provenance import (
 from ccc_jetson.choices import PERCENTILE
 from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.confusion import Scores
+from ccc_jetson.int8_errors import worst_layers
 from ccc_jetson.json_records import plain
 from ccc_jetson.ort import import_onnxruntime
 from ccc_jetson.tables import aligned_facts, aligned_table
@@ -26,27 +27,27 @@ from ccc_jetson.targets import target_named
 _SHOWN = 8  # layers
 
 
-def provenance_of(
-    found: Calibrated, method: str, percentile: float | None, onnx_sha256: str, cache: bytes
-) -> Provenance:
-    """The record beside a cache: layers to keep out of INT8 are in FP16 where export found that safe, else in FP32."""
+def provenance_of(found: Calibrated, options: Options, onnx_sha256: str, cache: bytes | None) -> Provenance:
+    """The record beside a cache, or (None) in a Q/DQ model: layers to keep out of INT8 are in FP16 where export found
+    that safe, else in FP32."""
     half = found.contract.half is not None and found.contract.half.safe
     return Provenance(
         tool=f"ccc-jetson {__version__}",
         made_by=Maker(ONNX_RUNTIME, import_onnxruntime().__version__),
         contract_sha256=contract_sha256_of(found.contract),
         preprocessing=preprocessing_of(found.contract),
-        fit="stretch",
+        fit=options.fit,
         onnx_sha256=onnx_sha256,
-        algorithm=method,
-        percentile=percentile,
+        algorithm=options.method,
+        percentile=options.percentile if options.method == PERCENTILE else None,
         samples=len(found.selection.frames),
         images_sha256=found.selection.sha256,
         seed=found.selection.seed,
-        cache_sha256=hashlib.sha256(cache).hexdigest(),
+        cache_sha256=None if cache is None else hashlib.sha256(cache).hexdigest(),
         agreement=None if found.golden is None else found.golden.frames,
         fp32_layers=() if half else found.kept,
         fp16_layers=found.kept if half else (),
+        layer_errors=worst_layers((each.node, each.error) for each in found.errors if each.node not in found.kept),
     )
 
 
@@ -83,7 +84,7 @@ def _layers(found: Calibrated) -> str:
 
 
 def _facts(found: Calibrated, options: Options, written: Sequence[str]) -> list[tuple[str, str]]:
-    frames = f"{len(found.selection.frames)} frames, seed {found.selection.seed}"
+    frames = f"{len(found.selection.frames)} frames, seed {found.selection.seed}, fit {options.fit}"
     method = f"{options.method} {options.percentile:g}" if options.method == PERCENTILE else options.method
     kept = f"{found.int8_layers} convolutions in INT8, {found.float_layers} in floats"
     facts = [("ranges", f"{method} over {frames}; {len(found.ranges)} tensors"), ("layers", kept)]
@@ -146,7 +147,8 @@ def to_json(found: Calibrated, options: Options, written: Sequence[str]) -> str:
         "samples": len(found.selection.frames),
         "seed": found.selection.seed,
         "images_sha256": found.selection.sha256,
-        "notes": list(found.selection.notes),
+        "fit": options.fit,
+        "notes": [*found.selection.notes, *found.judge_notes],
         "ranges": found.ranges,
         "int8_layers": found.int8_layers,
         "float_layers": found.float_layers,

@@ -175,7 +175,8 @@ def _built(
                 note(problem)
 
         bounds = _bounds(model, settings, ranges, note)
-        attempts = Attempts(worker, model, facts, settings, files, workspace, with_estimate, keep, bounds)
+        errors = model.int8_errors if ranges is None else ranges.layer_errors
+        attempts = Attempts(worker, model, facts, settings, files, workspace, with_estimate, keep, bounds, errors)
         finished = attempts.until_one_passes()
         manifest = _manifest(model, settings, machine, finished, files)
         _publish(files.plan, manifest, path)
@@ -398,6 +399,7 @@ def _files(worker: Worker, cache: _Cache, ranges: Optional[Ranges]) -> Files:
         timing_cache_out=worker.path("timing.out") if cache.path is not None else "",
         calibration_cache="" if ranges is None else os.path.realpath(ranges.cache),
         calibration_algorithm="" if ranges is None else ranges.algorithm,
+        kept=() if ranges is None else tuple(pattern for pattern, _ in ranges.layer_precisions),
     )
 
 

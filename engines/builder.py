@@ -4,7 +4,7 @@ import fnmatch
 import time
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
-from ccc_jetson.clean_text import listed
+from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.gate import output_name
 from ccc_jetson.engines.job import Job
@@ -127,7 +127,7 @@ def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Float32:
     """Gives layers the precision that was asked for.
 
     Raises:
-        BuildError: a pattern of the user's fits no layer.
+        BuildError: a pattern of the user's, or a name in the calibration's provenance, fits no layer.
     """
     chosen: Dict[str, str] = {}
     pinned: List[str] = []
@@ -144,6 +144,8 @@ def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Float32:
                 chosen[layer.name] = precision
     for pattern, _ in job.layer_precisions:
         if not any(fnmatch.fnmatchcase(name, pattern) for name in _names(network)):
+            if pattern in job.kept:
+                raise _stale_provenance(job.calibration_cache, pattern)
             raise BuildError(
                 "--layer-precision {}: no layer or tensor has such a name".format(pattern),
                 hint="names are, for example, {} (* stands for anything)".format(listed(sorted(named))),
@@ -156,6 +158,14 @@ def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Float32:
     return Float32(
         tuple(name for name in pinned if name in float32),
         frozenset(tensor.name for tensor in outputs if tensor is not None),
+    )
+
+
+def _stale_provenance(cache: str, pattern: str) -> BuildError:
+    return BuildError(
+        "{}: its provenance keeps {} out of INT8, and no layer or tensor has such a name: it was made for another "
+        "export of the network".format(cache, clean(pattern)),
+        hint="calibrate this model: ccc-calibrate MODEL.onnx IMAGES on the workstation, or --calib IMAGES here",
     )
 
 

@@ -75,6 +75,20 @@ def run_command(
         return 1
 
 
+def runs_here(prog: str, needs: Tuple[int, int], instead: str) -> bool:
+    """Whether this Python can run a command of the workstation; where not, a line says where it runs.
+
+    Args:
+        needs: the oldest Python that can.
+        instead: what to do on the board.
+    """
+    if sys.version_info >= needs:
+        return True
+    text = "{}: error: runs on the workstation, with Python {}.{} or newer; this is Python {}.{} ({})"
+    print(text.format(prog, *(needs + sys.version_info[:2] + (instead,))), file=sys.stderr)
+    return False
+
+
 def print_error(prog: str, error: CccError) -> None:
     """The message and the hint, on standard error."""
     print("{}: error: {}".format(prog, error), file=sys.stderr)

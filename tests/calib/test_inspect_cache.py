@@ -65,7 +65,7 @@ def test_its_provenance_stands_for_the_cache(odd, capsys):
 def test_a_cache_of_the_device_that_was_rewritten_says_so(tmp_path, capsys):
     made = tiny_provenance(
         made_by=Maker("TensorRT", "8.4.1.5"), algorithm="minmax", percentile=None, agreement=None, fp32_layers=(),
-        fp16_layers=(), rewritten_from="TRT-8401-EntropyCalibration2",
+        fp16_layers=(), layer_errors=(), rewritten_from="TRT-8401-EntropyCalibration2",
     )  # fmt: skip
     out, _ = page_of(capsys, write_tiny_cache(tmp_path / "model.calib", provenance=made))
     assert "made by      ccc-jetson 0.1.0, on the device with TensorRT 8.4.1.5" in out

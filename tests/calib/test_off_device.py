@@ -10,16 +10,17 @@ import pytest
 from ccc_jetson.calib import off_device
 from ccc_jetson.calib.cache import read_cache
 from ccc_jetson.calib.cli import main
-from ccc_jetson.calib.provenance import check_provenance, read_provenance
+from ccc_jetson.calib.provenance import check_provenance, provenance_in, read_provenance
 from ccc_jetson.carried import read_contract
 from ccc_jetson.engines.inspect_cli import main as inspect
 from ccc_jetson.engines.manifest import read_manifest
 from ccc_jetson.errors import ContractError
 from ccc_jetson.files import sha256_of
 from ccc_jetson.half_verdict import HalfPrecision
+from ccc_jetson.onnx_file import read_onnx
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.eval_cli import main as evaluate
-from tests.doubles.labelled_frames import write_pairs
+from tests.doubles.labelled_frames import write_cityscapes, write_pairs
 from tests.doubles.pictures import write_pictures
 from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 
@@ -62,12 +63,58 @@ def test_a_cache_comes_to_lie_beside_the_model_with_its_provenance(bench, method
     assert (provenance.algorithm, provenance.percentile, provenance.samples) == (method, None, 24)
     assert provenance.made_by.runtime == "ONNX Runtime" and not provenance.made_by.on_device
     assert [frame.name for frame in provenance.agreement] == ["frame0", "frame1"]
+    assert [each.layer for each in provenance.layer_errors] == ["conv"] and 0 < provenance.layer_errors[0].error < 1
     assert "{0}, {0}.json".format(bench.folder / "model.calib") in out
 
 
 def test_the_percentile_is_written_down(bench):
     assert bench.cache()[2].percentile == 99.99
     assert bench.cache("--percentile", "99")[2].percentile == 99
+
+
+def test_how_frames_met_the_networks_size_is_said_and_written_down(bench):
+    out, stretched, provenance = bench.cache()
+    assert provenance.fit == "stretch" and "over 24 frames, seed 0, fit stretch; 4 tensors" in out
+    code, out, err = bench.run("--tensorrt", "8.5.2", "--fit", "crop", "--json", *bench.verify)
+    assert code == 0 and json.loads(out)["fit"] == "crop"
+    assert "note: frames to judge on are stretched to the network's size" in err
+    assert read_provenance(str(bench.folder / "model.calib")).fit == "crop"
+    _, wide, _ = bench.cache("--fit", "letterbox", "--method", "minmax")
+    assert dict(wide.scales) != dict(stretched.scales)
+
+
+def test_a_split_of_cityscapes_is_chosen_where_there_is_one(bench, tmp_path, capsys):
+    root = write_cityscapes(tmp_path / "cityscapes", split="val", size=(80, 40))
+    assert main([bench.model, root, "--tensorrt", "8.5.2", "--threads", "1"]) == 1
+    assert "train" in capsys.readouterr().err
+    assert main([bench.model, root, "--tensorrt", "8.5.2", "--threads", "1", "--split", "val"]) == 0
+    assert read_provenance(str(bench.folder / "model.calib")).samples == 4
+    code, _, err = bench.run("--tensorrt", "8.5.2", "--split", "val")
+    assert code == 2 and "--split is of the folder of Cityscapes" in err
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_frames_to_judge_on_that_cannot_be_read_are_passed_over_and_told(bench, labelled):
+    with open(os.path.join(bench.images, "frame01.png"), "wb") as file:
+        file.write(b"no picture")
+    arguments = bench.verify if labelled else bench.verify[:2]
+    code, out, err = bench.run("--tensorrt", "8.5.2", "--json", *arguments)
+    assert code == 0
+    (note,) = [note for note in json.loads(out)["notes"] if "to judge on" in note]
+    assert note.startswith("1 files or frames to judge on cannot be read and are passed over: frame01")
+    assert "note: " + note in err
+    assert len(json.loads(out)["cost"]["frames"]) == 2
+
+
+def test_where_no_frame_to_judge_on_can_be_read_nothing_is_written(bench):
+    for name in os.listdir(bench.images):
+        with open(os.path.join(bench.images, name), "wb") as file:
+            file.write(b"no picture")
+    for arguments in (bench.verify, bench.verify[:2]):
+        code, _, err = bench.run("--tensorrt", "8.5.2", *arguments)
+        assert code == 1 and "none of the frames to judge on can be read" in err
+        assert "measuring ranges" not in err
+    assert not (bench.folder / "model.calib").exists()
 
 
 def test_ccc_inspect_reads_what_was_written(bench, capsys):
@@ -97,7 +144,8 @@ def test_a_qdq_model_runs_as_any_other_and_has_the_miou_that_was_told(bench, cap
     report = json.loads(out)
     onnx.checker.check_model(onnx.load(path), full_check=True)
     written = read_contract(path)
-    assert set(written.attachments) - set(read_contract(bench.model).attachments) == {"ccc_jetson.int8"}
+    added = set(written.attachments) - set(read_contract(bench.model).attachments)
+    assert added == {"ccc_jetson.int8", "ccc_jetson.int8_errors", "ccc_jetson.int8_provenance"}
     assert written._replace(attachments={}) == read_contract(bench.model)._replace(attachments={})
     told = str(bench.folder / "eval.json")
     options = ["--images", bench.images, "--labels", bench.labels, "--mapping", "camvid", "--report", told]
@@ -105,6 +153,29 @@ def test_a_qdq_model_runs_as_any_other_and_has_the_miou_that_was_told(bench, cap
     with open(told, encoding="utf-8") as file:
         assert json.load(file)["miou"] == pytest.approx(report["cost"]["int8"]["miou"], abs=1e-9)
     assert report["written"] == [path] and report["int8_layers"] == 1 and report["float_layers"] == 0
+
+
+def test_a_qdq_model_says_where_its_ranges_come_from_and_what_it_keeps_in_floats(bench, capsys):
+    path = str(bench.folder / "model.int8.onnx")
+    code, out, err = bench.run("--qdq", path, "--json", "--seed", "3", "--fit", "crop", "--percentile", "99")
+    assert code == 0, err
+    report, file = json.loads(out), read_onnx(path)
+    found = provenance_in(read_contract(path), file, path)
+    assert (found.algorithm, found.percentile, found.samples, found.seed, found.fit) == (
+        "percentile",
+        99,
+        24,
+        3,
+        "crop",
+    )
+    assert found.images_sha256 == report["images_sha256"]
+    assert found.onnx_sha256 == sha256_of(bench.model) and found.cache_sha256 is None
+    assert [frame.name for frame in found.agreement] == ["frame0", "frame1"]
+    assert [each.layer for each in found.layer_errors] == ["conv"]
+    assert inspect([path]) == 0
+    page = capsys.readouterr().out
+    assert "INT8 by 2 pairs of QuantizeLinear and DequantizeLinear: 1 of 1 convolutions; the rest in floats" in page
+    assert "percentile 99 of 24 frames, seed 3, fit crop" in page and "xavier, in INT8 and fp32" in page
 
 
 @pytest.mark.parametrize("wrong", [False, True])
@@ -125,6 +196,17 @@ def test_the_gate_asks_the_qdq_models_engine_for_what_was_simulated(bench, board
         name: pytest.approx(share - 0.02) for name, share in told.items()
     }
     assert {frame.name: frame.decided for frame in gate.frames} == pytest.approx(told, abs=0.01)
+
+
+def test_the_gate_of_a_qdq_models_engine_keeps_the_layers_first_that_lose_most(bench, board):
+    code, _, err = bench.run("--qdq", str(bench.folder / "q.onnx"))
+    assert code == 0, err
+    os.replace(str(bench.folder / "q.onnx"), board.model)
+    board.be("8.5.2.2", sm="7.2", device="Xavier", wrong_unless_fp32=["conv"])
+    board.patch("ccc_jetson.engines.pinning._STEPS", (1, 2, 3))
+    code, _, err = board.build("--int8", "--fp16")
+    assert code == 0 and "the layers that ccc-calibrate found to lose most in INT8" in err
+    assert read_manifest(board.engine).pinned == ("conv",)
 
 
 def test_a_label_map_is_not_written_over(bench):
@@ -156,7 +238,7 @@ def test_a_bound_that_does_not_hold_keeps_layers_in_floats(bench):
     assert provenance.fp32_layers == ("conv",) and provenance.fp16_layers == ()
     assert "0 convolutions in INT8, 1 in floats" in out and "in floats" in out and "0 allowed" in out
     assert "NO convolution is left in INT8" in out
-    assert provenance.agreement[0].agreement == 1
+    assert provenance.agreement[0].agreement == 1 and provenance.layer_errors == ()
     code, _, err = bench.run("--qdq", str(bench.folder / "none.onnx"), "--max-drop", "0.0")
     assert code == 2 and "holds only with no convolution in INT8" in err
     assert not (bench.folder / "none.onnx").exists()
@@ -170,7 +252,7 @@ def test_layers_are_kept_in_fp16_where_export_found_it_safe(bench):
     found = off_device.calibrate(bench.model, [bench.frames], off_device.Options(max_drop=0.0, threads=1))
     safe = HalfPrecision(1, 1.0, 1.0, 1.0, 1.0, None, None, 1.0, 1.0, True)
     found = found._replace(contract=found.contract._replace(half=safe))
-    written = provenance_of(found, "minmax", None, "0" * 64, b"")
+    written = provenance_of(found, off_device.Options(), "0" * 64, b"")
     assert written.fp16_layers == ("conv",) and written.fp32_layers == ()
 
 
