@@ -48,7 +48,8 @@ class Provenance(NamedTuple):
     TensorRT's own, on the device), ``percentile`` in percent, for that algorithm alone. ``images_sha256`` is that of
     the list of frames with their names and contents, ``samples`` their number, ``seed`` that of their choice.
     ``rewritten_from`` is the first line that the cache had before somebody rewrote it, or "". ``agreement`` is what a
-    simulation found on the golden frames, None where there was none. ``fp32_layers`` and ``fp16_layers`` name the
+    simulation found on the golden frames with convolutions in INT8, ``at_worst`` with all that may be; None where
+    there was none. ``fp32_layers`` and ``fp16_layers`` name the
     ONNX nodes that lose too much in INT8 and are to be kept out of it.
     """
 
@@ -66,6 +67,7 @@ class Provenance(NamedTuple):
     cache_sha256: str
     rewritten_from: str = ""
     agreement: Optional[Tuple[FrameAgreement, ...]] = None
+    at_worst: Optional[Tuple[FrameAgreement, ...]] = None
     fp32_layers: Tuple[str, ...] = ()
     fp16_layers: Tuple[str, ...] = ()
 
@@ -89,6 +91,7 @@ class Provenance(NamedTuple):
 
 def _provenance(read: JsonReader, record: Dict[str, Any]) -> Provenance:
     algorithm, percentile, agreement = record["algorithm"], record["percentile"], record["agreement"]
+    worst = record["at_worst"]
     read.one_of(algorithm, "algorithm", ALGORITHMS)
     if (percentile is not None) != (algorithm == PERCENTILE):
         expected = "a number, because" if algorithm == PERCENTILE else "null, because"
@@ -108,6 +111,7 @@ def _provenance(read: JsonReader, record: Dict[str, Any]) -> Provenance:
         cache_sha256=read.sha256(record["cache_sha256"], "cache_sha256"),
         rewritten_from=read.text(record["rewritten_from"], "rewritten_from"),
         agreement=None if agreement is None else read_agreement(read, agreement, "agreement"),
+        at_worst=None if worst is None else read_agreement(read, worst, "at_worst"),
         fp32_layers=tuple(read.each(record["fp32_layers"], "fp32_layers", read.text)),
         fp16_layers=tuple(read.each(record["fp16_layers"], "fp16_layers", read.text)),
     )
