@@ -112,9 +112,10 @@ def _provenance_rows(found: Provenance) -> List[Row]:
     rows += [("takes", "{} {}".format(name, _value(value))) for name, value in sorted(found.preprocessing.items())]
     if found.rewritten_from:
         rows.append(("rewritten", "its first line was {}".format(found.rewritten_from)))
-    for frame in found.agreement or ():
-        text = "{}: {:.3%} of the pixels keep FP32's class, {:.3%} of the decided 90 %, simulated"
-        rows.append(("agreement", text.format(*frame)))
+    for label, frames in (("agreement", found.agreement), ("at worst", found.at_worst)):
+        for frame in frames or ():
+            text = "{}: {:.3%} of the pixels keep FP32's class, {:.3%} of the decided 90 %, simulated"
+            rows.append((label, text.format(*frame)))
     for precision, layers in (("FP32", found.fp32_layers), ("FP16", found.fp16_layers)):
         if layers:
             rows.append(("kept in " + precision, "{:,} layers: {}".format(len(layers), listed(layers))))

@@ -138,14 +138,15 @@ def _facts(found: Calibrated, options: Options, written: Sequence[str], least: f
             ("bound", f"{found.all_int8.drop:.2f} points lost with no layer in floats; {options.max_drop:g} allowed")
         )
         facts.append(("in floats", clean(listed(found.kept, _SHOWN))))
-        if not options.verify_images and found.golden is not None and all(map(_is_drawn, found.golden.frames)):
-            facts.append(
-                (
-                    "note",
-                    "the bound was judged on drawn scenes alone; on real streets it may not hold: --verify-images DIR, "
-                    "or ccc-export --verify-images",
-                )
+    drawn = not options.verify_images and found.golden is not None and all(map(_is_drawn, found.golden.frames))
+    if options.max_drop is not None and drawn:
+        facts.append(
+            (
+                "note",
+                "the bound was judged on drawn scenes alone; on real streets it may not hold: --verify-images DIR, or "
+                "ccc-export --verify-images",
             )
+        )
     facts.append(("simulated", "on a CPU; nothing was measured on a board"))
     if len(written) > 1 and found.helpers:
         facts.append(
