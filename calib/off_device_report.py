@@ -138,8 +138,8 @@ def _facts(found: Calibrated, options: Options, written: Sequence[str], least: f
             ("bound", f"{found.all_int8.drop:.2f} points lost with no layer in floats; {options.max_drop:g} allowed")
         )
         facts.append(("in floats", clean(listed(found.kept, _SHOWN))))
-    drawn = not options.verify_images and found.golden is not None and all(map(_is_drawn, found.golden.frames))
-    if options.max_drop is not None and drawn:
+    drawn = found.golden is not None and all(map(_is_drawn, found.golden.frames))
+    if options.max_drop is not None and drawn and not options.verify_images:
         facts.append(
             (
                 "note",
@@ -157,14 +157,16 @@ def _facts(found: Calibrated, options: Options, written: Sequence[str], least: f
                 "nodes in FP16 or FP32",
             )
         )
-    judged = found.golden_at_worst or found.golden or found.at_worst or found.cost
+    golden, judged = found.golden_at_worst or found.golden, found.at_worst or found.cost
     if judged is not None:
+        shares = f"{judged.decided:.1%} of the decided pixels keep their class"
+        if golden is not None and options.verify_images:
+            shares += f", of the golden frames' {golden.decided:.1%}"
         short = found.shortfalls(least)
-        verdict = f"fit for use: {judged.decided:.1%} of the decided pixels keep their class, at worst"
-        if short:
-            verdict = "NOT FIT for use: " + "; ".join(short)
-        facts.append(("verdict", clean(verdict)))
-        if judged.worst.decided < POOR:
+        facts.append(("verdict", clean("NOT FIT for use: " + "; ".join(short) if short else f"fit for use: {shares}")))
+        if short and drawn:
+            facts.append(("note", "the golden frames are drawn scenes; ccc-export --verify-images takes real streets"))
+        if min(each.worst.decided for each in (golden, judged) if each is not None) < POOR:
             facts.append(("note", "another --method, or --max-drop, may lose less"))
     if not found.int8_layers:
         facts.append(("note", "NO convolution is left in INT8: an engine in FP16 is the better one"))

@@ -85,6 +85,7 @@ def test_the_cost_is_told_class_by_class_and_as_a_whole(bench):
     assert out.startswith("class       IoU FP32  IoU INT8  points  IoU at worst  points\nSky")
     assert "layers that lose most  own error  SQNR dB" in out and "\nconv " in out
     assert "mIoU " in out and "points on 3 frames" in out and "\nmIoU        at worst: " in out
+    assert "\nverdict     fit for use: " in out and "of the decided pixels keep their class, of the golden" in out
     assert "\nsame class  at worst: " in out and "\ngolden      at worst: " in out
     assert "over the 90% with the largest margin" in out
     assert "nothing was measured on a board" in out
@@ -180,6 +181,15 @@ def test_a_bound_on_drawn_scenes_alone_is_told_to_be_one(bench, monkeypatch):
         assert note in bench.cache("--max-drop", bound)[0]
     assert note not in bench.cache()[0]
     assert note not in bench.cache("--max-drop", "0.0", *bench.verify)[0]
+
+
+def test_what_is_not_fit_on_drawn_scenes_may_be_on_streets(bench, monkeypatch):
+    monkeypatch.setattr(Judge, "cost", lambda self, model: Cost(RUINED))
+    note = "the golden frames are drawn scenes; ccc-export --verify-images takes real streets"
+    assert note not in bench.run("--tensorrt", "8.5.2")[1]
+    monkeypatch.setattr("ccc_jetson.calib.off_device_report.DRAWN", "frame")
+    assert note in bench.run("--tensorrt", "8.5.2")[1]
+    assert note not in bench.run("--tensorrt", "8.5.2", "--min-agreement", "45")[1]
 
 
 def test_drawn_scenes_have_the_name_that_they_are_known_by():
