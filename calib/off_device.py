@@ -15,7 +15,7 @@ import onnx
 
 from ccc_jetson.calib.cost import Cost, Frame, Judge, golden_frames, labelled_frames, unlabelled_frames
 from ccc_jetson.calib.images import SAMPLES, CalibrationImages, choose_images
-from ccc_jetson.calib.implicit import at_worst, helper_nodes, in_floats, units
+from ccc_jetson.calib.implicit import Unit, at_worst, helper_nodes, in_floats, units
 from ccc_jetson.calib.qdq import Layer, convolutions, quantised
 from ccc_jetson.calib.ranges import Observed, observe
 from ccc_jetson.calib.selection import Selection
@@ -183,43 +183,33 @@ def calibrate(
         observed = _observed(data, contract, frames, options)
     ranges = observed.ranges(options.method, options.percentile)
     end = contract.output.logits if features is None else features
-    could_be = units(model, ranges, layers, end)
+    could_be = tuple(units(model, ranges, layers, end))
     pinned = in_floats(model, ranges, could_be, options.layers == ALL_LAYERS) if options.layers else ()
-    named = {each.node for each in layers}
-
-    def by_convolutions(kept: Sequence[str]) -> onnx.ModelProto:
-        return quantised(model, ranges, layers, [name for name in kept if name in named])
-
-    def by_all(kept: Sequence[str]) -> onnx.ModelProto:
-        return at_worst(model, ranges, could_be, layers, {*pinned, *kept})
-
+    int8 = _Int8(model, ranges, tuple(layers), could_be, pinned)
     on_progress("measuring what INT8 costs")
     errors = _errors(model, ranges, layers, contract, frames, options)
-    bounded = by_all if options.layers else by_convolutions
+    bounded = int8.at_worst if options.layers else int8.convolutions
     all_int8 = None if judge is None else _measured(judge, bounded(()))
     cost, held = all_int8, None
     bound = options.max_drop
     if judge is not None and all_int8 is not None and bound is not None and all_int8.drop > bound:
         on_progress(f"INT8 loses {all_int8.drop:.2f} points: looking for layers that lose little")
-        parts: list[tuple[str, ...]] = [(each.node,) for each in layers]
-        if options.layers:
-            parts = [unit.nodes for unit in could_be if not set(unit.nodes) & set(pinned)]
-        held, cost = _hold(bound, judge, parts, bounded, on_progress)
+        held, cost = _hold(bound, judge, int8.parts(bool(options.layers)), bounded, on_progress)
     kept = () if held is None else held.kept
     kind, worst = cost, None
     if options.layers and judge is not None:
-        kind, worst = _measured(judge, by_convolutions(kept)), cost
+        kind, worst = _measured(judge, int8.convolutions(kept)), cost
     golden_kind, golden_worst = kind, worst
     if options.verify_images:
-        golden_kind = None if golden is None else _measured(golden, by_convolutions(kept))
-        golden_worst = None if golden is None or not options.layers else _measured(golden, by_all(kept))
-    floats = len(named & set(kept))
+        golden_kind = None if golden is None else _measured(golden, int8.convolutions(kept))
+        golden_worst = None if golden is None or not options.layers else _measured(golden, int8.at_worst(kept))
+    floats = len({each.node for each in layers} & set(kept))
     return Calibrated(
         contract=contract,
         selection=selection,
         observed=observed,
         ranges=ranges,
-        model=by_convolutions(kept),
+        model=int8.convolutions(kept),
         int8_layers=len(layers) - floats,
         float_layers=len(possible) - len(layers) + floats,
         cost=kind,
@@ -234,6 +224,29 @@ def calibrate(
         helpers=helper_nodes(model),
         dataset=dataset,
     )
+
+
+class _Int8(NamedTuple):
+    """The network in INT8, both ways; ``kept`` names nodes in floats, beside those that are pinned."""
+
+    model: onnx.ModelProto
+    ranges: dict[str, float]
+    layers: tuple[Layer, ...]
+    could_be: tuple[Unit, ...]
+    pinned: tuple[str, ...]
+
+    def convolutions(self, kept: Sequence[str]) -> onnx.ModelProto:
+        known = {each.node for each in self.layers}
+        return quantised(self.model, self.ranges, self.layers, [name for name in kept if name in known])
+
+    def at_worst(self, kept: Sequence[str]) -> onnx.ModelProto:
+        return at_worst(self.model, self.ranges, self.could_be, self.layers, {*self.pinned, *kept})
+
+    def parts(self, cache: bool) -> list[tuple[str, ...]]:
+        """What can be kept in floats one by one."""
+        if not cache:
+            return [(each.node,) for each in self.layers]
+        return [unit.nodes for unit in self.could_be if not set(unit.nodes) & set(self.pinned)]
 
 
 def _measured(judge: Judge, model: onnx.ModelProto) -> Cost:
