@@ -6,15 +6,20 @@ import sys
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from ccc_jetson.choices import (
+    ALL_LAYERS,
     CALIBRATION_METHODS,
     CALIBRATION_PERCENTILE,
     CALIBRATION_SAMPLES,
     FITS,
+    INT8_LAYERS,
+    INT8_LEAST,
+    INT8_LEAST_MEAN,
     MIN_MAX,
     PERCENTILE,
 )
+from ccc_jetson.clean_text import clean
 from ccc_jetson.command import Parser, count_from, number_from, run_command, runs_here
-from ccc_jetson.errors import DependencyMissing, UsageError
+from ccc_jetson.errors import DependencyMissing, UsageError, VerificationError
 from ccc_jetson.files import check_output
 from ccc_jetson.progress import say
 
@@ -88,6 +93,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     out.add_argument("--out", metavar="FILE", help="the cache (default: MODEL.calib); its provenance lies beside it")
     out.add_argument(
+        "--layers",
+        choices=INT8_LAYERS,
+        help="what a build from the cache may put into INT8: convolutions (default; all else is pinned to FP16 or "
+        "FP32) or all, which may be faster and loses more",
+    )
+    out.add_argument(
         "--qdq", metavar="FILE.onnx", help="a Q/DQ model instead of a cache; TensorRT 11 takes nothing else"
     )
     out.add_argument(
@@ -112,8 +123,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--max-drop",
         type=number_from(0, 100),
         metavar="POINTS",
-        help="keep the layers that lose most in floats until it costs no more: points of mIoU, without labels of "
-        "agreement",
+        help="keep layers in floats until it costs no more: points of mIoU, without labels of agreement; with a cache "
+        "at worst",
+    )
+    cost.add_argument(
+        "--min-agreement",
+        type=number_from(0, 100),
+        default=100 * INT8_LEAST_MEAN,
+        metavar="PERCENT",
+        help="of the decided pixels must keep FP32's class, at worst (default: {:g}, and {:g} in every golden frame); "
+        "with fewer the exit code is 1".format(100 * INT8_LEAST_MEAN, 100 * INT8_LEAST),
     )
     cost.add_argument("--threads", type=count_from(0), default=0, metavar="N", help="of the CPU (default: all cores)")
     return parser
@@ -149,6 +168,7 @@ def _work(arguments: argparse.Namespace) -> int:
         fit=arguments.fit,
         labels=arguments.labels or "",
         depthwise=arguments.depthwise or arguments.qdq is None,
+        layers=(arguments.layers or INT8_LAYERS[0]) if arguments.qdq is None else "",
         max_drop=arguments.max_drop,
         verify_images=tuple(arguments.verify_images),
         verify_labels=arguments.verify_labels,
@@ -157,7 +177,16 @@ def _work(arguments: argparse.Namespace) -> int:
     )
     found = calibrate(arguments.model, arguments.images, options, say)
     written = _write(arguments, options, output, version, found)
-    print(to_json(found, options, written).rstrip() if arguments.json else to_text(found, options, written))
+    least = arguments.min_agreement / 100
+    report = to_json(found, options, written, least) if arguments.json else to_text(found, options, written, least)
+    print(report.rstrip())
+    short = found.shortfalls(least)
+    if short:
+        raise VerificationError(
+            "INT8 is not fit for use here: {}; {} was written all the same".format(clean("; ".join(short)), written[0]),
+            hint="another --method, --max-drop, frames more like the street{}; --min-agreement PERCENT says what you "
+            "accept".format(", --layers convolutions" if options.layers == ALL_LAYERS else ""),
+        )
     return 0
 
 
@@ -174,7 +203,7 @@ def _checked(arguments: argparse.Namespace) -> Tuple[str, int]:
     reads = [arguments.model, *arguments.images, *arguments.verify_images]
     reads += [path for path in (arguments.labels, arguments.verify_labels, arguments.mapping) if path is not None]
     if arguments.qdq is not None:
-        unfit = [name for name in ("tensorrt", "out") if getattr(arguments, name) is not None]
+        unfit = [name for name in ("tensorrt", "out", "layers") if getattr(arguments, name) is not None]
         if unfit:
             raise UsageError("--{} belongs to a cache, --qdq writes a model".format(unfit[0]))
         _check_output(arguments.qdq, reads, "--qdq")

@@ -3,7 +3,7 @@
 import glob
 import hashlib
 import os
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.calib.cache import (
@@ -32,6 +32,7 @@ from ccc_jetson.engines.calibrating import CACHE_SUFFIX, Frames, RangeRequest, R
 from ccc_jetson.engines.tensorrt_api import FP16, FP32
 from ccc_jetson.errors import CccError, FileProblem, UsageError
 from ccc_jetson.files import write_bytes
+from ccc_jetson.int8_agreement import FrameAgreement
 
 _START = b"TRT-"
 _CACHE_NAMES = (".calib", ".cache", ".table")
@@ -104,8 +105,17 @@ def _from_file(path: str, calibrator: str, request: RangeRequest) -> Ranges:
     if provenance is None:
         return Ranges(path, calibrator, ())
     same = provenance.onnx_sha256 == request.onnx_sha256  # another export's golden frames are others
-    agreement = (provenance.agreement or ()) if same else ()
-    return Ranges(path, calibrator, layer_precisions_of(provenance), agreement, provenance.layer_errors)
+    expected = expected_of(provenance) if same else ()
+    return Ranges(path, calibrator, layer_precisions_of(provenance), expected, provenance.layer_errors)
+
+
+def expected_of(provenance: Provenance) -> Tuple[FrameAgreement, ...]:
+    """What an engine keeps of each golden frame at least: TensorRT may put more than convolutions into INT8."""
+    known = (provenance.agreement or ()) + (provenance.at_worst or ())
+    least: Dict[str, FrameAgreement] = {}
+    for frame in sorted(known, key=lambda each: -each.decided):
+        least[frame.name] = frame
+    return tuple(least[name] for name in sorted(least))
 
 
 def layer_precisions_of(provenance: Provenance) -> Tuple[Tuple[str, str], ...]:

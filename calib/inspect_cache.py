@@ -110,7 +110,8 @@ def _provenance_rows(found: Provenance) -> List[Row]:
     rows += [("takes", "{} {}".format(name, _value(value))) for name, value in sorted(found.preprocessing.items())]
     if found.rewritten_from:
         rows.append(("rewritten", "its first line was {}".format(found.rewritten_from)))
-    rows += [("agreement", agreement_text(frame)) for frame in found.agreement or ()]
+    for label, frames in (("agreement", found.agreement), ("at worst", found.at_worst)):
+        rows += [(label, agreement_text(frame)) for frame in frames or ()]
     if found.layer_errors:
         rows.append(("lose most", errors_text(found.layer_errors)))
     return rows + layers_rows(found)

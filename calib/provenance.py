@@ -61,9 +61,9 @@ class Provenance(NamedTuple):
     the list of frames with their names and contents, ``samples`` their number, ``seed`` that of their choice;
     ``cache_sha256`` is None in a Q/DQ model, which has its ranges itself.
     ``rewritten_from`` is the first line that the cache had before somebody rewrote it, or "". ``agreement`` is what a
-    simulation found on the golden frames, None where there was none. ``fp32_layers`` and ``fp16_layers`` name the
-    ONNX nodes that lose too much in INT8 and are to be kept out of it, ``layer_errors`` those of the others that lose
-    most.
+    simulation found on the golden frames with convolutions in INT8, ``at_worst`` with all that may be; None where
+    there was none. ``fp32_layers`` and ``fp16_layers`` name the ONNX nodes that are to be kept out of INT8,
+    ``layer_errors`` those of the others that lose most.
     """
 
     tool: str
@@ -80,6 +80,7 @@ class Provenance(NamedTuple):
     cache_sha256: Optional[str]
     rewritten_from: str = ""
     agreement: Optional[Tuple[FrameAgreement, ...]] = None
+    at_worst: Optional[Tuple[FrameAgreement, ...]] = None
     fp32_layers: Tuple[str, ...] = ()
     fp16_layers: Tuple[str, ...] = ()
     layer_errors: Tuple[Int8Error, ...] = ()
@@ -104,7 +105,7 @@ class Provenance(NamedTuple):
 
 def _provenance(read: JsonReader, record: Dict[str, Any]) -> Provenance:
     algorithm, percentile, agreement = record["algorithm"], record["percentile"], record["agreement"]
-    cache_sha256 = record["cache_sha256"]
+    cache_sha256, worst = record["cache_sha256"], record["at_worst"]
     read.one_of(algorithm, "algorithm", ALGORITHMS)
     if (percentile is not None) != (algorithm == PERCENTILE):
         expected = "a number, because" if algorithm == PERCENTILE else "null, because"
@@ -124,6 +125,7 @@ def _provenance(read: JsonReader, record: Dict[str, Any]) -> Provenance:
         cache_sha256=None if cache_sha256 is None else read.sha256(cache_sha256, "cache_sha256"),
         rewritten_from=read.text(record["rewritten_from"], "rewritten_from"),
         agreement=None if agreement is None else read_agreement(read, agreement, "agreement"),
+        at_worst=None if worst is None else read_agreement(read, worst, "at_worst"),
         fp32_layers=tuple(read.each(record["fp32_layers"], "fp32_layers", read.text)),
         fp16_layers=tuple(read.each(record["fp16_layers"], "fp16_layers", read.text)),
         layer_errors=read_errors(read, record["layer_errors"], "layer_errors"),

@@ -99,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PERCENT",
         type=number_from(0, 100),
         help="of the decided pixels of every golden frame must keep FP32's class (default: 99.5, in INT8 what "
-        "ccc-calibrate found, less 2)",
+        "ccc-calibrate found, less 2, and at least 50)",
     )
     build.add_argument("--timing-cache", metavar="FILE", default="", help="instead of the one in ~/.cache/ccc-jetson")
     build.add_argument("--no-timing-cache", action="store_true", help="time every layer anew, and keep nothing")

@@ -205,7 +205,9 @@ def _engine_rows(manifest: Manifest) -> List[Row]:
     """What it computes in, takes and gives, and how it was judged."""
     settings, pinned = manifest.settings, list(manifest.pinned)
     rows = [("precision", _precision(settings))]
-    rows += [("precision", "{}: {}".format(pattern, name.upper())) for pattern, name in settings.layer_precisions]
+    for precision in sorted({name for _, name in settings.layer_precisions}):  # of a calibration it may be hundreds
+        patterns = [pattern for pattern, name in settings.layer_precisions if name == precision]
+        rows.append(("precision", "{}: {}".format(listed(patterns), precision.upper())))
     rows.append(("pinned", "in FP32 for the gate: {} ({})".format(listed(pinned), len(pinned)) if pinned else "none"))
     if settings.calibration_cache:
         rows.append(("calibration", "cache with SHA-256 " + settings.calibration_cache))

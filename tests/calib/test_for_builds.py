@@ -91,6 +91,26 @@ def test_the_gate_asks_for_what_calibration_found_less_a_margin(xavier):
     assert all(frame.decided < 0.9 for frame in gate.frames)
 
 
+def test_an_engine_may_lose_what_it_loses_at_worst(xavier):
+    kept = kept_by(xavier)
+    better = tuple(FrameAgreement(name, 1.0, 1.0) for name, _ in kept)
+    found = tuple(FrameAgreement(name, share, share + MARGIN / 2) for name, share in kept)
+    assert xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=better, at_worst=None))[0] == 1
+    for known in ({"agreement": better, "at_worst": found}, {"agreement": found, "at_worst": better}):
+        assert xavier.build("--int8", "--fp16", "--calib", given(xavier, **known), "--rebuild")[0] == 0
+        gate = read_manifest(xavier.engine).gate
+        assert [frame.required for frame in gate.frames] == [frame.required for frame in found]
+
+
+def test_a_ruined_engine_is_refused_though_the_simulation_was_as_bad(xavier):
+    found = tuple(FrameAgreement(name, 0.1, 0.1) for name, _ in kept_by(xavier))
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier")
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=found))
+    assert code == 0
+    assert "asks for 50.0% of the decided pixels, no less of any: with fewer" in err
+    assert {frame.required for frame in read_manifest(xavier.engine).gate.frames} == {0.5}
+
+
 def test_an_engine_that_keeps_less_than_calibration_found_is_not_written(xavier):
     kept = kept_by(xavier)
     found = tuple(FrameAgreement(name, share, share + 1.5 * MARGIN) for name, share in kept)

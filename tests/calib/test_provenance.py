@@ -16,6 +16,7 @@ from ccc_jetson.calib.provenance import (
     write_provenance,
 )
 from ccc_jetson.errors import ContractError, FileProblem
+from ccc_jetson.int8_agreement import FrameAgreement
 from tests.doubles.calibrations import tiny_cache, tiny_provenance, write_tiny_cache
 from tests.doubles.tiny_model import tiny_contract
 
@@ -30,6 +31,7 @@ DEVICE = dict(
     [
         tiny_provenance(),
         tiny_provenance(**DEVICE),
+        tiny_provenance(at_worst=(FrameAgreement("frame0", 0.5, 0.625),)),
         tiny_provenance(agreement=(), rewritten_from="TRT-8600-EntropyCalibration2", seed=1 << 63, fit="letterbox"),
     ],
 )
@@ -86,6 +88,7 @@ def changed(path, value):
         (("agreement",), {}, "agreement is {}, expected a list"),
         (("agreement", 0, "agreement"), 1.5, r"agreement\[0\].agreement is 1.5, expected a number from 0 to 1"),
         (("agreement", 1, "decided"), "1", r"agreement\[1\].decided is '1'"),
+        (("at_worst",), {}, "at_worst is {}, expected a list"),
         (("agreement", 1, "name"), ..., r"agreement\[1\] lacks name"),
         (("fp32_layers",), "head", "fp32_layers is 'head', expected a list"),
         (("fp16_layers", 0), 3, r"fp16_layers\[0\] is 3, expected text"),
