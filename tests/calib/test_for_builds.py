@@ -174,6 +174,22 @@ def test_a_layer_that_the_provenance_names_in_vain_is_told_as_the_provenances(xa
     assert code == 1 and "--layer-precision old: no layer or tensor has such a name" in err
 
 
+def test_a_layer_that_tensorrt_calls_something_else_is_found_by_what_it_writes(xavier):
+    called = {"conv": "conv + scale"}
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", layer_names=called, wrong_unless_fp32=["conv + scale"])
+    cache = given(xavier, fp32_layers=("conv",), fp16_layers=(), agreement=None, layer_errors=())
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", cache)
+    assert code == 0, err
+    assert read_manifest(xavier.engine).attempts == 1
+
+
+def test_of_a_node_that_tensorrt_makes_no_layer_of_there_is_nothing_to_keep(xavier):
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", layer_names={"conv": None})
+    cache = given(xavier, fp32_layers=("conv",), fp16_layers=(), agreement=None, layer_errors=())
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", cache)
+    assert code == 0, err
+
+
 def test_without_a_simulation_int8_is_asked_for_what_fp16_is_and_the_way_out_is_named(xavier):
     kept_by(xavier)
     code, _, err = xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=None))
