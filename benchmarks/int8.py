@@ -6,7 +6,7 @@
 A row for each model and method: all convolutions in INT8; at worst, in an engine from a cache that may have
 convolutions in INT8, and in one that may have all; depth-wise ones in floats, as a Q/DQ model has them by default; and
 as many convolutions of the first engine in floats as the bound takes, at worst. Models are float ones of ccc-export,
-for example with and without ``--passes`` that equalise. Time: 1.3 to 2.7 s a calibration frame and model, and some 30
+for example with and without ``--passes`` that equalise. Time: 1.3 to 2.7 s a calibration frame and model, and some 40
 judgements a row where the bound does not hold at once, each 0.5 s a frame (1024x512, two cores).
 """
 

@@ -150,8 +150,8 @@ def calibrate(
     ``observed`` is what another call found on the same frames, with another method: they are not run again.
 
     CCC2 at 1024x512 takes 1.3 to 2.7 s a calibration frame, 0.6 s a frame that it is judged on, on two cores, twice
-    that for a cache. A bound that does not hold at once takes up to 29 judgements more, and 32 on four frames, whatever
-    the number of layers. Memory: about 0.6 GB.
+    that for a cache. A bound that does not hold at once takes up to 45 judgements more, and 32 on four frames. Memory:
+    about 0.6 GB.
 
     Raises:
         UsageError: the model is in FP16 or INT8 already, or options that contradict each other.
@@ -220,7 +220,7 @@ def _calibrated(
     bound = options.max_drop
     if judge is not None and all_int8 is not None and bound is not None and all_int8.drop > bound:
         on_progress(f"INT8 loses {all_int8.drop:.2f} points: looking for layers that lose little")
-        held, cost = _hold(bound, judge, int8.parts(bool(options.layers)), bounded, on_progress)
+        held, cost = _hold(bound, judge, int8.parts(bool(options.layers)), errors, bounded, on_progress)
     kept = () if held is None else held.kept
     kind, worst = cost, None
     if options.layers and judge is not None:
@@ -285,6 +285,7 @@ def _hold(
     bound: float,
     judge: Judge,
     layers: Sequence[tuple[str, ...]],
+    errors: Sequence[LayerError],
     built: Callable[[Sequence[str]], onnx.ModelProto],
     on_progress: Callable[[str], None],
 ) -> tuple[Held, Cost]:
@@ -298,7 +299,10 @@ def _hold(
         on_progress(f"{floats} of {len(layers)} layers in floats: {cost.drop:.2f} points lost")
         return cost.drop
 
-    held = hold(layers, bound, lambda nodes: 100 * (1 - _measured(few, built(nodes)).agreement), drop_with)
+    def roughly(nodes: Sequence[str]) -> float:
+        return 100 * (1 - _measured(few, built(nodes)).agreement)
+
+    held = hold(layers, bound, errors, roughly, drop_with)
     return held, costs[held.kept] if held.kept in costs else _measured(judge, built(held.kept))
 
 

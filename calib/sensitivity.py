@@ -1,7 +1,7 @@
 """Which layers lose most in INT8, and how few of them kept in floats hold a bound.
 
 A layer's own error is cheap: one FP32 pass in which every layer is computed a second time from quantised inputs and
-weights. It is no measure of what the layer does to the classes, so a bound is held by what is measured of whole blocks.
+weights. That says little about what the layer does to the classes, so what blocks of layers lose is measured, too.
 """
 
 from collections import deque
@@ -89,47 +89,84 @@ class Held(NamedTuple):
 def hold(
     layers: Sequence[tuple[str, ...]],
     bound: float,
+    errors: Sequence[LayerError],
     roughly: Callable[[Sequence[str]], float],
     drop_with: Callable[[Sequence[str]], float],
 ) -> Held:
     """Keeps so many layers in floats that ``drop_with`` is at or below ``bound``, and as few as it finds.
 
-    Starts from floats, where what a layer loses is not drowned in what the others do: every one of ``BLOCKS`` blocks of
-    neighbours is put in INT8 alone. Then as many blocks as hold the bound together, those that lose least first, by
-    halving; then what is left is tried on top of them, first whole blocks, then their halves and so on. A set that is
-    kept was measured. With all layers in floats it is the float network itself, so there always is one.
+    Two orders are tried, for either fails where the other does not. From floats, where what a layer loses is not
+    drowned in what the others do: every one of ``BLOCKS`` blocks of neighbours is put in INT8 alone, and as many as
+    hold the bound together, those that lose least first. From INT8: as few as hold it of those whose own error is
+    largest go back to floats. What the better one keeps in floats is then tried in INT8 again, first in blocks, then in
+    their halves and so on. A set that is kept was measured. With all layers in floats it is the float network itself,
+    so there always is one.
 
-    At most ``BLOCKS`` measurements by ``roughly`` and 5 + ``TRIES`` by ``drop_with``, however many layers there are.
+    At most ``BLOCKS`` measurements by ``roughly``, and by ``drop_with`` 5 for the blocks, 2 log2(layers) for the errors
+    and ``TRIES``.
 
     Args:
         layers: their nodes, in the order of the graph.
         bound: in points.
+        errors: of their nodes, the largest first; a layer without any is the last.
         roughly: the loss in points with these nodes in floats, on few frames; it only orders the blocks.
         drop_with: the same on all of them.
     """
-    size = -(-len(layers) // BLOCKS)
-    whole = [list(layers[start : start + size]) for start in range(0, len(layers), size)]
-    ranked = sorted(((roughly(_nodes(layers, without=block)), block) for block in whole), key=lambda each: each[0])
-    blocks = tuple(Block(tuple(name for layer in block for name in layer), points) for points, block in ranked)
+    ranked = sorted(((roughly(_nodes(layers, without=part)), part) for part in _parts(layers, BLOCKS)), key=_points)
+    blocks = tuple(Block(tuple(name for layer in part for name in layer), points) for points, part in ranked)
     chosen: list[tuple[str, ...]] = []
     holds, fails = 0, len(ranked)
     while fails - holds > 1:
         middle = (holds + fails) // 2
-        tried = [layer for _, block in ranked[:middle] for layer in block]
+        tried = [layer for _, part in ranked[:middle] for layer in part]
         if drop_with(_nodes(layers, without=tried)) <= bound:
             holds, chosen = middle, tried
         else:
             fails = middle
-    waiting = deque(block for _, block in ranked[holds:])
+    waiting = deque(part for _, part in ranked[holds:])
+    place = {each.node: index for index, each in enumerate(errors)}
+    by_error = sorted(layers, key=lambda layer: min(place.get(name, len(errors)) for name in layer))
+    few = _fewest(by_error, len(layers) - len(chosen), lambda int8: drop_with(_nodes(layers, without=int8)) <= bound)
+    if few is not None:
+        chosen = by_error[few:]
+        waiting = deque(_parts(by_error[:few][::-1], BLOCKS // 4))
     for _ in range(TRIES):
         if not waiting:
             break
-        block = waiting.popleft()
-        if drop_with(_nodes(layers, without=chosen + block)) <= bound:
-            chosen = chosen + block
-        elif len(block) > 1:
-            waiting += [block[: len(block) // 2], block[len(block) // 2 :]]
+        part = waiting.popleft()
+        if drop_with(_nodes(layers, without=chosen + part)) <= bound:
+            chosen = chosen + part
+        elif len(part) > 1:
+            waiting += _parts(part, 2)
     return Held(blocks, _nodes(layers, without=chosen))
+
+
+def _fewest(
+    order: list[tuple[str, ...]], most: int, holds_in_int8: Callable[[list[tuple[str, ...]]], bool]
+) -> int | None:
+    """How few of the first in ``order`` are to be in floats; None where ``most`` or more are. Doubles, then halves."""
+    fails, holds = 0, 1
+    while holds < most and not holds_in_int8(order[holds:]):
+        fails, holds = holds, 2 * holds
+    if holds >= most:
+        return None
+    while holds - fails > 1:
+        middle = (holds + fails) // 2
+        if holds_in_int8(order[middle:]):
+            holds = middle
+        else:
+            fails = middle
+    return holds
+
+
+def _parts(layers: Sequence[tuple[str, ...]], count: int) -> list[list[tuple[str, ...]]]:
+    """At most ``count`` pieces of the same size, but for the last."""
+    size = max(1, -(-len(layers) // count))
+    return [list(layers[start : start + size]) for start in range(0, len(layers), size)]
+
+
+def _points(ranked: tuple[float, list[tuple[str, ...]]]) -> float:
+    return ranked[0]
 
 
 def _nodes(layers: Sequence[tuple[str, ...]], without: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -60,8 +60,13 @@ class Network:
         self.asked.append((tuple(kept), self._drop(kept)))
         return self._drop(kept)
 
-    def hold(self, bound):
-        return hold(self.layers, bound, self.roughly, self.drop_with)
+    def hold(self, bound, errors=None):
+        """Their own errors say nothing unless ``errors`` has them."""
+        values = [0.0] * len(self.layers) if errors is None else errors
+        known = sorted(
+            (LayerError(layer[0], error) for layer, error in zip(self.layers, values)), key=lambda e: -e.error
+        )
+        return hold(self.layers, bound, known, self.roughly, self.drop_with)
 
 
 def test_the_few_layers_that_lose_most_are_found_wherever_they_stand():
@@ -74,14 +79,14 @@ def test_the_few_layers_that_lose_most_are_found_wherever_they_stand():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 20, 33, 54, 227, 500])
 @pytest.mark.parametrize("bound", [0.0, 0.5, 3.0])
-def test_the_bound_holds_and_measurements_are_few_whatever_the_number_of_layers(count, bound):
+def test_the_bound_holds_and_measurements_are_few_with_any_number_of_layers(count, bound):
     rng = np.random.RandomState(count)
     network = Network(list(rng.exponential(8.0 / count, count)), together=5.0)
     found = network.hold(bound)
     lost = network._drop(found.kept)
     print(count, bound, len(found.kept), lost, len(network.asked))
     assert lost <= bound
-    assert len(network.rough) <= BLOCKS and len(network.asked) <= 5 + TRIES
+    assert len(network.rough) <= BLOCKS and len(network.asked) <= 5 + 2 * np.log2(count) + 2 + TRIES
     assert not found.kept or (found.kept, lost) in network.asked or len(found.kept) == 2 * count
     nodes = [name for layer in network.layers for name in layer]
     assert [name for name in nodes if name in found.kept] == list(found.kept)
@@ -102,6 +107,19 @@ def test_the_blocks_are_neighbours_and_the_one_that_loses_least_is_first():
         name for layer in network.layers for name in layer
     )
     assert all(len(block.nodes) == 4 for block in found.blocks)
+
+
+def test_one_bad_layer_in_every_block_is_found_by_its_own_error():
+    points = [0.0 if index % 7 else 10.0 for index in range(224)]
+    network = Network(points)
+    found = network.hold(0.5, errors=[each + 0.1 * (index % 3) for index, each in enumerate(points)])
+    assert found.kept == tuple(name for layer in network.layers[::7] for name in layer)
+
+
+def test_an_error_that_says_too_much_is_put_right():
+    """A layer that is far off, and does no harm, comes back."""
+    network = Network([0.0, 0.0, 5.0, 0.0])
+    assert network.hold(0.5, errors=[0.9, 0.8, 0.5, 0.1]).kept == network.layers[2]
 
 
 def test_where_nothing_holds_all_layers_are_kept():
