@@ -10,7 +10,7 @@ from threading import Event
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.runtime.backends import Backend, Inference
-from ccc_jetson.runtime.bench.clocks import Clocks, read_clocks
+from ccc_jetson.runtime.telemetry.clocks import Clocks, read_clocks
 from ccc_jetson.runtime.bench.frames import HeldFrames
 from ccc_jetson.runtime.bench.plan import MOST_SAMPLES, NetworkPlan, Plan
 from ccc_jetson.runtime.frames import Frame

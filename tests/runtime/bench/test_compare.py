@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ccc_jetson.errors import UsageError
-from ccc_jetson.runtime.bench.clocks import Clock, Clocks
+from ccc_jetson.runtime.telemetry.clocks import Clock, Clocks
 from ccc_jetson.runtime.bench.compare import (
     FASTER,
     NEITHER,

@@ -9,7 +9,7 @@ import pytest
 from ccc_jetson.errors import BackendError
 from ccc_jetson.preprocess import fitting
 from ccc_jetson.runtime.backends import Backend, Segmentation
-from ccc_jetson.runtime.bench.clocks import Clocks
+from ccc_jetson.runtime.telemetry.clocks import Clocks
 from ccc_jetson.runtime.bench.frames import synthetic
 from ccc_jetson.runtime.bench.measure import Recorder, Samples, bench, measure_network, slices_fps
 from ccc_jetson.runtime.bench.plan import Plan

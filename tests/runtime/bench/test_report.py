@@ -6,7 +6,7 @@ import pytest
 
 from ccc_jetson.contract import Published
 from ccc_jetson.published import PAPER_TX2
-from ccc_jetson.runtime.bench.clocks import Clock, Clocks
+from ccc_jetson.runtime.telemetry.clocks import Clock, Clocks
 from ccc_jetson.runtime.bench.measure import Result, Samples, slices_fps
 from ccc_jetson.runtime.bench.plan import Plan
 from ccc_jetson.runtime.bench.report import Benched, BenchReport, Environment, environment
