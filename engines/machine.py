@@ -94,6 +94,22 @@ class Board(NamedTuple):
     power_mode: str
 
 
+class PowerModes(NamedTuple):
+    """nvpmodel's modes, number -> name, as its configuration lists them; and the number of the one that is set.
+
+    ``number`` is None where no file tells it; ``saved`` is whether somebody chose it, else it is the one of the boot.
+    """
+
+    names: Dict[int, str]
+    number: Optional[int]
+    saved: bool
+
+    @property
+    def name(self) -> str:
+        """Of the mode that is set; "" where it is not known."""
+        return "" if self.number is None else self.names.get(self.number, "")
+
+
 class Memory(NamedTuple):
     """Main memory in bytes, which is the GPU's as well on a Jetson. ``available`` counts caches that can be dropped."""
 
@@ -113,6 +129,16 @@ def read_board(root: str = "/") -> Board:
     """
     l4t = _l4t(root)
     return Board(_model(root), l4t, _jetpack(l4t), _power_mode(root))
+
+
+def read_power_modes(root: str = "/") -> PowerModes:
+    """nvpmodel's modes and choice, from its configuration and from what it saved; no root, no process needed."""
+    modes, status = read_file(root, "etc/nvpmodel.conf"), read_file(root, "var/lib/nvpmodel/status")
+    chosen = _STATUS.search(status) if status else _DEFAULT_MODE.search(modes)
+    names: Dict[int, str] = {}
+    for number, name in _MODE.findall(modes):
+        names.setdefault(int(number), _name(name))
+    return PowerModes(names, None if chosen is None else int(chosen.group(1)), bool(status))
 
 
 def read_memory(root: str = "/") -> Optional[Memory]:
@@ -192,11 +218,7 @@ def _jetpack(l4t: str) -> str:
 
 
 def _power_mode(root: str) -> str:
-    modes, status = read_file(root, "etc/nvpmodel.conf"), read_file(root, "var/lib/nvpmodel/status")
-    chosen = _STATUS.search(status) if status else _DEFAULT_MODE.search(modes)
-    if chosen is None:
-        return ""
-    return next((_name(name) for number, name in _MODE.findall(modes) if int(number) == int(chosen.group(1))), "")
+    return read_power_modes(root).name
 
 
 def _name(data: bytes) -> str:

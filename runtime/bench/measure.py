@@ -10,13 +10,13 @@ from threading import Event
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.runtime.backends import Backend, Inference
-from ccc_jetson.runtime.telemetry.clocks import Clocks, read_clocks
 from ccc_jetson.runtime.bench.frames import HeldFrames
 from ccc_jetson.runtime.bench.plan import MOST_SAMPLES, NetworkPlan, Plan
 from ccc_jetson.runtime.frames import Frame
 from ccc_jetson.runtime.metrics import PERCENTS, StageSummary, StageTimes, nearest_rank
 from ccc_jetson.runtime.pipeline import STAGES, Pipeline, bottleneck
 from ccc_jetson.runtime.sinks import Sink
+from ccc_jetson.runtime.telemetry.clocks import Clocks, read_clocks
 
 SLICES = 10
 _RUNS_AT_A_TIME = 10  # of the bare network: Ctrl-C does not wait for long
