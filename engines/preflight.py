@@ -22,7 +22,7 @@ _LITTLE_MEMORY_MIB = 2048
 _PLAN_PER_ONNX, _PLAN_CODE_MIB = 2, 32
 
 END_DESKTOP = "sudo systemctl isolate multi-user.target"
-_ADD_SWAP = (
+ADD_SWAP = (
     "sudo fallocate -l 4G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile && sudo swapon /swapfile"
 )
 
@@ -80,7 +80,7 @@ def preflight(
     if memory and memory.available < _LITTLE_MEMORY_MIB * MIB and not memory.swap_total:
         warnings.append(
             "{} MiB of memory are available and there is no swap. Swap relieves the CPU's side of the build alone, "
-            "what the GPU allocates is never swapped: {}".format(memory.available // MIB, _ADD_SWAP)
+            "what the GPU allocates is never swapped: {}".format(memory.available // MIB, ADD_SWAP)
         )
     return warnings
 

@@ -20,7 +20,7 @@ _WATTS = re.compile(r"(?:\A|_)([0-9]{1,3})W(?:_(?:([0-9]{1,2})CORE|(ALL)))?\Z")
 _FASTEST = ("MAXN_SUPER", "MAXN")
 _ALL_CORES = 100
 # A TX2's USB camera with 848x480 at 30 FPS, two streams, in mode 3 and in MAXN with jetson_clocks; a user's log
-_CONSEQUENCE = "others measured 18.5 FPS of a TX2's USB camera in MAXP_CORE_ARM, 29.8 in MAXN with jetson_clocks"
+CONSEQUENCE = "others measured 18.5 FPS of a TX2's USB camera in MAXP_CORE_ARM, 29.8 in MAXN with jetson_clocks"
 
 
 class PowerMode(NamedTuple):
@@ -43,16 +43,19 @@ class PowerMode(NamedTuple):
         return self.name == self.fastest if self.name and self.fastest else None
 
 
-def read_power_mode(root: str = "/", query: str = "nvpmodel") -> PowerMode:
-    """What is set, by the files of nvpmodel; where they do not tell, by ``nvpmodel -q`` (on this machine only).
+def read_power_mode(root: str = "/", query: Optional[str] = None) -> PowerMode:
+    """What is set, by the files of nvpmodel; where they do not tell, by ``nvpmodel -q``.
 
     Args:
         root: of the files.
-        query: the command that is asked; "" asks none.
+        query: the command that is asked; "" asks none. By default it is nvpmodel for this machine's own files, and
+            none for those below another root.
     """
     modes = read_power_modes(root)
     name, number = modes.name, modes.number if modes.name else None
-    if not name and query and root == "/":
+    if query is None:
+        query = "nvpmodel" if root == "/" else ""
+    if not name and query:
         name, number = ask_nvpmodel(query)
     fastest = fastest_mode(list(modes.names.items()))
     clocks = read_clocks(root)
@@ -118,12 +121,12 @@ def clocks_are_fixed(clocks: Clocks) -> Optional[bool]:
     return all(clock.is_fixed for clock in limited) if limited else None
 
 
-def power_warnings(root: str = "/", query: str = "nvpmodel") -> List[str]:
+def power_warnings(root: str = "/") -> List[str]:
     """What makes a Jetson slower than it is, with the commands that cure it; nothing off a Jetson."""
     board = read_board(root).board
     if not board:
         return []
-    mode = read_power_mode(root, query)
+    mode = read_power_mode(root)
     found = []
     if mode.is_fastest is False:
         found.append(
@@ -135,5 +138,5 @@ def power_warnings(root: str = "/", query: str = "nvpmodel") -> List[str]:
         found.append("the clocks are free to move: sudo jetson_clocks fixes them until the next boot")
     target = target_of("", board)
     if found and target is not None and target.name == "tx2":
-        found[-1] += " ({})".format(_CONSEQUENCE)
+        found[-1] += " ({})".format(CONSEQUENCE)
     return found
