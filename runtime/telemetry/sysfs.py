@@ -9,7 +9,8 @@ import re
 import time
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from ccc_jetson.engines.machine import read_file, read_memory
+from ccc_jetson.board import read_file
+from ccc_jetson.engines.machine import read_memory
 from ccc_jetson.runtime.telemetry.clocks import read_clocks
 from ccc_jetson.runtime.telemetry.sample import GPU, Sample, total_power
 
