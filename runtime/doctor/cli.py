@@ -74,15 +74,15 @@ def to_text(results: List[Result], everything: bool) -> str:
         everything: what does not apply here is shown as well.
     """
     shown = [result for result in results if everything or result.finding.verdict != NOT_HERE]
-    verdicts = [max((result.finding.verdict for result in shown), key=len, default=""), ""]
-    width, names = len(verdicts[0]), max((len(result.probe) for result in shown), default=0)
+    width = max((len(result.finding.verdict) for result in shown), default=0)
+    names = max((len(result.probe) for result in shown), default=0)
     lines = []
     for probe, finding in shown:
         lines.append("{}  {}  {}".format(finding.verdict.ljust(width), probe.ljust(names), finding.evidence))
         if finding.fix:
             lines.append("{}-> {}".format(" " * (width + names + 4), finding.fix))
-    counts = ["{} {}".format(sum(each.finding.verdict == verdict for each in results), verdict)
-              for verdict in (BROKEN, PROBLEM, NOTE, OK, NOT_HERE)]  # fmt: skip
+    verdicts = [result.finding.verdict for result in results]
+    counts = ["{} {}".format(verdict, verdicts.count(verdict)) for verdict in (BROKEN, PROBLEM, NOTE, OK, NOT_HERE)]
     return "\n".join([*lines, "", ", ".join(counts)])
 
 

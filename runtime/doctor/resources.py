@@ -1,8 +1,10 @@
 """Probes of memory, swap and disk: what a build needs most of."""
 
+import os
 import re
 from typing import List
 
+from ccc_jetson.clean_text import clean
 from ccc_jetson.engines.machine import read_memory
 from ccc_jetson.engines.preflight import ADD_SWAP, END_DESKTOP
 from ccc_jetson.errors import CccError
@@ -52,7 +54,7 @@ def disk(place: Place) -> List[Finding]:
         free_gb = place.free_bytes(place.folder) / _GB
     except CccError as problem:
         return [Finding(PROBLEM, str(problem), "cd to a folder that is there")]
-    text = "{:.1f} GB are free in {}".format(free_gb, place.folder)
+    text = "{:.1f} GB are free in {}".format(free_gb, clean(os.path.abspath(place.folder)))
     fix = "sudo apt-get clean; du -xhd1 / | sort -h | tail shows what takes the room"
     if free_gb < _DISK_BROKEN_GB:
         return [Finding(BROKEN, text, fix)]

@@ -95,7 +95,7 @@ CASES = [
     ("swap", PROBLEM, NANO.but({"proc/meminfo": meminfo(3956, 2500, 0, 0)}), "none", "fallocate -l 4G /swapfile"),
     ("swap", NOTE, NANO.but({"proc/swaps": "Filename\n/dev/zram0 partition 506480 0 5\n"}), "zram", "swapon"),
     ("swap", NOTE, PC.but({"proc/meminfo": None}), "cannot be read", ""),
-    ("disk", OK, TX2, "21.5 GB are free in .", ""),
+    ("disk", OK, TX2, "21.5 GB are free in /", ""),
     ("disk", PROBLEM, TX2.but(free_bytes=lambda path: GIB), "1.1 GB", "apt-get clean"),
     ("disk", BROKEN, TX2.but(free_bytes=lambda path: 1000), "0.0 GB", "apt-get clean"),
     ("python", OK, TX2, "Python 3.6, as JetPack's packages need it", ""),
