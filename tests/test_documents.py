@@ -6,6 +6,7 @@ import re
 import pytest
 
 from ccc_jetson.contract import Contract
+from ccc_jetson.runtime.doctor.probes import PROBES
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = (
@@ -16,12 +17,14 @@ PAGES = (
     "docs/benchmark.md",
     "docs/calibration.md",
     "docs/contract.md",
+    "docs/doctor.md",
     "docs/engines.md",
     "docs/inspect.md",
     "docs/manifest.md",
     "docs/networks.md",
     "docs/passes.md",
     "docs/runtime.md",
+    "docs/telemetry.md",
     "docs/tensorrt-members.md",
 )
 
@@ -51,6 +54,12 @@ def test_the_contract_by_hand_is_valid():
     (example,) = re.findall(r"```json\n(.*?)```", text_of("docs/contract.md"), re.DOTALL)
     contract = Contract.from_json(example)
     assert contract.class_names == ("free", "obstacle")
+
+
+def test_every_probe_of_the_doctor_is_described():
+    described = re.findall(r"^\| (`.*?) \|", text_of("docs/doctor.md"), re.MULTILINE)
+    names = re.findall(r"`([a-z0-9-]+)`", " ".join(described))
+    assert {probe.name for probe in PROBES} <= set(names)
 
 
 def test_commands_in_the_readme_exist():

@@ -106,8 +106,15 @@ def total_power(rails_w: Mapping[str, float]) -> Tuple[Optional[float], str]:
 
 
 def merged(first: Sample, second: Sample) -> Sample:
-    """``first``, and from ``second`` what that does not hold. Of a clock that both have, ``second``'s if only that
-    knows its limits."""
+    """What ``tegrastats`` says and what sysfs says, in one; ``first`` counts where both say something.
+
+    But not for memory, which the two count differently and sysfs to the byte, nor for clocks, whose limits sysfs alone
+    knows.
+
+    Args:
+        first: of tegrastats.
+        second: of sysfs.
+    """
     clocks = {clock.name: clock for clock in second.clocks}
     clocks.update(
         (clock.name, clock) for clock in first.clocks if clock.high_mhz is not None or clock.name not in clocks
@@ -121,7 +128,7 @@ def merged(first: Sample, second: Sample) -> Sample:
         temperatures_c=first.temperatures_c or second.temperatures_c,
         loads_percent=dict(second.loads_percent, **first.loads_percent),
         clocks=tuple(clocks.values()),
-        memory=first.memory or second.memory,
+        memory=second.memory or first.memory,
         cooling=dict(second.cooling, **first.cooling),
         events=dict(second.events, **first.events),
     )

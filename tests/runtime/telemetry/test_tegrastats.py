@@ -9,8 +9,11 @@ import pytest
 
 from ccc_jetson.engines.machine import Memory
 from ccc_jetson.runtime.telemetry import Monitor
+from ccc_jetson.runtime.telemetry.sample import merged
 from ccc_jetson.runtime.telemetry.sensors import Sensors
+from ccc_jetson.runtime.telemetry.sysfs import Sysfs
 from ccc_jetson.runtime.telemetry.tegrastats import Tegrastats, parse_line, start_tegrastats
+from tests.doubles.machines import tx2
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -192,3 +195,17 @@ def test_a_child_that_dies_is_noted_once(tmp_path, monkeypatch):
     sensors.read()
     assert sensors.trouble == {"tegrastats, which ended with code 3"}
     sensors.close()
+
+
+def test_of_two_sources_each_counts_for_what_it_knows_better(tmp_path):
+    line, files = parse_line(LINES["tx2_r32_sudo"]), Sysfs(tx2(tmp_path)).read()
+    both = merged(line, files)
+    assert (both.power_w, both.rails_w, both.temperatures_c) == (5.297, line.rails_w, line.temperatures_c)
+    assert both.gpu_load_percent == 0.0 and both.loads_percent["memory"] == 1.0
+    assert both.memory == files.memory
+    assert both.cooling == files.cooling
+    clocks = {clock.name: clock for clock in both.clocks}
+    assert clocks["GPU"] == files.clocks[-1] and clocks["GPU"].high_mhz == 1300.5
+    assert clocks["memory"].mhz == 1866.0
+    bare = merged(parse_line("RAM 1/2MB"), files._replace(memory=None))
+    assert (bare.power_w, bare.memory.total) == (7.358, 2 << 20)
