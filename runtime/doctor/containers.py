@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from typing import List
 
 from ccc_jetson.runtime.doctor.place import Place
@@ -13,8 +12,6 @@ _NEEDED_LISTS = ("l4t.csv", "cuda.csv", "cudnn.csv", "tensorrt.csv")
 _LIBRARIES = "usr/lib/aarch64-linux-gnu"
 _MOUNT_ALL = "docker run --runtime nvidia -e NVIDIA_REQUIRE_JETPACK=csv-mounts=all ..."
 _MOUNTING_LINE = 32  # the L4T whose containers get CUDA and TensorRT from the host
-# A kernel belongs to lines of L4T, and a container runs on the host's: "4.9.337-tegra"
-_LINES = {"4.4": (28,), "4.9": (32,), "5.10": (34, 35), "5.15": (36,), "6.8": (38, 39)}
 
 
 def docker(place: Place) -> List[Finding]:
@@ -77,8 +74,7 @@ def container(place: Place) -> List[Finding]:
         return [Finding(NOT_HERE, "this is no container")]
     if not place.is_jetson:
         return [Finding(OK, "a container, on no Jetson")]
-    kernel = re.match(r"([0-9]{1,2}\.[0-9]{1,3})\.", place.kernel)
-    lines = _LINES.get(kernel.group(1), ()) if kernel else ()
+    lines = place.lines_of_kernel
     if place.l4t_line and lines and place.l4t_line not in lines:
         fitting = " or ".join("r{}".format(line) for line in lines)
         return [

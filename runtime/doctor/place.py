@@ -19,6 +19,8 @@ from ccc_jetson.targets import Target
 CHILD_S = 30.0  # a TX2 that swaps imports TensorRT in ten
 _MOST_OUTPUT = 1 << 20
 _MARK = "ccc-doctor:"
+# "4.9.337-tegra" is a kernel of L4T 32
+_LINES = {"4.4": (28,), "4.9": (32,), "5.10": (34, 35), "5.15": (36,), "6.8": (38, 39)}
 _V4L2 = os.path.join(os.path.dirname(os.path.abspath(__file__)), "v4l2.py")
 # What each import is asked for when it has gone well
 _FACTS = {
@@ -131,9 +133,15 @@ class Place:
 
     @property
     def l4t_line(self) -> int:
-        """32 of L4T 32.7.4; 0 where it is not known."""
+        """32 of L4T 32.7.4, by the release or else by the kernel; 0 where it is not known."""
         first = self.board.l4t.split(".")[0]
-        return int(first) if first else 0
+        return int(first) if first else max(self.lines_of_kernel, default=0)
+
+    @property
+    def lines_of_kernel(self) -> Tuple[int, ...]:
+        """The lines of L4T that have this kernel, which is the board's in a container too; none off a Jetson."""
+        version = re.match(r"([0-9]{1,2}\.[0-9]{1,3})\..*-tegra\Z", self.kernel)
+        return _LINES.get(version.group(1), ()) if version else ()
 
     def text(self, path: str, most: int = 300) -> str:
         """The beginning of a file, cleaned; "" where there is none."""

@@ -6,13 +6,12 @@ from typing import List
 
 from ccc_jetson.clean_text import clean
 from ccc_jetson.engines.machine import read_memory
-from ccc_jetson.engines.preflight import ADD_SWAP, END_DESKTOP
+from ccc_jetson.engines.preflight import ADD_SWAP, END_DESKTOP, LEAST_MEMORY_MIB, LITTLE_MEMORY_MIB, MIB
 from ccc_jetson.errors import CccError
 from ccc_jetson.runtime.doctor.place import Place
 from ccc_jetson.runtime.doctor.verdicts import BROKEN, NOTE, OK, PROBLEM, Finding
 
 _GB = 1e9
-_TOO_LITTLE_GB, _LITTLE_GB = 0.3, 2.1  # as engines/preflight.py has them
 _NO_SWAP_NEEDED_GB = 12.0
 _DISK_BROKEN_GB, _DISK_LITTLE_GB = 0.2, 2.0
 
@@ -22,11 +21,10 @@ def memory(place: Place) -> List[Finding]:
     found = read_memory(place.root)
     if found is None:
         return [Finding(NOTE, "/proc/meminfo cannot be read here")]
-    available_gb = found.available / _GB
-    text = "{:.1f} of {:.1f} GB are available".format(available_gb, found.total / _GB)
-    if available_gb < _TOO_LITTLE_GB:
+    text = "{:.1f} of {:.1f} GB are available".format(found.available / _GB, found.total / _GB)
+    if found.available < LEAST_MEMORY_MIB * MIB:
         return [Finding(BROKEN, text + ", too little for TensorRT's libraries alone", _free_some(place))]
-    if available_gb < _LITTLE_GB:
+    if found.available < LITTLE_MEMORY_MIB * MIB:
         return [Finding(PROBLEM, text + ": a build may run out of it", _free_some(place))]
     return [Finding(OK, text)]
 

@@ -21,12 +21,12 @@ _HWMON = "sys/class/hwmon"
 _THERMAL = "sys/class/thermal"
 _POWERCAP = "sys/class/powercap"
 _CHANNELS = 8
-# "GPU-therm" (TX2), "gpu-thermal" (Orin), "Tboard_tegra", "thermal-fan-est.440" -> as tegrastats calls them
-_ZONE_ENDS = re.compile(r"(?:-therm|-thermal|_tegra|-fan-est\.\w+)\Z")
+# "GPU-therm" (TX2), "gpu-thermal" (Orin), "Tboard_tegra", "thermal-fan-est" -> as tegrastats calls them
+_ZONE_ENDS = re.compile(r"(?:-therm|-thermal|_tegra|-fan-est)\Z")
 _CONSTANT_ZONE = re.compile(r"\APMIC")
-# What slows something down: "cpu-balanced" (TX2), "thermal-cpufreq-0", "devfreq-17000000.gpu", "Processor"
-_SLOWS = re.compile(r"cpu|gpu|processor|freq|tegra|emc|balanced|emergency|throttle", re.IGNORECASE)
-_BLOWS = re.compile(r"fan", re.IGNORECASE)
+# What slows something down: "gpu-balanced", "bcpu-throttle-alert" (TX2), "cpufreq-cpu0", "devfreq-17000000.gpu", a PC's
+# "Processor". Fans ("pwm-fan") and voltages that follow the temperature ("CORE-floor") work on a cool machine too
+_SLOWS = re.compile(r"throttle|balanced|cpufreq|devfreq|\AProcessor\Z")
 _GPU_LOADS = ("sys/devices/gpu.0/load", "sys/devices/platform/gpu.0/load", "sys/devices/platform/bus@0/gpu.0/load")
 _EVENT = re.compile(r"\Aoc[0-9]{1,2}_event_cnt\Z")  # of "soctherm_oc", over-current and under-voltage on Orin
 _X86_EVENTS = ("core_throttle_count", "package_throttle_count")
@@ -165,7 +165,7 @@ def _hwmon_rails(root: str) -> Iterator[Tuple[str, str, str]]:
             for channel in range(1, _CHANNELS):
                 name = text_in(root, "{}/in{}_label".format(device, channel))
                 current = "{}/curr{}_input".format(device, channel)
-                if name and name != "NC" and number_in(root, current) is not None:
+                if name and name != "NC" and "shunt" not in name and number_in(root, current) is not None:
                     yield name, "{}/in{}_input".format(device, channel), current
 
 
@@ -183,7 +183,7 @@ def _zones(root: str) -> Iterator[Tuple[str, str]]:
 def _cooling(root: str) -> Iterator[Tuple[str, str]]:
     for device in folders(root, _THERMAL, "cooling_device"):
         kind = text_in(root, device + "/type")
-        if _SLOWS.search(kind) and not _BLOWS.search(kind):
+        if _SLOWS.search(kind):
             yield "{} {}".format(kind, device.rsplit("cooling_device", 1)[1]), device + "/cur_state"
 
 

@@ -153,10 +153,11 @@ def tx2_files(mode=0, fixed=False):
         zones(
             ("BCPU-therm", 42500), ("MCPU-therm", 42500), ("GPU-therm", 39500), ("PLL-therm", 42500),
             ("AO-therm", -256000), ("Tboard_tegra", 38000), ("Tdiode_tegra", 39250), ("PMIC-Die", 100000),
-            ("thermal-fan-est.440", 41300),
+            ("thermal-fan-est", 41300),
         )
     )  # fmt: skip
-    files.update(cooling(("pwm-fan", 3), ("cpu-balanced", 0), ("gpu-balanced", 0), ("emergency-balanced", 0)))
+    alerts = ("bcpu-throttle-alert", "mcpu-throttle-alert", "gpu-throttle-alert")
+    files.update(cooling(("pwm-fan", 3), *((name, 0) for name in alerts), ("CORE-floor", 1)))
     return files
 
 
@@ -183,6 +184,7 @@ def nano_files(mode=0, fixed=False):
     files.update(gpu("57000000.gpu", 76800000, 921600000, 76800000, fixed, 0))
     files.update(iio_rails("6-0040", 0, ("POM_5V_IN", 2056), ("POM_5V_GPU", 40), ("POM_5V_CPU", 161)))
     files.update(zones(("AO-therm", 26000), ("CPU-therm", 20500), ("GPU-therm", 20000), ("PMIC-Die", 100000)))
+    files.update(cooling(("pwm-fan", 1), ("cpu-balanced", 0), ("gpu-balanced", 0)))
     return files
 
 

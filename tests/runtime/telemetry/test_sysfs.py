@@ -20,7 +20,7 @@ def test_a_tx2_shows_its_rails_temperatures_loads_and_clocks(tmp_path):
     assert sample.mhz("GPU") == 318.75
     assert sample.cpu_mhz == 1420.8
     assert sample.memory.total == 7854 << 20
-    assert sample.cooling == {"cpu-balanced 1": 0, "gpu-balanced 2": 0, "emergency-balanced 3": 0}
+    assert sample.cooling == {"bcpu-throttle-alert 1": 0, "mcpu-throttle-alert 2": 0, "gpu-throttle-alert 3": 0}
     assert sample.mhz("memory") is None and "memory" not in sample.loads_percent
 
 

@@ -33,12 +33,12 @@ def test_a_tx2_whose_gpu_is_held_back_shows_its_cooling_device_and_its_limit(tmp
     watch = ThrottleWatch()
     watch.see(sensors.read()._replace(at_s=0.0))
     for second, (state, limit) in enumerate(((2, 1122000000), (4, 930750000), (1, 1236750000)), 1):
-        tx2(tmp_path, changes={"sys/class/thermal/cooling_device2/cur_state": state, CAP: limit})
+        tx2(tmp_path, changes={"sys/class/thermal/cooling_device3/cur_state": state, CAP: limit})
         watch.see(sensors.read()._replace(at_s=float(second)))
     tx2(tmp_path)
     watch.see(sensors.read()._replace(at_s=4.0))
     assert watch.intervals == [
-        Throttled("cooling by gpu-balanced 2", 1.0, 3.0, "state 4"),
+        Throttled("cooling by gpu-throttle-alert 3", 1.0, 3.0, "state 4"),
         Throttled("limit of GPU", 1.0, 3.0, "at most 931 MHz instead of 1300"),
     ]
 
