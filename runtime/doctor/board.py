@@ -1,4 +1,4 @@
-"""Probes of the board: which it is, its power mode, its cores and clocks."""
+"""Probes of the board: which it is, its power mode, its cores, clocks and heat."""
 
 import re
 from typing import List
@@ -8,10 +8,13 @@ from ccc_jetson.runtime.doctor.place import Place
 from ccc_jetson.runtime.doctor.verdicts import NOT_HERE, NOTE, OK, PROBLEM, Finding
 from ccc_jetson.runtime.telemetry.clocks import read_clocks
 from ccc_jetson.runtime.telemetry.power_mode import CONSEQUENCE, clocks_are_fixed, read_power_mode
+from ccc_jetson.runtime.telemetry.sysfs import Sysfs
+from ccc_jetson.runtime.telemetry.throttling import EVENTS
 
 # "nvidia-l4t-core	32.7.1-20220219090432"
 _PACKAGE = re.compile(r"\Anvidia-l4t-core\s+([0-9]{1,3}(?:\.[0-9]{1,3}){1,3})")
 _FIRST_WITH_TENSORRT_8 = (32, 6)
+_HOT_C = 85.0  # ten below the limit of a TX2, 95.5 C (Jetson TX2 Thermal Design Guide, 4.3)
 
 
 def jetpack(place: Place) -> List[Finding]:
@@ -42,7 +45,7 @@ def jetpack(place: Place) -> List[Finding]:
             )
         ]
     if not place.board.jetpack and place.board.l4t:
-        return [Finding(NOTE, "{}, L4T {}, of a JetPack newer than this program ({})".format(name, l4t, raw))]
+        return [Finding(NOTE, "{}, L4T {}, of a JetPack that this program does not know ({})".format(name, l4t, raw))]
     return [Finding(OK, "{}, L4T {}{}".format(name, l4t, place.board.jetpack and ", JetPack " + place.board.jetpack))]
 
 
@@ -99,6 +102,29 @@ def clocks(place: Place) -> List[Finding]:
             "sudo jetson_clocks (until the next boot)",
         )
     ]
+
+
+def heat(place: Place) -> List[Finding]:
+    """Whether something is slowed down now, is hot, or was short of power since the boot."""
+    sample = Sysfs(place.root).read()
+    cooling = ["{} at {}".format(name, state) for name, state in sample.cooling.items() if state > 0]
+    short = ["{} ({})".format(EVENTS[name], count) for name, count in sample.events.items() if count and name in EVENTS]
+    parts = []
+    if sample.hottest is not None:
+        parts.append("{} is the hottest, {:.1f} C".format(*sample.hottest))
+    if sample.power_w is not None:
+        parts.append("{:.2f} W ({})".format(sample.power_w, sample.power_of))
+    if cooling:
+        text = "; ".join([*parts, "slowed down by " + ", ".join(cooling)])
+        return [Finding(PROBLEM, text, "see to fan and airflow, let it cool down, then measure")]
+    if short:
+        text = "; ".join([*parts, "since the boot: " + ", ".join(short)])
+        return [Finding(NOTE, text, "a stronger power supply or a shorter cable; else a lower power mode")]
+    if sample.hottest is not None and sample.hottest[1] >= _HOT_C:
+        return [Finding(NOTE, "; ".join(parts), "see to fan and airflow: slowing down is near")]
+    if parts:
+        return [Finding(OK, "; ".join(parts))]
+    return [Finding(NOT_HERE, "no sensor can be read here")]
 
 
 def _count(ranges: str) -> int:

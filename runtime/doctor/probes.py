@@ -28,6 +28,12 @@ PROBES = (
     Probe("power-mode", "nvpmodel's mode", _of_place(board.power_mode), (NOT_HERE, OK, NOTE, PROBLEM)),
     Probe("cores", "processor cores that are on", _of_place(board.cores), (NOT_HERE, OK, NOTE, PROBLEM)),
     Probe("clocks", "whether jetson_clocks is in effect", _of_place(board.clocks), (NOT_HERE, OK, NOTE)),
+    Probe(
+        "heat",
+        "temperatures, and whether something is slowed down",
+        _of_place(board.heat),
+        (NOT_HERE, OK, NOTE, PROBLEM),
+    ),
     Probe("memory", "memory that can be had", _of_place(resources.memory), (OK, NOTE, PROBLEM, BROKEN)),
     Probe("swap", "swap, which builds need", _of_place(resources.swap), (OK, NOTE, PROBLEM)),
     Probe("disk", "room where work is done", _of_place(resources.disk), (OK, PROBLEM, BROKEN)),
@@ -83,6 +89,11 @@ def chosen(names: Optional[Sequence[str]], probes: Sequence[Probe] = PROBES) -> 
     return tuple(probe for probe in probes if names is None or probe.name in names)
 
 
+def _cleaned(finding: Finding) -> Finding:
+    """On one line, without what steers a terminal: evidence holds words of drivers, files and other programs."""
+    return finding._replace(evidence=clean(" ".join(finding.evidence.split())), fix=clean(finding.fix))
+
+
 def examine(
     place: Place,
     files: Sequence[str] = (),
@@ -107,5 +118,5 @@ def examine(
                     "report it with this line",
                 )
             ]
-        results += [Result(probe.name, finding) for finding in findings]
+        results += [Result(probe.name, _cleaned(finding)) for finding in findings]
     return results

@@ -16,7 +16,7 @@ def nvcc(place: Place) -> List[Finding]:
     try:
         compiler = find_nvcc(str(found.get("cuda", "")), place.environ)
     except DependencyMissing as problem:
-        return [Finding(BROKEN, " ".join(str(problem).split()), problem.hint)]
+        return [Finding(BROKEN, str(problem), problem.hint)]
     text = "nvcc {} ({})".format(compiler.version, compiler.path)
     if not place.which("nvcc"):
         return [

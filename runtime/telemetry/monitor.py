@@ -15,7 +15,7 @@ DEFAULT_INTERVAL_S = 1.0
 SHORTEST_INTERVAL_S = 0.1
 MOST_POINTS = 300
 _MOST_SERIES = 64
-_PATIENCE_S = 2.0  # with a sensor that hangs
+_FIRST_S, _PATIENCE_S = 1.0, 2.0  # with a sensor that hangs: at the beginning, at the end
 _GB = 1e9
 
 
@@ -49,7 +49,7 @@ class Monitor:
         self.interval_s = interval_s
         self._make_sensors = sensors or (lambda: Sensors(interval_s, root))
         self._clock = clock
-        self._stop = threading.Event()
+        self._stop, self._first = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, name="ccc-telemetry", daemon=True)
         self._lock = threading.Lock()
         self._started_s = 0.0
@@ -72,9 +72,10 @@ class Monitor:
         self.stop()
 
     def start(self) -> None:
-        """Begins; to be called once."""
+        """Begins, and returns when the first sample is there, or a second later; to be called once."""
         self._started_s = self._clock()
         self._thread.start()
+        self._first.wait(_FIRST_S)
 
     def stop(self) -> None:
         """Takes a last sample and ends; a sensor that hangs is left behind after two seconds."""
@@ -138,12 +139,14 @@ class Monitor:
             sensors = self._make_sensors()
         except Exception as problem:
             self._note("the sensors could not be opened: {}".format(problem))
+            self._first.set()
             return
         try:
             due_s = self._clock()
             while True:
                 last = self._stop.is_set()
                 self._sample(sensors)
+                self._first.set()
                 if last:
                     break
                 due_s = max(due_s + self.interval_s, self._clock())

@@ -9,7 +9,7 @@ MOST_INTERVALS = 200
 _BELOW = 0.99  # of a limit: some kernels round
 _FAR_BELOW = 0.9  # of a clock that was fixed: what is shown moves by some MHz
 # What Orin's counters count, by NVIDIA's developer guide (L4T 35 and 36)
-_EVENTS = {
+EVENTS = {
     "oc1_event_cnt": "under-voltage",
     "oc2_event_cnt": "average over-current",
     "oc3_event_cnt": "instantaneous over-current",
@@ -93,7 +93,7 @@ class ThrottleWatch:
             more = count - self._events.get(name, count)
             self._events[name] = count
             if more > 0:
-                cause = _EVENTS.get(name, name.replace("_", " "))
+                cause = EVENTS.get(name, name.replace("_", " "))
                 yield _Finding(cause, self._last_s, more, "{} more, {} since boot".format(more, count))
 
     def _of_clock(self, clock: Clock, high_mhz: float, at_s: float) -> Iterator[_Finding]:

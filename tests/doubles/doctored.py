@@ -132,6 +132,7 @@ def healthy_orin():
     system = "/usr/lib/python3.10/dist-packages"
     files = orin_nano_files(mode=2, fixed=True)
     files.update({
+        "sys/class/hwmon/hwmon3/oc3_event_cnt": 0,
         "usr/lib/python3.10/dist-packages/tensorrt/__init__.py": "",
         "usr/lib/python3.10/dist-packages/cv2/__init__.py": "",
         "usr/sbin/nvargus-daemon": "", "tmp/argus_socket": "", "dev/video0": "", "etc/docker/daemon.json": DAEMON,

@@ -16,7 +16,7 @@ from tests.doubles.doctored import (
     healthy_pc,
     healthy_tx2,
 )
-from tests.doubles.machines import RELEASE, cores, meminfo, tx2_files
+from tests.doubles.machines import RELEASE, THERMAL, cores, meminfo, tx2_files
 
 
 def no(module):
@@ -85,6 +85,15 @@ CASES = [
     ("clocks", NOTE, TX2.but(tx2_files(mode=0)), "free to move: cores 0-5 on", "sudo jetson_clocks"),
     ("clocks", NOT_HERE, TX2.but({"sys/": None}), "no clocks", ""),
     ("clocks", NOT_HERE, PC, "", ""),
+    ("heat", OK, TX2, "BCPU is the hottest, 42.5 C; 7.36 W (VDD_IN)", ""),
+    ("heat", OK, PC, "x86_pkg_temp is the hottest, 51.0 C", ""),
+    ("heat", NOTE, TX2.but({THERMAL + "thermal_zone2/temp": 91000}), "GPU is the hottest, 91.0 C", "airflow"),
+    ("heat", NOTE, ORIN.but({"sys/class/hwmon/hwmon3/oc1_event_cnt": 4}), "under-voltage (4)", "power supply"),
+    (
+        "heat", PROBLEM, TX2.but({THERMAL + "cooling_device3/cur_state": 1}),
+        "slowed down by gpu-throttle-alert 3 at 1", "airflow",
+    ),
+    ("heat", NOT_HERE, TX2.but({"sys/": None}), "no sensor", ""),
     ("memory", OK, TX2, "5.7 of 8.2 GB", ""),
     ("memory", PROBLEM, NANO.but({"proc/meminfo": meminfo(3956, 1500, 0, 0)}), "may run out", "multi-user.target"),
     ("memory", BROKEN, NANO.but({"proc/meminfo": meminfo(3956, 100, 0, 0)}), "too little", "multi-user.target"),

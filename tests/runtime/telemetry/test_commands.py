@@ -1,10 +1,16 @@
 """Telemetry in what the commands print and write."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
+import ccc_jetson
 from ccc_jetson.runtime import eval_cli, run_cli
 from ccc_jetson.runtime.bench import cli as bench_cli
 from ccc_jetson.runtime.telemetry.sample import Sample
@@ -111,3 +117,39 @@ def test_an_interval_that_would_keep_the_machine_busy_is_refused(capsys):
         run_cli.main(["--images", "a", "--telemetry-interval", "0.01"])
     assert end.value.code == 2
     assert "'0.01' is not a number from 0.1" in capsys.readouterr().err
+
+
+# A run without end: the one picture comes again and again
+ENDLESS = """
+import signal, sys
+import ccc_jetson.runtime.frames.pictures as pictures
+from ccc_jetson.runtime.run_cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells switch it off for what runs in the background
+read = pictures.Pictures.read
+def again(self):
+    self._next = 0
+    return read(self)
+pictures.Pictures.read = again
+sys.exit(main(["--images", "pictures", "--headless"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_leaves_no_tegrastats_behind(tmp_path, number):
+    write_tiny_model(tmp_path / "model.onnx")
+    (tmp_path / "pictures").mkdir()
+    write_pictures(tmp_path / "pictures", 1)
+    command = tmp_path / "tegrastats"
+    command.write_text("#!/bin/sh\necho $$ > pid.new && mv pid.new pid\nexec sleep 600\n")
+    command.chmod(0o755)
+    source = os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__)))
+    environ = dict(os.environ, PATH=str(tmp_path) + os.pathsep + os.environ["PATH"], PYTHONPATH=source)
+    process = subprocess.Popen([sys.executable, "-c", ENDLESS], env=environ, cwd=str(tmp_path), stderr=subprocess.PIPE)
+    until_s = time.monotonic() + 60
+    while not (tmp_path / "pid").exists():
+        assert process.poll() is None and time.monotonic() < until_s
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -1,6 +1,7 @@
 """The monitor: a bounded record of what the sensors show, which no sensor's failure ends."""
 
 import json
+import os
 import threading
 import time
 
@@ -172,3 +173,21 @@ def test_this_machine_is_monitored_without_a_word():
     assert record.summary.samples >= 2
     assert record.summary.memory_bytes > 0
     json.dumps(record.to_json(), allow_nan=False)
+
+
+def test_a_monitor_leaves_neither_thread_nor_file_nor_child(tmp_path, monkeypatch):
+    command = tmp_path / "tegrastats"
+    command.write_text("#!/bin/sh\necho $$ > {}/pid\nexec sleep 600\n".format(tmp_path))
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
+    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with Monitor(0.1) as monitor:
+            until_s = time.monotonic() + 20
+            while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text() and monitor.latest()):
+                assert time.monotonic() < until_s
+                time.sleep(0.01)
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+        (tmp_path / "pid").unlink()
+    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == (threads, files)
