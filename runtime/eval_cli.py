@@ -110,10 +110,10 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
         evaluation = Evaluation(backend, dataset, fit, eval_size, arguments.skip_unreadable)
         state = _state(arguments, model, evaluation)
         done_before = evaluation.frames
-        began_s = time.monotonic()
         with monitored(arguments) as monitor:
+            began_s = time.monotonic()
             _run(evaluation, state, command)
-        span = Span(began_s, time.monotonic(), evaluation.frames - done_before)
+            span = Span(began_s, time.monotonic(), evaluation.frames - done_before)
         report = EvalReport(
             started=started,
             machine=machine(),

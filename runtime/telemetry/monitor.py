@@ -149,8 +149,10 @@ class Monitor:
                 self._first.set()
                 if last:
                     break
-                due_s = max(due_s + self.interval_s, self._clock())
-                self._stop.wait(max(0.0, due_s - self._clock()))
+                due_s, now_s = due_s + self.interval_s, self._clock()
+                if due_s < now_s:  # sensors that are slower than the interval get their pause all the same
+                    due_s = now_s + self.interval_s
+                self._stop.wait(due_s - now_s)
         finally:
             sensors.close()
 
