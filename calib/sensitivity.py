@@ -1,10 +1,10 @@
 """Which layers lose most in INT8, and how few of them kept in floats hold a bound.
 
-Cheap first: one FP32 pass in which every layer is computed a second time from quantised inputs and weights, so that
-each layer's own error is seen. Then the worst few are left in floats one at a time, and what that gives back is
-measured.
+A layer's own error is cheap: one FP32 pass in which every layer is computed a second time from quantised inputs and
+weights. It is no measure of what the layer does to the classes, so a bound is held by what is measured of whole blocks.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -14,6 +14,9 @@ from onnx import TensorProto, helper
 
 from ccc_jetson.calib.qdq import Layer, quantised_beside
 from ccc_jetson.ort import cpu_session
+
+BLOCKS = 32  # of neighbouring layers, each measured alone
+TRIES = 24  # to put one more block, or a part of one, in INT8
 
 
 class LayerError(NamedTuple):
@@ -69,39 +72,66 @@ def layer_errors(
     return sorted(found_errors, key=lambda each: -each.error)
 
 
-class Gain(NamedTuple):
-    """What leaving one layer in floats gives back, in points of agreement."""
+class Block(NamedTuple):
+    """Neighbouring layers, and what is lost in points with them alone in INT8."""
 
-    node: str
+    nodes: tuple[str, ...]
     points: float
 
 
-def gains(nodes: Sequence[str], drop_with: Callable[[Sequence[str]], float]) -> list[Gain]:
-    """Leaves each node alone in floats; the largest gain first.
+class Held(NamedTuple):
+    """How a bound was held: the blocks, the one that loses least first, and the nodes that are kept in floats."""
+
+    blocks: tuple[Block, ...]
+    kept: tuple[str, ...]
+
+
+def hold(
+    layers: Sequence[tuple[str, ...]],
+    bound: float,
+    roughly: Callable[[Sequence[str]], float],
+    drop_with: Callable[[Sequence[str]], float],
+) -> Held:
+    """Keeps so many layers in floats that ``drop_with`` is at or below ``bound``, and as few as it finds.
+
+    Starts from floats, where what a layer loses is not drowned in what the others do: every one of ``BLOCKS`` blocks of
+    neighbours is put in INT8 alone. Then as many blocks as hold the bound together, those that lose least first, by
+    halving; then what is left is tried on top of them, first whole blocks, then their halves and so on. A set that is
+    kept was measured. With all layers in floats it is the float network itself, so there always is one.
+
+    At most ``BLOCKS`` measurements by ``roughly`` and 5 + ``TRIES`` by ``drop_with``, however many layers there are.
 
     Args:
-        drop_with: the loss, in points, with these nodes in floats; called once more than there are nodes.
+        layers: their nodes, in the order of the graph.
+        bound: in points.
+        roughly: the loss in points with these nodes in floats, on few frames; it only orders the blocks.
+        drop_with: the same on all of them.
     """
-    before = drop_with([])
-    return sorted((Gain(node, before - drop_with([node])) for node in nodes), key=lambda each: -each.points)
-
-
-def fewest_kept(order: Sequence[str], bound: float, drop_with: Callable[[Sequence[str]], float]) -> tuple[str, ...]:
-    """The shortest beginning of ``order`` which, kept in floats, holds ``drop_with`` at or below ``bound``.
-
-    Doubles the number until it holds, then halves the gap: about 2 log2(layers) measurements. With all layers in floats
-    it is FP32 itself, so it always ends. Where more layers in floats make it worse for once, it may not be the very
-    shortest; it was measured and holds.
-    """
-    fails, holds = -1, 0
-    while drop_with(order[:holds]) > bound:
-        if holds >= len(order):
-            break
-        fails, holds = holds, min(len(order), max(1, 2 * holds))
-    while holds - fails > 1:
+    size = -(-len(layers) // BLOCKS)
+    whole = [list(layers[start : start + size]) for start in range(0, len(layers), size)]
+    ranked = sorted(((roughly(_nodes(layers, without=block)), block) for block in whole), key=lambda each: each[0])
+    blocks = tuple(Block(tuple(name for layer in block for name in layer), points) for points, block in ranked)
+    chosen: list[tuple[str, ...]] = []
+    holds, fails = 0, len(ranked)
+    while fails - holds > 1:
         middle = (holds + fails) // 2
-        if drop_with(order[:middle]) > bound:
-            fails = middle
+        tried = [layer for _, block in ranked[:middle] for layer in block]
+        if drop_with(_nodes(layers, without=tried)) <= bound:
+            holds, chosen = middle, tried
         else:
-            holds = middle
-    return tuple(order[:holds])
+            fails = middle
+    waiting = deque(block for _, block in ranked[holds:])
+    for _ in range(TRIES):
+        if not waiting:
+            break
+        block = waiting.popleft()
+        if drop_with(_nodes(layers, without=chosen + block)) <= bound:
+            chosen = chosen + block
+        elif len(block) > 1:
+            waiting += [block[: len(block) // 2], block[len(block) // 2 :]]
+    return Held(blocks, _nodes(layers, without=chosen))
+
+
+def _nodes(layers: Sequence[tuple[str, ...]], without: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    left_out = set(without)
+    return tuple(name for layer in layers if layer not in left_out for name in layer)

@@ -41,7 +41,7 @@ def jetpack(place: Place) -> List[Finding]:
             Finding(
                 PROBLEM,
                 "{}, L4T {}: its TensorRT is older than 8, which the engines need".format(name, l4t),
-                "flash JetPack 4.6.6 (L4T 32.7.6), the last for TX2 and Nano, with SDK Manager or an SD card image",
+                "flash JetPack 4.6.6 (L4T 32.7.6, the last for TX2 and Nano; a Xavier takes 5.1)",
             )
         ]
     if not place.board.jetpack and place.board.l4t:
