@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.clean_text import clean
 from ccc_jetson.runtime.telemetry.record import SeriesRecord, Summary, Telemetry, joules_per_frame
-from ccc_jetson.runtime.telemetry.sample import GPU, MEMORY, Sample
+from ccc_jetson.runtime.telemetry.sample import Sample
 from ccc_jetson.runtime.telemetry.sensors import Sensors
 from ccc_jetson.runtime.telemetry.series import Series, energy_between
 from ccc_jetson.runtime.telemetry.throttling import ThrottleWatch
@@ -16,7 +16,6 @@ SHORTEST_INTERVAL_S = 0.1
 MOST_POINTS = 300
 _MOST_SERIES = 64
 _FIRST_S, _PATIENCE_S = 1.0, 2.0  # with a sensor that hangs: at the beginning, at the end
-_GB = 1e9
 
 
 class Span(NamedTuple):
@@ -87,6 +86,11 @@ class Monitor:
         """The last sample; None before the first."""
         with self._lock:
             return self._latest
+
+    def readings(self) -> Dict[str, Tuple[float, str]]:
+        """The latest (value, unit) of everything that a series is kept of: {"power": (7.2, "W")}, for a live page."""
+        sample = self.latest()
+        return {name: (value, unit) for name, unit, value in sample.quantities()} if sample else {}
 
     def record(self, span: Optional[Span] = None) -> Telemetry:
         """All so far; at any time, also while it runs.
@@ -187,7 +191,7 @@ class Monitor:
             self._memory_bytes = sample.memory.total
             self._peak("memory", sample.memory.total - sample.memory.available)
             self._peak("swap", sample.memory.swap_total - sample.memory.swap_free)
-        for name, unit, value in _quantities(sample):
+        for name, unit, value in sample.quantities():
             if name not in self._series and len(self._series) < _MOST_SERIES:
                 self._series[name] = Series(name, unit, MOST_POINTS)
             if name in self._series:
@@ -195,21 +199,3 @@ class Monitor:
 
     def _peak(self, name: str, value: int) -> None:
         self._peaks[name] = max(value, self._peaks.get(name, 0))
-
-
-def _quantities(sample: Sample) -> List[Tuple[str, str, float]]:
-    """(name, unit, value) of everything that a series is kept of."""
-    quantities = [
-        ("power", "W", sample.power_w),
-        ("GPU load", "%", sample.gpu_load_percent),
-        ("CPU load", "%", sample.cpu_load_percent),
-        ("memory load", "%", sample.loads_percent.get(MEMORY)),
-        ("GPU clock", "MHz", sample.mhz(GPU)),
-        ("CPU clock", "MHz", sample.cpu_mhz),
-        ("memory clock", "MHz", sample.mhz(MEMORY)),
-        ("memory used", "GB", None if sample.memory_used_bytes is None else sample.memory_used_bytes / _GB),
-    ]
-    found = [(name, unit, value) for name, unit, value in quantities if value is not None]
-    found += [("temperature " + name, "C", value) for name, value in sample.temperatures_c.items()]
-    found += [("rail " + name, "W", value) for name, value in sample.rails_w.items() if name != sample.power_of]
-    return found

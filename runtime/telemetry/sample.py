@@ -1,12 +1,13 @@
 """What the sensors of a machine show at one moment, from whatever they were read."""
 
 from types import MappingProxyType
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ccc_jetson.engines.machine import Memory
 from ccc_jetson.runtime.telemetry.clocks import Clock
 
 GPU, MEMORY = "GPU", "memory"
+_GB = 1e9
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 # Rails whose sum is what the module draws, the first set that is there whole. VDD_IN: TX1, TX2, Xavier NX, Orin NX,
@@ -75,6 +76,24 @@ class Sample(NamedTuple):
     def cpu_mhz(self) -> Optional[float]:
         """Of the fastest core: the others may idle."""
         return max((clock.mhz for clock in self.clocks if clock.name.startswith("cpu")), default=None)
+
+    def quantities(self) -> List[Tuple[str, str, float]]:
+        """(name, unit, value) of everything that is worth a curve."""
+        used = self.memory_used_bytes
+        quantities = [
+            ("power", "W", self.power_w),
+            ("GPU load", "%", self.gpu_load_percent),
+            ("CPU load", "%", self.cpu_load_percent),
+            ("memory load", "%", self.loads_percent.get(MEMORY)),
+            ("GPU clock", "MHz", self.mhz(GPU)),
+            ("CPU clock", "MHz", self.cpu_mhz),
+            ("memory clock", "MHz", self.mhz(MEMORY)),
+            ("memory used", "GB", None if used is None else used / _GB),
+        ]
+        found = [(name, unit, value) for name, unit, value in quantities if value is not None]
+        found += [("temperature " + name, "C", value) for name, value in self.temperatures_c.items()]
+        found += [("rail " + name, "W", value) for name, value in self.rails_w.items() if name != self.power_of]
+        return found
 
     def to_json(self) -> Dict[str, Any]:
         """A flat dictionary for a page that shows it live; None where something was not measured."""

@@ -135,7 +135,7 @@ def test_sensors_that_cannot_be_opened_leave_an_empty_record():
     monitor = Monitor(sensors=broken)
     with monitor:
         pass
-    assert monitor.latest() is None
+    assert monitor.latest() is None and monitor.readings() == {}
     assert monitor.record().notes == ("the sensors could not be opened: no sensors",)
 
 
@@ -164,6 +164,7 @@ def test_the_latest_sample_can_be_had_at_any_time_as_a_page_shows_it():
     assert (latest["power_w"], latest["hottest"], latest["hottest_c"]) == (4.0, "GPU", 50.0)
     assert latest["gpu_mhz"] is None and latest["memory_used_bytes"] is None
     json.dumps(latest, allow_nan=False)
+    assert monitor.readings() == {"power": (4.0, "W"), "temperature GPU": (50.0, "C"), "rail VDD_SYS_GPU": (2.0, "W")}
 
 
 def test_this_machine_is_monitored_without_a_word():
