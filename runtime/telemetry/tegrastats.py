@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from typing import Dict, List, Optional
+from typing import Dict, Optional
 
 from ccc_jetson.engines.machine import Memory
 from ccc_jetson.runtime.telemetry.clocks import Clock
@@ -14,6 +14,7 @@ from ccc_jetson.runtime.telemetry.sample import GPU, MEMORY, Sample, total_power
 COMMAND = "tegrastats"
 _MIB = 1 << 20
 _LONGEST_LINE = 1 << 14  # real ones have some 600 characters
+_MOST_READS, _READ_BYTES = 16, 1 << 16
 _ABSENT_BELOW_C = -200.0  # "CV0@-256C": a part that is switched off
 _CONSTANT = ("PMIC",)  # always 50 or 100
 _UNUSED = ("NC",)  # a channel of the sensor without a rail
@@ -146,17 +147,17 @@ class Tegrastats:
             self._process.stdout.close()
 
     def _read(self) -> None:
-        """Takes all that it has printed; the last complete line counts."""
-        blocks: List[bytes] = [self._begun]
-        while True:
+        """Takes what it has printed, a bounded part of a flood; the last complete line counts."""
+        text = self._begun
+        for _ in range(_MOST_READS):
             try:
-                block = os.read(self._file, 1 << 16)
+                block = os.read(self._file, _READ_BYTES)
             except BlockingIOError:
                 break
             if not block:
                 break
-            blocks = [(b"".join(blocks) + block)[-_LONGEST_LINE:]]
-        *lines, self._begun = b"".join(blocks).split(b"\n")
+            text = (text + block)[-_LONGEST_LINE:]
+        *lines, self._begun = text.split(b"\n")
         if lines:
             self._line = lines[-1].decode("ascii", "replace")
             self._line_s = time.monotonic()
