@@ -160,7 +160,8 @@ def _work(arguments: argparse.Namespace) -> int:
     if arguments.no_timing_cache and arguments.timing_cache:
         raise UsageError("--timing-cache and --no-timing-cache contradict each other")
     from ccc_jetson.calib.for_builds import ranges_of
-    from ccc_jetson.engines.build import BuildOptions, build_engine, engine_path
+    from ccc_jetson.engines.build import build_engine, engine_path
+    from ccc_jetson.engines.build_options import BuildOptions
     from ccc_jetson.engines.build_progress import BuildProgress
 
     calibration = ranges_of(arguments.calib, _choice(arguments)) if arguments.calib else None
