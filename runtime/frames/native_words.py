@@ -1,0 +1,64 @@
+"""What C libraries write to the terminal while a source is opened: their only way to say why it cannot be."""
+
+import os
+import sys
+import tempfile
+from typing import Any, List, Optional
+
+from ccc_jetson.opencv import import_cv2
+
+_MOST_BYTES = 64 << 10
+_WARNING = 3  # cv::utils::logging::LOG_LEVEL_WARNING
+
+
+class NativeWords:
+    """Within the block, what is written to file descriptors 1 and 2 is kept, and OpenCV says what it warns of.
+
+    For one thread at a time, while nobody else prints. Where the descriptors cannot be replaced (closed ones), nothing
+    is kept.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._file: Optional[Any] = None
+        self._saved: List[int] = []
+        self._level: Optional[int] = None
+
+    def __enter__(self) -> "NativeWords":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        try:
+            self._saved = [os.dup(1), os.dup(2)]
+        except OSError:
+            return self
+        self._file = tempfile.TemporaryFile()
+        for number in (1, 2):
+            os.dup2(self._file.fileno(), number)
+        logging = _logging()
+        if logging is not None:
+            self._level = logging.getLogLevel()
+            logging.setLogLevel(_WARNING)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._file is None:
+            return
+        logging = _logging()
+        if logging is not None and self._level is not None:
+            logging.setLogLevel(self._level)
+        for number, saved in zip((1, 2), self._saved):
+            os.dup2(saved, number)
+            os.close(saved)
+        self._file.seek(0)
+        self.text = self._file.read(_MOST_BYTES).decode("utf-8", "replace")
+        self._file.close()
+        self._file = None
+
+
+def _logging() -> Any:
+    """What sets OpenCV's log level: ``cv2`` itself up to 4.x, a module of it in 5; None in 4.1, which has neither."""
+    cv2 = import_cv2()
+    for place in (cv2, getattr(getattr(cv2, "utils", None), "logging", None)):
+        if hasattr(place, "setLogLevel"):
+            return place
+    return None
