@@ -73,6 +73,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _work(arguments: argparse.Namespace) -> int:
     from ccc_jetson.runtime.backends import choose_model
     from ccc_jetson.runtime.frames.live import DEFAULT_PATIENCE
+    from ccc_jetson.runtime.frames.native_words import own_standard_output
     from ccc_jetson.runtime.frames.opening import open_source
     from ccc_jetson.runtime.outputs import Outputs
 
@@ -98,7 +99,7 @@ def _work(arguments: argparse.Namespace) -> int:
     # a network on the GPU takes a camera's frames as they come
     raw = choice.path.endswith(".engine")
     patience = DEFAULT_PATIENCE._replace(reconnect_for_s=reconnect_for_s(arguments))
-    with open_source(frames, raw, stop, patience) as source:
+    with own_standard_output(), open_source(frames, raw, stop, patience) as source:
         say("frames: {}, fit: {}".format(source.description, fit))
         return _segment(arguments, source, model, fit, outputs, stop)
 

@@ -63,11 +63,22 @@ def has_gstreamer() -> bool:
     return re.search(r"^\s*GStreamer:\s+YES", import_cv2().getBuildInformation(), re.MULTILINE) is not None
 
 
-def gstreamer_attempt(name: str, pipeline: str, shown: str, pixel_format: str, machine: Here) -> Attempt:
-    """A pipeline, which is always passed as one: OpenCV would look for a file of that name otherwise."""
+def gstreamer_attempt(
+    name: str, shown: str, pixel_format: str, machine: Here, make: Optional[Callable[[], str]] = None
+) -> Attempt:
+    """A pipeline, which is always passed as one: OpenCV would look for a file of that name otherwise.
+
+    Args:
+        name: of the way, for people.
+        shown: the pipeline for people.
+        pixel_format: of the frames that it gives.
+        machine: this one.
+        make: gives the pipeline where it is not the one that is shown, or may change.
+    """
 
     def open_pipeline() -> Opened:
         cv2 = import_cv2()
+        pipeline = shown if make is None else make()
         capture = opened_capture(lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), "GStreamer cannot start it")
         return Opened(capture, pixel_format, pixel_format, stated_fps(capture), GSTREAMER)
 

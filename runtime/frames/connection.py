@@ -64,7 +64,7 @@ class Connection:
         self._newest: Optional[Arrival] = None
         self._ended = self._closing = False
         self._counts = Counts()
-        self._first_s = 0.0
+        self._first_s = self._last_s = 0.0
         self.opened: Optional[Opened] = None
         self.problem: Optional[BaseException] = None
         self._thread = threading.Thread(target=self._work, name="ccc-source", daemon=True)
@@ -80,6 +80,12 @@ class Connection:
         """What came so far."""
         with self._changed:
             return self._counts
+
+    @property
+    def last_s(self) -> float:
+        """When the newest frame came, taken or not; 0 before the first."""
+        with self._changed:
+            return self._last_s
 
     def start_counting(self) -> None:
         """Forgets the frame that waits and what was counted: nobody could take frames until now."""
@@ -141,7 +147,7 @@ class Connection:
             except cv2.error as error:
                 raise SourceError("OpenCV: {}".format(" ".join(str(error).split())))
             if not good or image is None:
-                raise SourceError("delivers no frame" if not self._first_s else "delivers no more frames")
+                raise SourceError("delivers no more frames" if self._last_s else "delivers no frame")
             self._put(self._checked(image, opened.pixel_format), captured_s, arrived_s)
 
     def _checked(self, image: np.ndarray, pixel_format: str) -> np.ndarray:
@@ -156,6 +162,7 @@ class Connection:
 
     def _put(self, image: np.ndarray, captured_s: float, arrived_s: float) -> None:
         with self._changed:
+            self._last_s = arrived_s
             counts = self._counts
             if counts.arrived == 0:
                 self._first_s = arrived_s

@@ -17,7 +17,7 @@ def csi_attempts(camera: CsiCamera, machine: Here) -> List[Attempt]:
     for pixel_format in (NV12, BGR) if machine.raw else (BGR,):
         pipeline = gstreamer.csi(camera.sensor, camera.size, camera.fps, camera.flip, pixel_format == NV12)
         name = "GStreamer, Argus, " + pixel_format
-        attempts.append(gstreamer_attempt(name, pipeline, pipeline, pixel_format, machine))
+        attempts.append(gstreamer_attempt(name, pipeline, pixel_format, machine))
     return attempts
 
 

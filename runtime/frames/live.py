@@ -98,7 +98,7 @@ class LiveSource(FrameSource):
             self._attempt.name,
             "" if asked_size in (None, self.size) else " (asked for {})".format(feed.asked),
         )
-        self._last_s = time.monotonic()
+        self._counted_from_s = 0.0
 
     @property
     def replaced(self) -> int:
@@ -129,12 +129,10 @@ class LiveSource(FrameSource):
     def read(self) -> Optional[Frame]:
         if not self._counting:
             self._counting = True
-            self._connection.start_counting()
-            self._last_s = time.monotonic()
+            self._start_counting()
         while not self._stop.is_set():
             arrival = self._connection.take(_SLICE_S)
             if arrival is not None:
-                self._last_s = time.monotonic()
                 self._check_rate()
                 number = self._before.arrived + arrival.number
                 return Frame(
@@ -142,9 +140,11 @@ class LiveSource(FrameSource):
                 )
             if self._connection.ended:
                 self._come_back(_reason(self._connection, self._feed))
-            elif time.monotonic() - self._last_s > self._stall_s:
+                continue
+            silent_s = time.monotonic() - self._last_came_s()
+            if silent_s > self._stall_s:
                 self._stalls += 1
-                self._come_back("nothing came for {:.1f} s".format(time.monotonic() - self._last_s))
+                self._come_back("nothing came for {:.1f} s".format(silent_s))
         return None
 
     def close(self) -> None:
@@ -154,6 +154,14 @@ class LiveSource(FrameSource):
     def _stall_s(self) -> float:
         slowest_s = _SLOWEST_FRAMES / self._feed.asked.fps if self._feed.asked.fps else 0.0
         return max(self._patience.stall_s, slowest_s)
+
+    def _start_counting(self) -> None:
+        self._connection.start_counting()
+        self._counted_from_s = time.monotonic()
+
+    def _last_came_s(self) -> float:
+        """When the newest frame came, whether anybody took it or not."""
+        return max(self._connection.last_s, self._counted_from_s)
 
     def _delivered(self) -> Stream:
         return Stream(self.size, self.fps, self._format)
@@ -210,7 +218,7 @@ class LiveSource(FrameSource):
         Raises:
             SourceError: it did not come back in time.
         """
-        lost_s = self._last_s
+        lost_s = self._last_came_s()
         self._connection.close(0.0)
         _raise_bugs(self._connection)
         counts = self._connection.counts
@@ -236,14 +244,19 @@ class LiveSource(FrameSource):
             connection, first = self._try(self._attempt, self._patience.open_s)
             if first is not None:
                 self._connection = connection
-                connection.start_counting()
-                self._last_s = time.monotonic()
+                self._start_counting()
                 self._reconnects += 1
-                self._lost_s += self._last_s - lost_s
-                self._tell("{}: back after {:.1f} s".format(self._feed.title, self._last_s - lost_s))
+                without_s = self._counted_from_s - lost_s
+                self._lost_s += without_s
+                self._tell("{}: back after {:.1f} s{}".format(self._feed.title, without_s, self._changed_size(first)))
                 return
             reason = _reason(connection, self._feed, self._patience.open_s)
         self._lost_s += time.monotonic() - lost_s
+
+    def _changed_size(self, first: Arrival) -> str:
+        """Words for a source that has another size than before."""
+        size = frame_size(first.image, self.pixel_format)
+        return "" if size == self.size else ", with frames of {}x{}".format(*size)
 
     def _check_rate(self) -> None:
         """Tells once that the source is slower than what was asked for."""

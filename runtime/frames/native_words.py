@@ -1,9 +1,10 @@
-"""What C libraries write to the terminal while a source is opened: their only way to say why it cannot be."""
+"""What C libraries write to the terminal: their only way to say why a source cannot be opened, and a nuisance after."""
 
+import contextlib
 import os
 import sys
 import tempfile
-from typing import Any, List, Optional
+from typing import Any, Iterator, List, Optional
 
 from ccc_jetson.opencv import import_cv2
 
@@ -53,6 +54,33 @@ class NativeWords:
         self.text = self._file.read(_MOST_BYTES).decode("utf-8", "replace")
         self._file.close()
         self._file = None
+
+
+@contextlib.contextmanager
+def own_standard_output() -> Iterator[None]:
+    """Within the block, standard output is Python's alone; what C libraries write to it goes to standard error.
+
+    NVIDIA's Argus tells there what it does until its camera is released, in the midst of a report for machines. Nothing
+    changes where Python's standard output is no file descriptor 1.
+    """
+    ours = sys.stdout
+    try:
+        if ours.fileno() != 1:
+            raise OSError("something else is standard output")
+        ours.flush()
+        saved = os.dup(1)
+        os.dup2(2, 1)
+    except (AttributeError, OSError, ValueError):
+        yield
+        return
+    try:
+        with os.fdopen(saved, "w", encoding=ours.encoding, errors=ours.errors, closefd=False) as stream:
+            sys.stdout = stream
+            yield
+    finally:
+        sys.stdout = ours
+        os.dup2(saved, 1)
+        os.close(saved)
 
 
 def _logging() -> Any:

@@ -29,6 +29,7 @@ _ASK_S = 5.0
 _MOST_BYTES = 64 << 10
 # FFmpeg's own patience is longer than the watchdog's, so that a thread that was given up still comes to its end
 _TIMEOUT_S = 10
+_PASSWORD_HINT = "rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password"
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
@@ -102,7 +103,7 @@ def _answer(stream: RtspStream, text: str) -> Optional[Answer]:
     if status == 401 and urlsplit(stream.url).username is None:
         raise SourceError(
             "{}: the camera asks for a user and a password".format(stream.shown),
-            hint="rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password",
+            hint=_PASSWORD_HINT,
         )
     if status == 404:
         raise SourceError(
@@ -125,22 +126,38 @@ def rtsp_attempts(stream: RtspStream, machine: Here, answer: Optional[Answer]) -
     codec = stream.codec or (answer.codec if answer is not None else "")
     if machine.jetson:
         for each in (codec,) if codec else CODECS:
-            for decoder, hardware in (("the video decoder", True), ("the CPU", False)):
-                pixel_format = NV12 if machine.raw else BGR
-                name = "GStreamer, {} by {}".format(each.upper(), decoder)
-                pipelines = [
-                    gstreamer.rtsp(url, stream.transport, stream.latency_ms, each, machine.raw, hardware)
-                    for url in (stream.url, stream.shown)
-                ]
-                attempts.append(gstreamer_attempt(name, pipelines[0], pipelines[1], pixel_format, machine))
+            for decoder, hardware in (("NVIDIA's decoder", True), ("the CPU", False)):
+                attempts.append(_piped(stream, each, hardware, decoder, machine))
     attempts.append(Attempt("FFmpeg, " + stream.transport.upper(), lambda: _opened(stream)))
     return attempts
 
 
+def _piped(stream: RtspStream, codec: str, hardware: bool, decoder: str, machine: Here) -> Attempt:
+    def pipeline(url: str) -> str:
+        return gstreamer.rtsp(url, stream.transport, stream.latency_ms, codec, machine.raw, hardware)
+
+    return gstreamer_attempt(
+        "GStreamer, {} by {}".format(codec.upper(), decoder),
+        pipeline(stream.shown),
+        NV12 if machine.raw else BGR,
+        machine,
+        lambda: pipeline(stream.url),
+    )
+
+
 def _opened(stream: RtspStream) -> Opened:
     cv2 = import_cv2()
-    with ffmpeg_options(stream.transport):
-        capture = opened_capture(lambda: _capture(cv2, stream.url), "FFmpeg cannot open it")
+    try:
+        with ffmpeg_options(stream.transport):
+            capture = opened_capture(lambda: _capture(cv2, stream.url), "FFmpeg cannot open it")
+    except SourceError:
+        answer = ask(stream)  # raises where that knows why
+        if answer is not None and answer.status == 401:
+            raise SourceError(
+                "FFmpeg cannot open it; the camera asks for a password, so the user or the password may be wrong",
+                hint=_PASSWORD_HINT,
+            )
+        raise
     return Opened(capture, BGR, stated_format(capture), stated_fps(capture), "FFMPEG")
 
 

@@ -1,6 +1,6 @@
 """USB cameras, and every other that Linux shows as /dev/videoN: the ways to open one."""
 
-from typing import List
+from typing import Callable, List, Tuple
 
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.frames import gstreamer
@@ -23,20 +23,40 @@ def usb_attempts(camera: V4l2Camera, device: Device, machine: Here) -> List[Atte
     attempts: List[Attempt] = []
     size = camera.size
     if machine.jetson and size is not None:
-        pixel_format = NV12 if machine.raw else BGR
         if camera.format == MJPG:
-            for name, hardware in (
-                ("GStreamer, MJPG by the JPEG decoder", True),
-                ("GStreamer, MJPG by the CPU", False),
-            ):
-                pipeline = gstreamer.v4l2_mjpg(device.path, size, camera.fps, machine.raw, hardware)
-                attempts.append(gstreamer_attempt(name, pipeline, pipeline, pixel_format, machine))
+            pixel_format = NV12 if machine.raw else BGR
+            attempts.append(
+                _piped(
+                    "GStreamer, MJPG by NVIDIA's decoder",
+                    lambda path: gstreamer.v4l2_mjpg(path, size, camera.fps, machine.raw, True),
+                    (device, pixel_format, machine),
+                )
+            )
+            attempts.append(
+                _piped(
+                    "GStreamer, MJPG by the CPU",
+                    lambda path: gstreamer.v4l2_mjpg(path, size, camera.fps, machine.raw, False),
+                    (device, pixel_format, machine),
+                )
+            )
         elif camera.format == YUYV_FORMAT:
-            pipeline = gstreamer.v4l2_yuyv(device.path, size, camera.fps, machine.raw)
-            name = "GStreamer, YUYV"
-            attempts.append(gstreamer_attempt(name, pipeline, pipeline, YUYV if machine.raw else BGR, machine))
+            attempts.append(
+                _piped(
+                    "GStreamer, YUYV",
+                    lambda path: gstreamer.v4l2_yuyv(path, size, camera.fps, machine.raw),
+                    (device, YUYV if machine.raw else BGR, machine),
+                )
+            )
     attempts.append(Attempt("OpenCV's V4L2", lambda: _opened(camera, device, machine)))
     return attempts
+
+
+def _piped(name: str, pipeline: Callable[[str], str], what: Tuple[Device, str, Here]) -> Attempt:
+    """A pipeline that begins with the camera's device, wherever that is by then."""
+    device, pixel_format, machine = what
+    return gstreamer_attempt(
+        name, pipeline(device.path), pixel_format, machine, lambda: pipeline(find_again(device).path)
+    )
 
 
 def _opened(camera: V4l2Camera, device: Device, machine: Here) -> Opened:

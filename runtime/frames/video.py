@@ -159,7 +159,7 @@ def _attempts(path: str, machine: Optional[Here]) -> List[Attempt]:
     if machine is not None and machine.jetson and path.lower().endswith(_MP4):
         pipeline = gstreamer.video(path, machine.raw)
         name = "GStreamer, H264 by the video decoder"
-        attempts.append(gstreamer_attempt(name, pipeline, pipeline, NV12 if machine.raw else BGR, machine))
+        attempts.append(gstreamer_attempt(name, pipeline, NV12 if machine.raw else BGR, machine))
     attempts.append(Attempt("OpenCV", lambda: _opened(path)))
     return attempts
 

@@ -18,8 +18,8 @@ def listed(names: Sequence[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + (" and {} more".format(more) if more > 0 else "")
 
 
-# What stands between the user's name and the last @ of a line: passwords hold colons, slashes and @ where nobody quoted.
-# The word PASSWORD is what our own messages have in its place.
+# What stands between the user's name and the last @ of a line: passwords hold colons, slashes and @ where nobody quoted
+# them. The word PASSWORD is what our own messages have in its place.
 _PASSWORD = re.compile(r"(://[^\s:@]*):(?!PASSWORD@).*@")
 # rtsp://camera/stream?user=me&password=secret
 _SECRET = re.compile(r"(?i)\b(password|passwd|pwd|token)=[^&#\s\"']+")

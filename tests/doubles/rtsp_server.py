@@ -4,6 +4,7 @@ Every picture carries its number as black and white fields, so that a reader kno
 """
 
 import base64
+import contextlib
 import re
 import socket
 import struct
@@ -58,13 +59,10 @@ class RtspServer:
     def close(self):
         """Ends all connections, as a camera does that is unplugged from its power."""
         self._closed.set()
-        self._listening.close()
-        for connection in self._connections:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            connection.close()
+        for each in [self._listening, *self._connections]:
+            with contextlib.suppress(OSError):  # or whoever waits in accept or recv would keep it open
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
     def __enter__(self):
         return self
