@@ -27,6 +27,12 @@ TX2 = Board("NVIDIA Jetson TX2 Developer Kit", "32.7.1", "4.6.1", "MAXP_CORE_ARM
 PC = Board("", "", "", "")
 
 
+def picture(size, pixel_format):
+    """What every camera sees."""
+    shape = shape_of_size(size, pixel_format)
+    return (np.arange(np.prod(shape)) // 7 % 251).astype(np.uint8).reshape(shape)
+
+
 class FakeCamera:
     """A camera and its faults, which a test may change at any time.
 
@@ -119,9 +125,10 @@ class FakeCapture:
         return True
 
     def retrieve(self):
-        frame = np.full(shape_of_size(self.camera.size, self.pixel_format), 90, np.uint8)
-        frame.flat[0] = self.camera.delivered % 256
-        return True, frame
+        return True, picture(self.camera.size, self.pixel_format)
+
+    def read(self):
+        return self.retrieve() if self.grab() else (False, None)
 
     def release(self):
         self.released = True

@@ -270,7 +270,7 @@ def test_a_silent_camera_is_told_from_one_that_refuses():
     camera = FakeCamera()
     camera.hangs.set()
     with installed({0: camera}), pytest.raises(
-        SourceError, match="opens, but delivers no frame within 0.3 s"
+        SourceError, match=r"opens, but delivers no frame within 0\.3 s"
     ) as caught:
         opened(open_s=0.3)
     assert "fuser -v /dev/video0" in caught.value.hint
