@@ -7,6 +7,7 @@ from ccc_jetson.engines.machine import read_board
 from ccc_jetson.errors import SourceError
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.frames.devices import fourcc_text
+from ccc_jetson.runtime.frames.elements import missing_elements
 from ccc_jetson.runtime.pixels import BGR
 
 _HIGHEST_FPS = 1000.0  # more is a broken header
@@ -40,13 +41,14 @@ class Opened(NamedTuple):
 class Attempt(NamedTuple):
     """A way to open a source. ``open`` raises a SourceError; ``pipeline`` is GStreamer's, for people.
 
-    ``missing`` says why it need not be tried.
+    ``missing`` says why it need not be tried; ``hide`` takes passwords out of what libraries say.
     """
 
     name: str
     open: Callable[[], Opened]
     pipeline: str = ""
     missing: str = ""
+    hide: Callable[[str], str] = str
 
 
 def here(raw: bool, root: str = "/") -> Here:
@@ -64,7 +66,12 @@ def has_gstreamer() -> bool:
 
 
 def gstreamer_attempt(
-    name: str, shown: str, pixel_format: str, machine: Here, make: Optional[Callable[[], str]] = None
+    name: str,
+    shown: str,
+    pixel_format: str,
+    machine: Here,
+    make: Optional[Callable[[], str]] = None,
+    hide: Callable[[str], str] = str,
 ) -> Attempt:
     """A pipeline, which is always passed as one: OpenCV would look for a file of that name otherwise.
 
@@ -74,22 +81,28 @@ def gstreamer_attempt(
         pixel_format: of the frames that it gives.
         machine: this one.
         make: gives the pipeline where it is not the one that is shown, or may change.
+        hide: takes passwords out of what libraries say.
     """
 
     def open_pipeline() -> Opened:
         cv2 = import_cv2()
         pipeline = shown if make is None else make()
-        capture = opened_capture(lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), "GStreamer cannot start it")
+        missing = missing_elements(pipeline)
+        if missing:
+            raise SourceError("GStreamer has no element {}".format(", ".join(missing)))
+        capture = opened_capture(
+            lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), "GStreamer cannot start it", hide
+        )
         return Opened(capture, pixel_format, pixel_format, stated_fps(capture), GSTREAMER)
 
-    return Attempt(name, open_pipeline, shown, "" if machine.gstreamer else NO_GSTREAMER)
+    return Attempt(name, open_pipeline, shown, "" if machine.gstreamer else NO_GSTREAMER, hide)
 
 
-def opened_capture(make: Callable[[], Any], otherwise: str) -> Any:
+def opened_capture(make: Callable[[], Any], otherwise: str, hide: Callable[[str], str] = str) -> Any:
     """An open ``cv2.VideoCapture``.
 
     Raises:
-        SourceError: it cannot be opened; with what an exception of OpenCV says, else with ``otherwise``.
+        SourceError: it cannot be opened; ``otherwise``, and what an exception of OpenCV says, through ``hide``.
     """
     cv2 = import_cv2()
     try:
@@ -97,7 +110,7 @@ def opened_capture(make: Callable[[], Any], otherwise: str) -> Any:
         if capture.isOpened():
             return capture
     except cv2.error as error:
-        raise SourceError("{}: {}".format(otherwise, " ".join(str(error).split())))
+        raise SourceError("{}: {}".format(otherwise, hide(" ".join(str(error).split()))))
     capture.release()
     raise SourceError(otherwise)
 

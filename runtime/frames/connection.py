@@ -145,7 +145,7 @@ class Connection:
                 if good:
                     good, image = capture.retrieve()
             except cv2.error as error:
-                raise SourceError("OpenCV: {}".format(" ".join(str(error).split())))
+                raise SourceError("OpenCV: {}".format(self._attempt.hide(" ".join(str(error).split()))))
             if not good or image is None:
                 raise SourceError("delivers no more frames" if self._last_s else "delivers no frame")
             self._put(self._checked(image, opened.pixel_format), captured_s, arrived_s)

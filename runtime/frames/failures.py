@@ -3,12 +3,24 @@
 The sentences are those of OpenCV, GStreamer 1.14 and NVIDIA's Argus, as users report them; docs/sources.md has them.
 """
 
+import re
 from typing import List, NamedTuple, Optional
 
 from ccc_jetson.clean_text import clean
 
 _LINES, _LONGEST = 3, 160
+# [ WARN:5@2.437] global ./modules/videoio/src/cap_gstreamer.cpp (2401) handleMessage OpenCV | GStreamer warning: ...
+_OPENCV = re.compile(r"\[ *[A-Z]+:[0-9@.]+\] *(?:global *)?(?:\S+ \(\d+\) \w+ )?(?:OpenCV \| GStreamer \w+: )?")
+# (python3:6078): GStreamer-CRITICAL **: 09:57:08.729: and a paragraph on what follows from something else
+_CRITICAL = re.compile(r"\(\S+:\d+\): \w+-CRITICAL \*\*:.*?(?=^\[|^\(|\Z)", re.MULTILINE | re.DOTALL)
+_CONSEQUENCE = "pipeline have not been created"
 _TELLING = ("error", "warn", "fail", "cannot", "could not", "unable", "no ", "not ", "busy", "denied", "unauthorized")
+
+_NO_FIT = (
+    "the parts of the pipeline do not fit together: a USB camera does not deliver this size, rate and format together, "
+    "a network camera has another codec"
+)
+_NO_FIT_FIX = "see what it has: v4l2-ctl --list-formats-ext, then for example ?size=640x480&fps=30; #codec=h265"
 
 
 class Cause(NamedTuple):
@@ -73,16 +85,8 @@ CAUSES = (
         "the device is not there",
         "plug it in and look again: ls /dev/video*",
     ),
-    Cause(
-        "internal data stream error",
-        "the camera does not deliver this size, rate and format together",
-        "see what it has: v4l2-ctl --list-formats-ext, then for example ?size=640x480&fps=30",
-    ),
-    Cause(
-        "unable to start pipeline",
-        "the camera does not deliver this size, rate and format together",
-        "see what it has: v4l2-ctl --list-formats-ext, then for example ?size=640x480&fps=30",
-    ),
+    Cause("internal data stream error", _NO_FIT, _NO_FIT_FIX),
+    Cause("unable to start pipeline", _NO_FIT, _NO_FIT_FIX),
 )  # fmt: skip
 
 
@@ -93,10 +97,21 @@ def cause_of(words: str) -> Optional[Cause]:
 
 
 def telling_lines(words: str) -> str:
-    """The last few lines that sound like a reason, on one line; "" where there is none."""
+    """The last few sentences that sound like a reason, on one line; "" where there is none."""
     found: List[str] = []
-    for line in words.splitlines():
-        text = clean(line.strip())[:_LONGEST]
-        if text and text not in found and any(word in text.lower() for word in _TELLING):
-            found.append(text)
+    for text in _sentences(words):
+        if any(word in text.lower() for word in _TELLING) and _CONSEQUENCE not in text:
+            text = clean(text)[:_LONGEST]
+            if text not in found:
+                found.append(text)
     return " / ".join(found[-_LINES:])
+
+
+def _sentences(words: str) -> List[str]:
+    """Lines; OpenCV's without what it writes before each, and with the lines that belong to them."""
+    first, *warnings = _OPENCV.split(_CRITICAL.sub("", words))
+    sentences = [line.strip() for line in first.splitlines()]
+    for warning in warnings:
+        # GStreamer's sentences go on behind a line's end: "... module rtspsrc0" and then "reported: Unauthorized"
+        sentences.append(" ".join(warning.split()))
+    return [sentence for sentence in sentences if sentence]

@@ -42,7 +42,7 @@ class Feed(NamedTuple):
     """A live source that is to be opened.
 
     ``kind`` and ``source`` are the grammar's; ``title`` names it for people; ``hint`` is what to do where nothing works
-    and no cause is known; ``lost_hint`` is what to do when it is lost; ``hide`` takes passwords out of a text.
+    and no cause is known; ``lost_hint`` is what to do when it is lost.
     """
 
     kind: str
@@ -52,7 +52,6 @@ class Feed(NamedTuple):
     attempts: Sequence[Attempt]
     hint: str
     lost_hint: str
-    hide: Callable[[str], str] = lambda text: text
 
 
 class LiveSource(FrameSource):
@@ -176,7 +175,7 @@ class LiveSource(FrameSource):
             if attempt.missing:
                 self._passed_over.append((attempt.name, attempt.missing))
                 if attempt.missing == NO_GSTREAMER:
-                    hint = hint or NO_GSTREAMER_FIX
+                    hint = NO_GSTREAMER_FIX
                 continue
             if attempt.pipeline:
                 self._tell("trying {}: {}".format(attempt.name, attempt.pipeline))
@@ -186,15 +185,15 @@ class LiveSource(FrameSource):
                 if self._passed_over:
                     self._tell("\n".join("passed over {}: {}".format(*each) for each in self._passed_over))
                 return attempt, connection, first
-            said = self._feed.hide(words.text)
+            said = attempt.hide(words.text)
             reason = _reason(connection, self._feed, self._patience.open_s)
             cause = cause_of(said + reason)
             if cause is not None:
                 reason += ": " + cause.means
-                hint = hint or cause.fix
+                hint = cause.fix
+            if isinstance(connection.problem, CccError):
+                hint = connection.problem.hint or hint  # of the last way that knows one, for it needs the least
             lines = telling_lines(said)
-            problem_hint = connection.problem.hint if isinstance(connection.problem, CccError) else ""
-            hint = hint or problem_hint
             self._passed_over.append((attempt.name, reason + (" [{}]".format(lines) if lines else "")))
         raise all_failed(self._feed.title, self._passed_over, hint or self._feed.hint)
 
@@ -241,7 +240,9 @@ class LiveSource(FrameSource):
                 )
             self._delay_s = min(2 * self._delay_s, self._patience.longest_delay_s)
             tries += 1
-            connection, first = self._try(self._attempt, self._patience.open_s)
+            left_s = max(limit_s - (time.monotonic() - lost_s), self._patience.first_delay_s)
+            patience_s = min(self._patience.open_s, left_s)
+            connection, first = self._try(self._attempt, patience_s)
             if first is not None:
                 self._connection = connection
                 self._start_counting()
@@ -250,7 +251,7 @@ class LiveSource(FrameSource):
                 self._lost_s += without_s
                 self._tell("{}: back after {:.1f} s{}".format(self._feed.title, without_s, self._changed_size(first)))
                 return
-            reason = _reason(connection, self._feed, self._patience.open_s)
+            reason = _reason(connection, self._feed, patience_s)
         self._lost_s += time.monotonic() - lost_s
 
     def _changed_size(self, first: Arrival) -> str:
@@ -260,21 +261,24 @@ class LiveSource(FrameSource):
 
     def _check_rate(self) -> None:
         """Tells once that the source is slower than what was asked for."""
-        asked = self._feed.asked.fps or self.fps
-        if self._slow_told or not asked:
+        expected_fps = self._feed.asked.fps or self.fps
+        if self._slow_told or not expected_fps:
             return
         counts = self._connection.counts
         if counts.seconds < _MEASURE_S or counts.fps is None:
             return
         self._slow_told = True
-        if counts.fps < SLOW_SHARE * asked:
-            self._tell(slow_camera(asked, counts.fps, self._feed.kind, self._format, read_board().power_mode))
+        if counts.fps < SLOW_SHARE * expected_fps:
+            wanted = "{} {:g} FPS".format(
+                "asked for" if self._feed.asked.fps else "announced are", round(expected_fps, 2)
+            )
+            self._tell(slow_camera(wanted, counts.fps, self._feed.kind, self._format, read_board().power_mode))
 
 
 def _reason(connection: Connection, feed: Feed, patience_s: float = 0.0) -> str:
     """Why nothing came, or comes any more."""
     if connection.problem is not None:
-        text = clean(feed.hide(str(connection.problem)))
+        text = clean(str(connection.problem))
         prefix = "{}: ".format(feed.title)
         text = text[len(prefix) :] if text.startswith(prefix) else text
         return "opens, but " + text if text == "delivers no frame" else text

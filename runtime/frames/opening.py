@@ -55,7 +55,7 @@ def open_source(
     if isinstance(source, VideoPath):
         from ccc_jetson.runtime.frames.video import VideoFile
 
-        return VideoFile(source.path, machine)
+        return VideoFile(source.path, machine, tell)
     if isinstance(source, V4l2Camera):
         from ccc_jetson.runtime.frames.devices import BUSY, find_device
         from ccc_jetson.runtime.frames.usb import usb_attempts
@@ -100,5 +100,4 @@ def _rtsp_feed(source: RtspStream, machine: Here) -> Feed:
         attempts=rtsp_attempts(source, machine, answer),
         hint="is the user, the password or the path wrong? try another viewer, or #transport=udp",
         lost_hint="is the camera on, and in this network? then look at its own list of viewers",
-        hide=source.hide,
     )

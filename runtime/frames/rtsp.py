@@ -128,7 +128,7 @@ def rtsp_attempts(stream: RtspStream, machine: Here, answer: Optional[Answer]) -
         for each in (codec,) if codec else CODECS:
             for decoder, hardware in (("NVIDIA's decoder", True), ("the CPU", False)):
                 attempts.append(_piped(stream, each, hardware, decoder, machine))
-    attempts.append(Attempt("FFmpeg, " + stream.transport.upper(), lambda: _opened(stream)))
+    attempts.append(Attempt("FFmpeg, " + stream.transport.upper(), lambda: _opened(stream), hide=stream.hide))
     return attempts
 
 
@@ -142,6 +142,7 @@ def _piped(stream: RtspStream, codec: str, hardware: bool, decoder: str, machine
         NV12 if machine.raw else BGR,
         machine,
         lambda: pipeline(stream.url),
+        stream.hide,
     )
 
 
@@ -149,7 +150,7 @@ def _opened(stream: RtspStream) -> Opened:
     cv2 = import_cv2()
     try:
         with ffmpeg_options(stream.transport):
-            capture = opened_capture(lambda: _capture(cv2, stream.url), "FFmpeg cannot open it")
+            capture = opened_capture(lambda: _capture(cv2, stream.url), "FFmpeg cannot open it", stream.hide)
     except SourceError:
         answer = ask(stream)  # raises where that knows why
         if answer is not None and answer.status == 401:

@@ -3,8 +3,10 @@
 SLOW_SHARE = 0.9  # of the asked rate
 
 
-def slow_camera(asked_fps: float, measured_fps: float, kind: str, pixel_format: str, power_mode: str) -> str:
-    """A sentence with the likely cause and what to do, the likeliest first.
+def slow_camera(wanted: str, measured_fps: float, kind: str, pixel_format: str, power_mode: str) -> str:
+    """A sentence with the likely causes and what to do, the likeliest first.
+
+    ``wanted`` is such as "asked for 30 FPS".
 
     The rates with and without a TX2's power mode are of a public log of a USB camera (848x480: 18.5 FPS in the mode
     that a TX2 boots in, 29.8 with all cores and fixed clocks).
@@ -20,6 +22,6 @@ def slow_camera(asked_fps: float, measured_fps: float, kind: str, pixel_format: 
         )
     if kind == "rtsp":
         causes.append("the camera's own settings have its rate; a weak network delivers less")
-    return "asked for {:g} FPS, the camera delivers {:.1f}{}".format(
-        round(asked_fps, 2), measured_fps, ": " + "; or ".join(causes) if causes else ""
+    return "{}, the camera delivers {:.1f}{}".format(
+        wanted, measured_fps, ": " + "; or ".join(causes) if causes else ""
     )

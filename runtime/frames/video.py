@@ -1,14 +1,16 @@
 """Video files as frames."""
 
+import contextlib
 import os
 import time
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ccc_jetson.errors import FileProblem, SourceError
 from ccc_jetson.images import SUFFIXES
 from ccc_jetson.opencv import import_cv2
+from ccc_jetson.progress import say
 from ccc_jetson.runtime.frames import Frame, FrameSource, gstreamer
 from ccc_jetson.runtime.frames.attempts import (
     Attempt,
@@ -20,6 +22,8 @@ from ccc_jetson.runtime.frames.attempts import (
     stated_fps,
 )
 from ccc_jetson.runtime.frames.details import SourceDetails, Stream
+from ccc_jetson.runtime.frames.failures import telling_lines
+from ccc_jetson.runtime.frames.native_words import NativeWords
 from ccc_jetson.runtime.pixels import BGR, NV12, frame_size
 
 # A container may know only its duration, so that the number of frames is an estimate
@@ -34,13 +38,14 @@ class VideoFile(FrameSource):
     Args:
         path: of the file.
         machine: where JetPack's decoder may read it; None reads with what OpenCV chooses.
+        tell: called with lines for people, where a pipeline is tried.
 
     Raises:
         FileProblem: it does not exist.
         SourceError: it is no video, holds no frame, or (from ``read``) ends before its header says.
     """
 
-    def __init__(self, path: str, machine: Optional[Here] = None) -> None:
+    def __init__(self, path: str, machine: Optional[Here] = None, tell: Callable[[str], None] = say) -> None:
         cv2 = import_cv2()
         self.path = path
         self._stem = os.path.splitext(os.path.basename(path))[0]
@@ -50,10 +55,9 @@ class VideoFile(FrameSource):
         _check_file(path)
         self._capture: Any = None
         self._first: Optional[np.ndarray] = None
-        attempt, opened, passed_over, first = self._open(_attempts(path, machine))
+        attempt, opened, passed_over, first = self._open(_attempts(path, machine), tell)
         self._first = first
-        count = float(opened.capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.total = int(count) if count >= 1 else None
+        self.total = _count(opened.capture) or (_count_by_opencv(path) if attempt.pipeline else None)
         self.fps, self.pixel_format = opened.fps, opened.pixel_format
         self.size = frame_size(first, self.pixel_format)
         self.description = "{}, {}x{}{}{}".format(
@@ -90,26 +94,34 @@ class VideoFile(FrameSource):
     def close(self) -> None:
         self._capture.release()
 
-    def _open(self, attempts: Sequence[Attempt]) -> Tuple[Attempt, Opened, List[str], np.ndarray]:
-        """The first way that gives a frame, which is kept; the last way's error where none does."""
+    def _open(
+        self, attempts: Sequence[Attempt], tell: Callable[[str], None]
+    ) -> Tuple[Attempt, Opened, List[str], np.ndarray]:
+        """The first way that gives a frame, and that frame; the last way's error where none does."""
         passed_over: List[str] = []
         problem = SourceError("")
         for attempt in attempts:
-            try:
-                if attempt.missing:
-                    raise SourceError(attempt.missing)
-                opened = attempt.open()
-                self._capture = opened.capture
-                first = self._grab()
-                if first is not None:
-                    return attempt, opened, passed_over, first
-                self.close()
-                problem = SourceError(
-                    "{}: holds no frame that can be decoded".format(self.path), hint=_LOOK.format(self.path)
-                )
-            except SourceError as error:
-                problem = error
-            passed_over.append("{}: {}".format(attempt.name, problem))
+            if attempt.pipeline and not attempt.missing:
+                tell("trying {}: {}".format(attempt.name, attempt.pipeline))
+            with NativeWords() if attempt.pipeline else contextlib.ExitStack() as words:
+                try:
+                    if attempt.missing:
+                        raise SourceError(attempt.missing)
+                    opened = attempt.open()
+                    self._capture = opened.capture
+                    first = self._grab()
+                    if first is not None:
+                        return attempt, opened, passed_over, first
+                    self.close()
+                    problem = SourceError(
+                        "{}: holds no frame that can be decoded".format(self.path), hint=_LOOK.format(self.path)
+                    )
+                except SourceError as error:
+                    problem = error
+            said = telling_lines(words.text) if isinstance(words, NativeWords) else ""
+            passed_over.append("{}: {}{}".format(attempt.name, problem, " [{}]".format(said) if said else ""))
+            if attempt.pipeline:
+                tell("passed over {}".format(passed_over[-1]))
         raise problem
 
     def _grab(self) -> Optional[np.ndarray]:
@@ -162,6 +174,23 @@ def _attempts(path: str, machine: Optional[Here]) -> List[Attempt]:
         attempts.append(gstreamer_attempt(name, pipeline, NV12 if machine.raw else BGR, machine))
     attempts.append(Attempt("OpenCV", lambda: _opened(path)))
     return attempts
+
+
+def _count(capture: Any) -> Optional[int]:
+    """Frames by the header's word; None where it says nothing."""
+    count = float(capture.get(import_cv2().CAP_PROP_FRAME_COUNT))
+    return int(count) if count >= 1 else None
+
+
+def _count_by_opencv(path: str) -> Optional[int]:
+    """The same from what OpenCV chooses, for pipelines do not know it: without it no cut would be noticed."""
+    try:
+        capture = _opened(path).capture
+    except SourceError:
+        return None
+    count = _count(capture)
+    capture.release()
+    return count
 
 
 def _opened(path: str) -> Opened:

@@ -154,6 +154,7 @@ class Room:
             mock.patch.object(fcntl, "ioctl", self.ioctl),
             mock.patch.object(cv2, "VideoCapture", self.capture),
             mock.patch.object(cv2, "getBuildInformation", self.build),
+            mock.patch.object(attempts, "missing_elements", lambda pipeline: []),
             mock.patch.object(attempts, "read_board", lambda root="/": self.board),
             mock.patch.object(live, "read_board", lambda root="/": self.board),
         ]

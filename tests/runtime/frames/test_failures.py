@@ -55,12 +55,12 @@ def test_the_documents_list_every_cause():
 
 
 @pytest.mark.parametrize("arguments, expected", [
-    ((30, 18.44, "v4l2", "MJPG", "MAXP_CORE_ARM"),
+    (("asked for 30 FPS", 18.44, "v4l2", "MJPG", "MAXP_CORE_ARM"),
      "asked for 30 FPS, the camera delivers 18.4: power mode MAXP_CORE_ARM: sudo nvpmodel -m 0 && sudo jetson_clocks; "
      "or in the dark"),
-    ((30, 10, "v4l2", "YUYV", ""), "delivers 10.0: uncompressed YUYV does not fit through USB"),
-    ((30, 10, "rtsp", "", "MAXN"), "the camera's own settings have its rate"),
-    ((30, 10, "csi", "NV12", ""), "asked for 30 FPS, the camera delivers 10.0"),
+    (("asked for 30 FPS", 10, "v4l2", "YUYV", ""), "delivers 10.0: uncompressed YUYV does not fit through USB"),
+    (("asked for 30 FPS", 10, "rtsp", "", "MAXN"), "the camera's own settings have its rate"),
+    (("asked for 30 FPS", 10, "csi", "NV12", ""), "asked for 30 FPS, the camera delivers 10.0"),
 ])  # fmt: skip
 def test_a_slow_cameras_likely_cause_comes_with_its_fix(arguments, expected):
     assert expected in slow_camera(*arguments)

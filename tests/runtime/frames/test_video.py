@@ -92,14 +92,14 @@ JETSON = Here(jetson=True, gstreamer=True, raw=True)
 
 def test_on_a_jetson_its_decoder_reads_mp4_files(tmp_path):
     path = write_video(tmp_path / "drive.mp4")
-    camera = FakeCamera(size=(96, 64), frames=7, interval_s=0.0)
+    camera = FakeCamera(size=(96, 64), frames=12, interval_s=0.0)
     with installed({}, [("filesrc", camera, "NV12")], gstreamer=True, board=TX2) as room, VideoFile(
         path, JETSON
     ) as source:
         assert (source.pixel_format, source.size, source.details.backend) == ("NV12", (96, 64), "GStreamer")
         frames = read_all(source)
         assert room.asked[0][0] == source.details.pipeline
-    assert len(frames) == 7 and frames[0].image.shape == (96, 96) and frames[0].pixel_format == "NV12"
+    assert len(frames) == source.total == 12 and frames[0].image.shape == (96, 96) and frames[0].pixel_format == "NV12"
 
 
 def test_what_its_decoder_cannot_read_opencv_reads_and_the_reason_is_kept(tmp_path):
