@@ -93,6 +93,13 @@ class Connection:
             self._newest = None
             self._counts = Counts()
 
+    def final_counts(self) -> Counts:
+        """What came, once; afterwards, and whatever a thread that was given up still reads, nothing."""
+        with self._changed:
+            self._closing = True
+            counts, self._counts = self._counts, Counts()
+            return counts
+
     def take(self, patience_s: float) -> Optional[Arrival]:
         """The newest frame, once there is one that was not taken; None after ``patience_s``, and at the end."""
         until_s = time.monotonic() + patience_s
@@ -162,6 +169,8 @@ class Connection:
 
     def _put(self, image: np.ndarray, captured_s: float, arrived_s: float) -> None:
         with self._changed:
+            if self._closing:
+                return
             self._last_s = arrived_s
             counts = self._counts
             if counts.arrived == 0:

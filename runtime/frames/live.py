@@ -220,7 +220,7 @@ class LiveSource(FrameSource):
         lost_s = self._last_came_s()
         self._connection.close(0.0)
         _raise_bugs(self._connection)
-        counts = self._connection.counts
+        counts = self._connection.final_counts()
         self._before = self._before.plus(counts)
         if counts.seconds > self._patience.settled_s:
             self._delay_s = self._patience.first_delay_s
@@ -270,7 +270,7 @@ class LiveSource(FrameSource):
         self._slow_told = True
         if counts.fps < SLOW_SHARE * expected_fps:
             wanted = "{} {:g} FPS".format(
-                "asked for" if self._feed.asked.fps else "announced are", round(expected_fps, 2)
+                "asked for" if self._feed.asked.fps else "the stream announces", round(expected_fps, 2)
             )
             self._tell(slow_camera(wanted, counts.fps, self._feed.kind, self._format, read_board().power_mode))
 

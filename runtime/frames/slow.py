@@ -15,7 +15,9 @@ def slow_camera(wanted: str, measured_fps: float, kind: str, pixel_format: str, 
     if kind == "v4l2" and pixel_format not in ("MJPG", "BGR", "NV12"):
         causes.append("uncompressed {} does not fit through USB at this size: ?format=mjpg".format(pixel_format))
     if power_mode and not power_mode.startswith("MAXN"):
-        causes.append("power mode {}: sudo nvpmodel -m 0 && sudo jetson_clocks".format(power_mode))
+        causes.append(
+            "power mode {}: switch to MAXN (sudo nvpmodel -m 0 on a TX2), then sudo jetson_clocks".format(power_mode)
+        )
     if kind == "v4l2":
         causes.append(
             "in the dark a camera exposes longer: v4l2-ctl --list-ctrls, then --set-ctrl exposure_auto_priority=0"

@@ -117,7 +117,7 @@ def main(folder, url):
         "usb yuyv raw": read("0?size=320x240&format=yuyv", True),
         "usb yuyv bgr": read("0?size=320x240&format=yuyv", False),
         "rtsp": read(url + "#codec=h264", True),
-        "rtsp wrong password": read(url.replace("s3cret", "wr0ng") + "#codec=h264", True),
+        "rtsp wrong password": read(url.replace("s3cret%40", "wr0ng") + "#codec=h264", True),
         "rtsp lag": slow_lag(url + "#codec=h264"),
     }
     plain = os.path.join(folder, "plain.mp4")

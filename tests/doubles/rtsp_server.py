@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import threading
+from urllib.parse import quote
 
 import numpy as np
 
@@ -51,7 +52,9 @@ class RtspServer:
         self._listening.bind(("127.0.0.1", port))
         self._listening.listen(5)
         self.port = self._listening.getsockname()[1]
-        self.url = "rtsp://{}127.0.0.1:{}/stream".format("{}:{}@".format(user, password) if user else "", self.port)
+        self.url = "rtsp://{}127.0.0.1:{}/stream".format(
+            "{}:{}@".format(user, quote(password, "")) if user else "", self.port
+        )
         self._closed = threading.Event()
         self._connections = []
         threading.Thread(target=self._accept, daemon=True).start()

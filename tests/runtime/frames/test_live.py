@@ -144,6 +144,18 @@ def test_without_reconnecting_a_loss_is_the_end():
                 source.read()
 
 
+def test_what_was_lost_with_a_camera_is_counted_once():
+    camera = FakeCamera(size=(64, 32), frames=60)
+    with installed({0: camera}), opened(reconnect_for_s=0.0) as source:
+        numbers = []
+        with pytest.raises(SourceError, match="lost after"):
+            while True:
+                numbers.append(source.read().number)
+                time.sleep(0.02)
+        assert len(numbers) + source.replaced <= 60
+        assert source.replaced == source.details.replaced >= numbers[-1] + 1 - len(numbers) > 0
+
+
 def test_a_camera_that_flaps_is_asked_less_and_less_often():
     camera = FakeCamera(frames=3)
     with installed({0: camera}), opened(first_delay_s=0.02, longest_delay_s=10.0, reconnect_for_s=100.0) as source:
@@ -323,7 +335,7 @@ def test_frames_of_another_shape_than_the_pipelines_are_refused():
             assert "delivers something else than NV12" in source.details.passed_over[0]
 
 
-@pytest.mark.parametrize("board, hint", [(TX2, "power mode MAXP_CORE_ARM: sudo nvpmodel -m 0"), (PC, "in the dark")])
+@pytest.mark.parametrize("board, hint", [(TX2, "power mode MAXP_CORE_ARM: switch to MAXN"), (PC, "in the dark")])
 def test_a_camera_that_delivers_less_than_asked_is_told_once(monkeypatch, board, hint):
     monkeypatch.setattr(live, "_MEASURE_S", 0.3)
     told = []

@@ -44,7 +44,7 @@ def found(tmp_path_factory):
     if lacking:
         pytest.skip("GStreamer has no " + ", ".join(lacking))
     source = os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__)))
-    with RtspServer(user="me", password="s3cret") as server:
+    with RtspServer(user="me", password="s3cret@") as server:
         said = subprocess.check_output(
             [python, "-m", "tests.doubles.gstreamer_scenes", str(tmp_path_factory.mktemp("scenes")), server.url],
             cwd=ROOT,
