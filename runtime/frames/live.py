@@ -31,7 +31,7 @@ class Patience(NamedTuple):
     stall_s: float = 5.0
     reconnect_for_s: float = 60.0
     first_delay_s: float = 0.5
-    longest_delay_s: float = 8.0
+    longest_delay_s: float = 2.0
     settled_s: float = 10.0
 
 

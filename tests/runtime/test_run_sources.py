@@ -14,7 +14,9 @@ import pytest
 
 import ccc_jetson
 from ccc_jetson.images import read_labels
-from ccc_jetson.runtime.run_cli import main
+from ccc_jetson.runtime.run_cli import EXAMPLE, build_parser, main
+from ccc_jetson.runtime.source_arguments import source_of
+from ccc_jetson.runtime.source_grammar import kind_of
 from tests.doubles.cameras import TX2, YUYV, FakeCamera, installed
 from tests.doubles.rtsp_server import RtspServer
 from tests.doubles.stages import write_video
@@ -161,6 +163,12 @@ def test_a_video_says_who_reads_it(folder, capfd):
     code, out, _ = run(capfd, "file://" + str(folder / "drive.mp4"), "--headless", "--json")
     source = json.loads(out)["source"]
     assert code == 0 and source["kind"] == "video" and source["delivered"]["size"] == [96, 64] and source["backend"]
+
+
+def test_the_five_usual_commands_of_the_help_are_understood():
+    commands = EXAMPLE.splitlines()
+    kinds = [kind_of(source_of(build_parser().parse_args(each.split()[1:]))) for each in commands]
+    assert kinds == ["v4l2", "csi", "rtsp", "video", "pictures"]
 
 
 # What fails at the start

@@ -56,8 +56,8 @@ def test_the_documents_list_every_cause():
 
 @pytest.mark.parametrize("arguments, expected", [
     (("asked for 30 FPS", 18.44, "v4l2", "MJPG", "MAXP_CORE_ARM"),
-     "asked for 30 FPS, the camera delivers 18.4: power mode MAXP_CORE_ARM: switch to MAXN (sudo nvpmodel -m 0 on a TX2), "
-     "then sudo jetson_clocks; or in the dark"),
+     "asked for 30 FPS, the camera delivers 18.4: power mode MAXP_CORE_ARM: switch to MAXN (sudo nvpmodel -m 0 on a "
+     "TX2), then sudo jetson_clocks; or in the dark"),
     (("asked for 30 FPS", 10, "v4l2", "YUYV", ""), "delivers 10.0: uncompressed YUYV does not fit through USB"),
     (("asked for 30 FPS", 10, "rtsp", "", "MAXN"), "the camera's own settings have its rate"),
     (("asked for 30 FPS", 10, "csi", "NV12", ""), "asked for 30 FPS, the camera delivers 10.0"),
