@@ -220,6 +220,6 @@ def installed(cameras, pipelines=(), gstreamer=False, board=PC, **patience):
     with contextlib.ExitStack() as stack:
         for patch in room.patches():
             stack.enter_context(patch)
-        quick = dict(open_s=2.0, stall_s=0.5, first_delay_s=0.05, longest_delay_s=0.2, **patience)
+        quick = dict({"open_s": 10.0, "first_delay_s": 0.05, "longest_delay_s": 0.2}, **patience)
         stack.enter_context(mock.patch.object(live, "DEFAULT_PATIENCE", live.DEFAULT_PATIENCE._replace(**quick)))
         yield room

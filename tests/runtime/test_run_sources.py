@@ -193,10 +193,10 @@ def test_a_camera_that_cannot_be_used_ends_with_cause_and_fix(folder, capfd, cha
 def test_a_camera_that_is_silent_at_the_start(folder, capfd):
     camera = FakeCamera()
     camera.hangs.set()
-    with installed({0: camera}):
+    with installed({0: camera}, open_s=1.0):
         code, _, err = run(capfd, "0", "--headless")
         camera.hangs.clear()
-    assert code == 1 and "opens, but delivers no frame within 2 s" in err
+    assert code == 1 and "opens, but delivers no frame within 1 s" in err
 
 
 @pytest.mark.parametrize("argv, message", [
@@ -257,15 +257,15 @@ def test_a_driver_that_hangs_is_given_up_and_the_run_goes_on(folder, capfd):
         while camera.delivered < 20:
             time.sleep(0.001)
         camera.hangs.set()
-        time.sleep(1.2)
+        time.sleep(2.0)
         camera.hangs.clear()
 
     threading.Thread(target=hang_for_a_while, daemon=True).start()
-    with installed({0: camera}):
+    with installed({0: camera}, stall_s=1.0):
         code, out, err = run(capfd, "0", "--headless", "--frames", "60", "--json")
     source = json.loads(out)["source"]
     assert code == 0
-    assert source["stalls"] == 1 and source["reconnects"] == 1
+    assert source["stalls"] >= 1 and source["reconnects"] >= 1
     assert "nothing came for" in err
 
 
@@ -299,7 +299,7 @@ HANGING = (
     "    while camera.delivered < 15: time.sleep(0.001)\n"
     "    camera.hangs.set(); time.sleep(0.2); print('hangs', file=sys.stderr, flush=True)\n"
     "threading.Thread(target=hang, daemon=True).start()\n"
-    "with installed({0: camera}): sys.exit(main(sys.argv[1:]))\n"
+    "with installed({0: camera}, stall_s=0.5): sys.exit(main(sys.argv[1:]))\n"
 )
 OPENING = (
     "import os, signal, sys, threading\n"
