@@ -1,5 +1,6 @@
 """Live sources: the newest frame, silence, loss and return, and a driver that does not return at all."""
 
+import os
 import threading
 import time
 
@@ -402,3 +403,33 @@ def test_the_format_is_set_before_the_size_and_the_buffer_is_short():
     camera = FakeCamera()
     with installed({0: camera}), opened("0?format=any"):
         assert cv2.CAP_PROP_FOURCC not in camera.captures[0].order
+
+
+class FlakyCamera(FakeCamera):
+    """Every time that it is opened it delivers four frames."""
+
+    frames = property(lambda self: 4 * len(self.captures), lambda self, value: None)
+
+
+def test_nothing_is_left_of_many_losses():
+    camera = FlakyCamera(size=(64, 32))
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with installed({0: camera}), opened(first_delay_s=0.001, longest_delay_s=0.001) as source:
+        while source.details.reconnects < 25:
+            source.read()
+        source.close()
+    assert all(capture.released for capture in camera.captures)
+    assert [thread for thread in threading.enumerate() if thread.name == "ccc-source"] == []
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+def test_a_camera_that_cannot_be_opened_leaves_nothing_either():
+    descriptors = len(os.listdir("/proc/self/fd"))
+    camera = FakeCamera(frames=0)
+    with installed({0: camera}):
+        for _ in range(5):
+            with pytest.raises(SourceError):
+                opened()
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "ccc-source"])
+    assert all(capture.released for capture in camera.captures)
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
