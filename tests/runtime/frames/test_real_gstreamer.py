@@ -24,9 +24,12 @@ ASKING = "import cv2; print([line for line in cv2.getBuildInformation().splitlin
 
 def python_with_gstreamer():
     """The first Python whose OpenCV has GStreamer; None where there is none."""
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     for python in (sys.executable, "/usr/bin/python3"):
         try:
-            said = subprocess.check_output([python, "-c", ASKING], stderr=subprocess.DEVNULL, universal_newlines=True)
+            said = subprocess.check_output(
+                [python, "-c", ASKING], env=alone, stderr=subprocess.DEVNULL, universal_newlines=True
+            )
         except (OSError, subprocess.CalledProcessError):
             continue
         if "YES" in said:
@@ -43,12 +46,14 @@ def found(tmp_path_factory):
     lacking = missing_elements(NEEDED)
     if lacking:
         pytest.skip("GStreamer has no " + ", ".join(lacking))
-    source = os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__)))
+    # the package alone: what is installed beside it is for another Python
+    only_ours = tmp_path_factory.mktemp("package")
+    os.symlink(os.path.dirname(os.path.abspath(ccc_jetson.__file__)), str(only_ours / "ccc_jetson"))
     with RtspServer(user="me", password="s3cret@") as server:
         said = subprocess.check_output(
             [python, "-m", "tests.doubles.gstreamer_scenes", str(tmp_path_factory.mktemp("scenes")), server.url],
             cwd=ROOT,
-            env=dict(os.environ, PYTHONPATH=os.pathsep.join([source, ROOT])),
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(only_ours), ROOT])),
             universal_newlines=True,
             timeout=120,
         )
