@@ -15,8 +15,8 @@ _WARNING = 3  # cv::utils::logging::LOG_LEVEL_WARNING
 class NativeWords:
     """Within the block, what is written to file descriptors 1 and 2 is kept, and OpenCV says what it warns of.
 
-    For one thread at a time, while nobody else prints. Where the descriptors cannot be replaced (closed ones), nothing
-    is kept.
+    For one thread at a time, while nobody else prints. Where the descriptors cannot be replaced (closed ones), or there
+    is no place for a temporary file, nothing is kept.
     """
 
     def __init__(self) -> None:
@@ -29,10 +29,11 @@ class NativeWords:
         sys.stdout.flush()
         sys.stderr.flush()
         try:
+            self._file = tempfile.TemporaryFile()
             self._saved = [os.dup(1), os.dup(2)]
         except OSError:
+            self._file = None
             return self
-        self._file = tempfile.TemporaryFile()
         for number in (1, 2):
             os.dup2(self._file.fileno(), number)
         logging = _logging()

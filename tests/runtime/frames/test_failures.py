@@ -97,11 +97,12 @@ def test_an_opencv_that_has_no_log_level_is_left_alone(monkeypatch):
     assert words.text == "words"
 
 
-def test_closed_descriptors_keep_nothing(monkeypatch):
-    def closed(number):
+@pytest.mark.parametrize("module, name", [(os, "dup"), (native_words.tempfile, "TemporaryFile")])
+def test_closed_descriptors_and_full_disks_keep_nothing(monkeypatch, module, name):
+    def failing(*arguments):
         raise OSError(9, "Bad file descriptor")
 
-    monkeypatch.setattr(os, "dup", closed)
+    monkeypatch.setattr(module, name, failing)
     with NativeWords() as words:
         pass
     assert words.text == ""
