@@ -29,7 +29,8 @@ _PATIENCE_S = 10.0  # with a thread that should end, when the user wants to leav
 
 
 class Measured(NamedTuple):
-    """What a run has measured. ``frames`` reached the end of the sinks, ``dropped`` were replaced by newer ones.
+    """What a run has measured. ``frames`` reached the end of the sinks, ``dropped`` were replaced by newer ones,
+    in the source or behind it.
 
     ``wall_s`` runs from the start of the first capture to the end of the last frame's sinks; the model is loaded and
     warm before. ``latency`` is of frames ``TO_SINKS`` and ``TO_CLASS_MAP``; empty where none got there. ``backend`` is
@@ -93,7 +94,7 @@ class Pipeline:
         """What has been measured so far; also after a run that failed."""
         return Measured(
             self._done,
-            self._frames.dropped,
+            self._frames.dropped + self._source.replaced,
             max(0.0, self._ended_s - self._started_s),
             self._times.summaries(),
             self._latency.summaries(),

@@ -7,6 +7,7 @@ from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
 from ccc_jetson.json_records import indented
 from ccc_jetson.published import Here, published_lines, published_record
+from ccc_jetson.runtime.frames.details import SourceDetails
 from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck, slowest_thread
 from ccc_jetson.runtime.sinks.top_classes import Classified
@@ -59,6 +60,7 @@ class Report(NamedTuple):
     ended: str
     classified: Tuple[Classified, ...] = ()
     telemetry: Optional[Telemetry] = None
+    details: Optional[SourceDetails] = None
 
     def to_json(self) -> str:
         """Indented JSON, schema 1; durations in milliseconds, ``wall_s`` in seconds."""
@@ -74,7 +76,9 @@ class Report(NamedTuple):
             "backend": measured.backend,
             "backend_facts": dict(measured.facts),
             "fit": self.fit,
-            "source": {"description": self.source, "live": self.live},
+            "source": dict(
+                {} if self.details is None else self.details.to_json(), description=self.source, live=self.live
+            ),
             "outputs": list(self.outputs),
             "frames": measured.frames,
             "dropped": measured.dropped,
@@ -117,6 +121,8 @@ class Report(NamedTuple):
                 ("latency", "{}: {:.1f} ms (p50), {:.1f} ms (p99)".format(each.name, each.p50_ms, each.p99_ms))
                 for each in measured.latency
             )
+        if self.details is not None:
+            facts.extend(self.details.facts(self.live))
         if self.class_shares:
             shares = ("{} {:.1f} %".format(name, 100 * share) for name, share in self.class_shares[:_CLASSES_SHOWN])
             facts.append(("classes", ", ".join(shares)))

@@ -1,19 +1,20 @@
 """``ccc-run``: frames to masks, live, and how fast."""
 
 import argparse
-import os
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 
 from ccc_jetson.choices import FITS
-from ccc_jetson.command import INTERRUPTED, Parser, count_from, number_from, run_command, size
+from ccc_jetson.command import INTERRUPTED, Parser, count_from, number_from, run_command
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.errors import CccError, UsageError
 from ccc_jetson.files import sha256_of, write_text
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.source_arguments import add_source_arguments, files_of, reconnect_for_s, source_of
+from ccc_jetson.runtime.source_grammar import PicturePaths, Source, is_live
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
 from ccc_jetson.targets import CPU_TARGET, TENSORRT, runtime_for
 
@@ -26,8 +27,10 @@ if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.telemetry.monitor import Monitor
 
 EXAMPLE = """ccc-run --camera /dev/video0
-ccc-run --video drive.mp4 --out overlay.mp4 --report run.json
-ccc-run --images frames/ --class-maps masks/ --headless"""
+ccc-run csi://0 --report run.json
+ccc-run rtsp://me:secret@192.168.1.10/stream1 --headless
+ccc-run drive.mp4 --out overlay.mp4
+ccc-run frames/ --class-maps masks/ --headless"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,18 +41,15 @@ def build_parser() -> argparse.ArgumentParser:
         "are classified where that is what the network does.",
         EXAMPLE,
     )
-    source = parser.add_argument_group("frames, one of these").add_mutually_exclusive_group()
-    source.add_argument("--camera", metavar="/dev/videoN|N", help="a camera; Ctrl-C ends the run")
-    source.add_argument("--video", metavar="FILE", help="a video file")
-    source.add_argument("--images", metavar="PATH", nargs="+", help="picture files, or folders of them")
+    add_source_arguments(parser)
     model = parser.add_argument_group("model")
     model.add_argument("--model", metavar="FILE", help="default: model.engine or model.onnx here, whichever can be run")
     model.add_argument("--contract", metavar="FILE.json", help="for a model that ccc-export has not written")
     model.add_argument(
         "--fit",
         choices=FITS,
-        help="how frames of other proportions meet the network's input; default: crop for cameras and classifiers, "
-        "else stretch",
+        help="how frames of other proportions meet the network's input; default: crop for live sources and "
+        "classifiers, else stretch",
     )
     model.add_argument("--threads", metavar="N", type=count_from(0), default=0, help="of the CPU; default: all cores")
     add_gpu_options(parser)
@@ -65,9 +65,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     results.add_argument("--legend", action="store_true", help="draw the names of the classes")
     parser.add_argument("--frames", metavar="N", type=count_from(1), help="stop after so many")
-    parser.add_argument(
-        "--camera-size", metavar="WxH", type=size, default=(1280, 720), help="to ask the camera for; default: 1280x720"
-    )
     return parser
 
 
@@ -78,22 +75,22 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _work(arguments: argparse.Namespace) -> int:
     from ccc_jetson.runtime.backends import choose_model
+    from ccc_jetson.runtime.frames.live import DEFAULT_PATIENCE
+    from ccc_jetson.runtime.frames.native_words import own_standard_output
+    from ccc_jetson.runtime.frames.opening import open_source
     from ccc_jetson.runtime.outputs import Outputs
 
-    if arguments.camera is None and arguments.video is None and arguments.images is None:
-        raise UsageError(
-            "nothing to segment: none of --camera, --video, --images was given",
-            hint="ccc-run --camera /dev/video0, or: ccc-run --video FILE, or: ccc-run --images FOLDER",
-        )
+    frames = source_of(arguments)
     given = None if arguments.contract is None else read_contract_json(arguments.contract)
     choice = choose_model(arguments.model, contract=given)
     outputs = Outputs(arguments.out, arguments.class_maps, arguments.report)
-    outputs.check(*_inputs(arguments, choice.path))
+    files, folders = files_of(frames)
+    outputs.check([path for path in (choice.path, arguments.contract) if path is not None] + files, folders)
     model = _model(choice.path, choice.reason, given)
     contract = model.contract
     if contract.is_classifier:
-        _check_classifier(arguments, contract)
-    fit = arguments.fit or ("crop" if arguments.camera is not None or contract.is_classifier else "stretch")
+        _check_classifier(arguments, frames, contract)
+    fit = arguments.fit or ("crop" if is_live(frames) or contract.is_classifier else "stretch")
     say("model: {} ({}), {}, {}x{}".format(
         choice.path, choice.reason, contract.architecture.title, contract.input.width, contract.input.height
     ))  # fmt: skip
@@ -102,14 +99,18 @@ def _work(arguments: argparse.Namespace) -> int:
             contract.target, CPU_TARGET
         ))  # fmt: skip
     say_power_warnings()
-    with _open_source(arguments) as source, monitored(arguments) as monitor:
+    stop = threading.Event()
+    # a network on the GPU takes a camera's frames as they come
+    raw = choice.path.endswith(".engine")
+    patience = DEFAULT_PATIENCE._replace(reconnect_for_s=reconnect_for_s(arguments))
+    with own_standard_output(), open_source(frames, raw, stop, patience) as source, monitored(arguments) as monitor:
         say("frames: {}, fit: {}".format(source.description, fit))
-        return _segment(arguments, source, model, fit, outputs, monitor)
+        return _segment(arguments, source, model, fit, outputs, stop, monitor)
 
 
-def _check_classifier(arguments: argparse.Namespace, contract: Contract) -> None:
+def _check_classifier(arguments: argparse.Namespace, frames: Source, contract: Contract) -> None:
     """Refuses what needs a class for every pixel."""
-    if arguments.images is None:
+    if not isinstance(frames, PicturePaths):
         raise UsageError(
             "{} classifies whole pictures; --images names them".format(contract.architecture.title),
             hint="ccc-run --images FOLDER",
@@ -132,6 +133,7 @@ def _segment(
     model: "Model",
     fit: str,
     outputs: "Outputs",
+    stop: threading.Event,
     monitor: "Optional[Monitor]",
 ) -> int:
     from ccc_jetson.runtime.backends import open_backend
@@ -143,7 +145,6 @@ def _segment(
     from ccc_jetson.runtime.sinks.top_classes import TopClasses
     from ccc_jetson.runtime.telemetry.monitor import Span
 
-    stop = threading.Event()
     shares, tops = ClassShares(model.contract), TopClasses(model.contract)
     is_classifier = model.contract.is_classifier
     sinks = outputs.open(model.contract, source, arguments.opacity, arguments.legend)
@@ -178,6 +179,7 @@ def _segment(
         fit=fit,
         source=source.description,
         live=source.live,
+        details=source.details,
         outputs=tuple(sink.description for sink in finished) if measured.frames else (),
         measured=measured,
         class_shares=shares.shares,
@@ -223,38 +225,11 @@ def _run_and_finish(
     return problem, finished
 
 
-def _inputs(arguments: argparse.Namespace, model_path: str) -> Tuple[List[str], List[str]]:
-    """Files that this run reads, and folders of its pictures."""
-    files = [path for path in (model_path, arguments.contract, arguments.video, arguments.camera) if path is not None]
-    folders = []
-    for path in arguments.images or []:
-        if os.path.isdir(path):
-            folders.append(path)
-        else:
-            files.append(path)
-            folders.append(os.path.dirname(os.path.abspath(path)))
-    return files, folders
-
-
 def _model(path: str, reason: str, given: Optional[Contract]) -> "Model":
     from ccc_jetson.runtime.backends import contract_of_model
     from ccc_jetson.runtime.report import Model
 
     return Model(path, sha256_of(path), reason, contract_of_model(path, given))
-
-
-def _open_source(arguments: argparse.Namespace) -> "FrameSource":
-    if arguments.camera is not None:
-        from ccc_jetson.runtime.frames.camera import Camera
-
-        return Camera(arguments.camera, arguments.camera_size)
-    if arguments.video is not None:
-        from ccc_jetson.runtime.frames.video import VideoFile
-
-        return VideoFile(arguments.video)
-    from ccc_jetson.runtime.frames.pictures import Pictures
-
-    return Pictures(arguments.images)
 
 
 def _window(contract: Contract, arguments: argparse.Namespace, on_quit: Callable[[], None]) -> List["Sink"]:

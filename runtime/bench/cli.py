@@ -20,6 +20,8 @@ from ccc_jetson.runtime.bench.plan import (
     Plan,
 )
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.source_arguments import files_of
+from ccc_jetson.runtime.source_grammar import PicturePaths, Source, VideoPath, parse_source
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
@@ -53,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     frames = parser.add_argument_group("frames, held in memory; default: drawn streets of the network's size")
     source = frames.add_mutually_exclusive_group()
     source.add_argument("--size", metavar="WxH", type=size, help="draw them as large as a camera's: 1280x720")
+    source.add_argument("--source", metavar="SOURCE", help="the first frames of anything that ccc-run reads")
     source.add_argument("--video", metavar="FILE", help="the first frames of a video, as many as fit")
     source.add_argument("--images", metavar="PATH", nargs="+", help="picture files, or folders of them")
     frames.add_argument("--fit", choices=FITS, default="stretch", help="how frames of other proportions meet the input")
@@ -210,6 +213,7 @@ def _check_report(arguments: argparse.Namespace, choices: "List[ModelChoice]") -
     if arguments.report is not None:
         read = [choice.path for choice in choices] + (arguments.images or [])
         read += [path for path in (arguments.contract, arguments.video) if path is not None]
+        read += files_of(parse_source(arguments.source))[0] if arguments.source is not None else []
         check_output(arguments.report, read, "--report")
 
 
@@ -217,19 +221,24 @@ def _frames(arguments: argparse.Namespace) -> "Callable[[Contract], HeldFrames]"
     """What gives a model its frames; those of a file are read here, once for all models."""
     from ccc_jetson.runtime.bench.frames import held, synthetic
 
-    if arguments.video is not None:
-        from ccc_jetson.runtime.frames.video import VideoFile
+    named = _source(arguments)
+    if named is not None:
+        from ccc_jetson.runtime.frames.opening import open_source
 
-        with VideoFile(arguments.video) as video:
-            of_video = held(video, arguments.video)
-        return lambda contract: of_video.again()
-    if arguments.images is not None:
-        from ccc_jetson.runtime.frames.pictures import Pictures
-
-        with Pictures(arguments.images) as pictures:
-            of_pictures = held(pictures, "{} pictures".format(pictures.total))
-        return lambda contract: of_pictures.again()
+        with open_source(named) as source:
+            origin = "{} pictures".format(source.total) if isinstance(named, PicturePaths) else named.shown
+            of_source = held(source, origin)
+        return lambda contract: of_source.again()
     return lambda contract: synthetic(arguments.size or (contract.input.width, contract.input.height))
+
+
+def _source(arguments: argparse.Namespace) -> Optional[Source]:
+    """What is read, None where frames are drawn."""
+    if arguments.source is not None:
+        return parse_source(arguments.source)
+    if arguments.video is not None:
+        return VideoPath(arguments.video)
+    return None if arguments.images is None else PicturePaths(tuple(arguments.images))
 
 
 def _compare(arguments: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import Dict, List, Optional, Sequence
 from ccc_jetson.errors import FileProblem
 from ccc_jetson.images import list_images, read_frame
 from ccc_jetson.runtime.frames import Frame, FrameSource
+from ccc_jetson.runtime.frames.details import SourceDetails, Stream
 
 
 class Pictures(FrameSource):
@@ -27,9 +28,16 @@ class Pictures(FrameSource):
         )
         self._names = _unique_stems(self.paths)
         self._next = 0
+        self._details = SourceDetails("pictures", ", ".join(paths))
         with contextlib.suppress(FileProblem):  # told when its turn comes
             height, width = read_frame(self.paths[0]).shape[:2]
             self.size = (width, height)
+            self._details = self._details._replace(delivered=Stream(self.size, None, self.pixel_format))
+
+    @property
+    def details(self) -> SourceDetails:
+        """What a report should know."""
+        return self._details
 
     def read(self) -> Optional[Frame]:
         number = self._next

@@ -8,9 +8,10 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Callable, Optional, Sequence, Tuple
+from typing import Any, Callable, NoReturn, Optional, Sequence, Tuple
 
 from ccc_jetson import __version__
+from ccc_jetson.clean_text import hide_passwords
 from ccc_jetson.completion import SHELLS, PrintCompletion
 from ccc_jetson.errors import CccError
 
@@ -32,6 +33,10 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--print-completion", action=PrintCompletion, choices=SHELLS, help="print a script for the shell, and exit"
         )
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse's, without the passwords of what it repeats."""
+        super(Parser, self).error(hide_passwords(message))
 
 
 class _Version(argparse.Action):
@@ -103,10 +108,10 @@ def runs_here(prog: str, needs: Tuple[int, int], instead: str) -> bool:
 
 
 def print_error(prog: str, error: CccError) -> None:
-    """The message and the hint, on standard error."""
-    print("{}: error: {}".format(prog, error), file=sys.stderr)
+    """The message and the hint, on standard error, without the passwords of URLs."""
+    print("{}: error: {}".format(prog, hide_passwords(str(error))), file=sys.stderr)
     if error.hint:
-        print("  -> {}".format(error.hint), file=sys.stderr)
+        print("  -> {}".format(hide_passwords(error.hint)), file=sys.stderr)
 
 
 def size(text: str) -> Tuple[int, int]:

@@ -67,6 +67,9 @@ class Progress:
 
 
 def say(text: str) -> None:
-    """A line about what happens now, on standard error, so that standard output stays what was asked for."""
-    print(text, file=sys.stderr)
+    """A line about what happens now, on standard error, so that standard output stays what was asked for.
+
+    On a terminal it takes the place of a progress line, which comes back below it.
+    """
+    print(("\r\x1b[K" if sys.stderr.isatty() else "") + text, file=sys.stderr)
     sys.stderr.flush()

@@ -25,10 +25,16 @@ def build(folder, *options, **model):
 
 
 def started(folder, name, *arguments, **environment):
-    """One of our commands in a process of its own, in ``folder``; keywords as for ``cuda_driver.environment``."""
+    """One of our commands in a process of its own, in ``folder``; keywords as for ``cuda_driver.environment``.
+
+    ``cameras`` are arguments of ``tests.doubles.cameras.installed``, as text.
+    """
+    cameras = environment.pop("cameras", "")
     variables = cuda_driver.environment(**environment)
     variables["CCC_JETSON_CACHE"] = os.path.join(str(folder), "cache")
     code = "import sys; from {} import main; sys.exit(main(sys.argv[1:]))".format(_MODULES[name])
+    if cameras:
+        code = "from tests.doubles.cameras import *\nwith installed({}): {}".format(cameras, code)
     return subprocess.Popen(
         [sys.executable, "-c", code] + [str(each) for each in arguments],
         cwd=str(folder),

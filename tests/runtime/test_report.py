@@ -6,6 +6,7 @@ import pytest
 
 from ccc_jetson.contract import Published
 from ccc_jetson.published import PAPER_TX2
+from ccc_jetson.runtime.frames.details import SourceDetails
 from ccc_jetson.runtime.metrics import Machine, StageSummary
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured
 from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model, Report
@@ -129,6 +130,15 @@ def test_a_pace_that_others_set_is_not_compared_with_the_papers(slowest, why_not
 def test_a_pictures_name_cannot_steer_the_terminal():
     shown = report(classified=(Classified("\x1b[31mred", (TopClass("a", 1.0, 0.5),)),)).to_text()
     assert shown.splitlines()[1].split() == ["?[31mred", "a", "50.0", "%"]
+
+
+def test_what_happened_to_a_source_is_recorded_and_told_where_it_is_live():
+    details = SourceDetails("rtsp", "rtsp://me:***@cam/x", reconnects=1, lost_s=5.25, stalls=1)
+    record = json.loads(report(details=details, live=True).to_json())["source"]
+    assert (record["description"], record["live"], record["kind"]) == ("drive.mp4, 960x540", True, "rtsp")
+    assert (record["reconnects"], record["lost_s"], record["stalls"]) == (1, 5.25, 1)
+    assert "source      1 reconnect, 5.2 s without it, 1 stall\n" in report(details=details, live=True).to_text()
+    assert "reconnect" not in report(details=details).to_text()
 
 
 def test_a_run_that_ended_early_says_so():

@@ -149,7 +149,7 @@ def test_a_model_without_contract_runs_with_one(folder, capsys):
 @pytest.mark.parametrize(
     "argv, message",
     [
-        ([], "none of --camera, --video, --images was given"),
+        ([], "neither a SOURCE nor one of --camera, --csi, --rtsp, --video, --images was given"),
         (["--video", "none.mp4"], "none.mp4: cannot be read: No such file"),
         (["--video", "model.onnx"], "is no video that OpenCV can open"),
         (["--video", "drive.mp4", "--model", "none.onnx"], "none.onnx: cannot be read"),
@@ -210,15 +210,15 @@ def test_the_parser_knows_its_defaults():
 
 def with_camera(monkeypatch, **arguments):
     """Puts a stand-in behind ``--camera``; returns the list of those that were opened."""
-    from ccc_jetson.runtime.frames import camera
+    from ccc_jetson.runtime.frames import opening
 
     opened = []
 
-    def fake(device, size):
+    def fake(source, raw, stop, patience):
         opened.append(FakeSource(live=True, **arguments))
         return opened[-1]
 
-    monkeypatch.setattr(camera, "Camera", fake)
+    monkeypatch.setattr(opening, "open_source", fake)
     return opened
 
 

@@ -1,8 +1,9 @@
 """The progress line: what it says, and that a pipe never sees it."""
 
 import io
+import sys
 
-from ccc_jetson.progress import Progress
+from ccc_jetson.progress import Progress, say
 
 
 class Terminal(io.StringIO):
@@ -37,3 +38,11 @@ def test_a_terminal_sees_the_last_step_and_a_clean_line_after_it():
         progress.step()
     assert "2/2" in stream.getvalue()
     assert stream.getvalue().endswith(" \r")
+
+
+def test_a_line_about_what_happens_takes_the_place_of_the_progress_line(monkeypatch):
+    for terminal, expected in ((True, "\r\x1b[Klost\n"), (False, "lost\n")):
+        stream = Terminal() if terminal else io.StringIO()
+        monkeypatch.setattr(sys, "stderr", stream)
+        say("lost")
+        assert stream.getvalue() == expected

@@ -111,6 +111,8 @@ def test_json_on_standard_output_is_the_report_and_nothing_else(folder, capsys):
         (["--size", "100x60"], "synthetic streets, seed 1: 8 frames of 100x60", [100, 60]),
         (["--video", "drive.mp4"], "drive.mp4: 12 frames of 96x64", [96, 64]),
         (["--images", "a.png", "b.png"], "2 pictures: 2 frames of 2 sizes", []),
+        (["--source", "drive.mp4"], "drive.mp4: 12 frames of 96x64", [96, 64]),
+        (["--source", "synthetic://?size=96x64&frames=5"], "synthetic://?size=96x64&fps=30&frames=5: 5 fra", [96, 64]),
     ],
 )
 def test_frames_may_be_drawn_or_come_from_files(folder, capsys, source, description, size):
@@ -197,6 +199,8 @@ def test_nothing_is_written_where_no_model_could_be_measured(folder, capsys):
         (["--report", "none/bench.json"], "its folder does not exist"),
         (["--video", "none.mp4"], "none.mp4: cannot be read"),
         (["--images", "none"], "none: no such file or folder"),
+        (["--source", "sythetic://"], "did you mean synthetic?"),
+        (["--source", "drive.mp4", "--report", "drive.mp4"], "is another file of this command"),
         (["--size", "100000x100000"], "a frame of 100000x100000 takes 30000 MB"),
         (["--contract", "none.json"], "none.json: cannot be read"),
     ],

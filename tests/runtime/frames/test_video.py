@@ -3,7 +3,9 @@
 import pytest
 
 from ccc_jetson.errors import FileProblem, SourceError
+from ccc_jetson.runtime.frames.attempts import Here
 from ccc_jetson.runtime.frames.video import VideoFile
+from tests.doubles.cameras import TX2, FakeCamera, installed
 from tests.doubles.stages import write_video
 from tests.runtime.frames.test_pictures import write_picture
 
@@ -81,6 +83,41 @@ def test_a_video_that_is_cut_short_gives_its_frames_and_then_says_so(tmp_path):
             frames.append(frame)
     print(len(frames), "frames before the cut")
     assert 20 < len(frames) < 40
+
+
+# On a Jetson
+
+JETSON = Here(jetson=True, gstreamer=True, raw=True)
+
+
+def test_on_a_jetson_its_decoder_reads_mp4_files(tmp_path):
+    path = write_video(tmp_path / "drive.mp4")
+    camera = FakeCamera(size=(96, 64), frames=12, interval_s=0.0)
+    with installed({}, [("filesrc", camera, "NV12")], gstreamer=True, board=TX2) as room, VideoFile(
+        path, JETSON
+    ) as source:
+        assert (source.pixel_format, source.size, source.details.backend) == ("NV12", (96, 64), "GStreamer")
+        frames = read_all(source)
+        assert room.asked[0][0] == source.details.pipeline
+    assert len(frames) == source.total == 12 and frames[0].image.shape == (96, 96) and frames[0].pixel_format == "NV12"
+
+
+def test_what_its_decoder_cannot_read_opencv_reads_and_the_reason_is_kept(tmp_path):
+    path = write_video(tmp_path / "drive.mp4", frames=4)
+    for pipelines, reason in (([], "cannot start it"), ([("filesrc", FakeCamera(frames=0), "NV12")], "holds no frame")):
+        with installed({}, pipelines, gstreamer=True, board=TX2), VideoFile(path, JETSON) as source:
+            assert source.pixel_format == "BGR" and len(read_all(source)) == 4
+            (passed_over,) = source.details.passed_over
+            assert passed_over.startswith("GStreamer, H264 by the video decoder: ") and reason in passed_over
+
+
+def test_other_containers_and_an_opencv_without_gstreamer_go_to_opencv_at_once(tmp_path):
+    path = write_video(tmp_path / "drive.avi", codec="MJPG")
+    with VideoFile(path, JETSON) as source:
+        assert source.details.passed_over == () and source.details.backend
+    path = write_video(tmp_path / "drive.mp4")
+    with VideoFile(path, Here(jetson=True, gstreamer=False)) as source:
+        assert "built without GStreamer" in source.details.passed_over[0]
 
 
 class Estimating:
