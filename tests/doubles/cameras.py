@@ -17,7 +17,7 @@ from unittest import mock
 
 import numpy as np
 
-from ccc_jetson.engines.machine import Board
+from ccc_jetson.board import Board
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.frames import attempts, live
 from ccc_jetson.runtime.pixels import BGR, shape_of_size

@@ -13,7 +13,7 @@ from unittest import mock
 
 import cv2
 
-from ccc_jetson.engines.machine import Board
+from ccc_jetson.board import Board
 from ccc_jetson.errors import CccError
 from ccc_jetson.runtime.frames import attempts, devices, live, usb
 from ccc_jetson.runtime.frames.elements import missing_elements
