@@ -8,3 +8,5 @@ CALIBRATION_SAMPLES = 200  # frames that calibrate where nothing else is said
 EVAL_SIZES = ("network", "full")  # where predictions and labels are compared
 SHARED_MEMORY = ("input", "class_map", "picture")  # what CPU and GPU exchange; the picture is the overlay
 MEMORY_POLICIES = COPY, MAPPED, MANAGED = ("copy", "mapped", "managed")  # and how
+CLASS_IDS = ("network", "trainids", "labelids")  # numbers in class maps: the network's own, or Cityscapes'
+STANDARD_OUTPUT = "-"  # in place of a file

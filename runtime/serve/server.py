@@ -1,0 +1,193 @@
+"""The page's server: one thread with an event loop, whatever number of clients there is.
+
+Tornado brings what a page on an open network needs: a deadline for a request's head that no dripping client can
+push on, limits of its size, and writing that waits for whoever reads. What it lacks is here: limits of connections and
+requests, and a deadline for taking an answer.
+"""
+
+import asyncio
+import logging
+import threading
+from typing import Any, Callable, Dict, Mapping, Optional
+
+from ccc_jetson.errors import DependencyMissing
+from ccc_jetson.runtime.live import LiveStatistics
+from ccc_jetson.runtime.serve.access import RateLimit, Token
+from ccc_jetson.runtime.serve.address import Listener
+from ccc_jetson.runtime.serve.newest import NewestPicture
+
+try:
+    from tornado.httpserver import HTTPServer
+    from tornado.ioloop import IOLoop, PeriodicCallback
+    from tornado.locks import Condition
+    from tornado.web import Application
+except ImportError as error:
+    raise DependencyMissing(
+        "--serve needs Tornado, which cannot be imported: {}".format(error),
+        hint='pip install "ccc-jetson[serve]", or: pip3 install tornado==6.1 on Python 3.6, tornado on newer ones',
+    )
+
+from ccc_jetson.runtime.serve.handlers import routes  # needs Tornado as well
+
+HEAD_S = 10.0  # for a request's head, and between requests
+_BODY_S = 5.0
+_HEAD_BYTES, _BODY_BYTES = 8192, 1024
+CONNECTIONS, CONNECTIONS_OF_AN_ADDRESS = 64, 24
+REQUESTS_PER_S, REQUESTS_AT_ONCE = 100.0, 300.0  # of an address; a page at 25 FPS makes 26 a second
+_BAD_TOKENS_PER_S, _BAD_TOKENS_AT_ONCE = 0.2, 10.0  # of an address
+STALE_S = 10.0  # without a frame the run counts as not healthy
+_SAMPLE_MS = 1000.0
+_GOODBYE_S = 1.0  # for answers under way when the run ends
+
+
+class PageState:
+    """What the handlers of one page share; belongs to the server's thread.
+
+    Args:
+        listener: where it listens.
+        token: asked for where there is one.
+        pictures: the newest frame.
+        live: the figures.
+        about: of model and source, for the page's head, as JSON.
+        info: labels of the metric that names the run.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        token: Optional[Token],
+        pictures: NewestPicture,
+        live: LiveStatistics,
+        about: Mapping[str, Any],
+        info: Mapping[str, str],
+    ) -> None:
+        self.listener, self.token = listener, token
+        self.pictures, self.live = pictures, live
+        self.about, self.info = about, info
+        self.stale_s = STALE_S
+        self.clients = 0
+        self.loop = IOLoop.current()
+        self.new_picture = Condition()
+        self.requests = RateLimit(REQUESTS_PER_S, REQUESTS_AT_ONCE, self.loop.time)
+        self.bad_tokens = RateLimit(_BAD_TOKENS_PER_S, _BAD_TOKENS_AT_ONCE, self.loop.time)
+
+    @property
+    def cookie_name(self) -> str:
+        """Of this port: browsers give cookies to all ports of a host."""
+        return "ccc_run_{}".format(self.listener.port)
+
+
+class _LimitedServer(HTTPServer):
+    """An ``HTTPServer`` that closes what comes beyond its limits, before it reads a byte."""
+
+    def initialize(self, application: Any, state: PageState) -> None:  # type: ignore[override]
+        super().initialize(
+            application,
+            max_header_size=_HEAD_BYTES,
+            max_body_size=_BODY_BYTES,
+            idle_connection_timeout=HEAD_S,
+            body_timeout=_BODY_S,
+        )
+        self._state = state
+        self._addresses: Dict[Any, str] = {}  # of open connections
+
+    def handle_stream(self, stream: Any, address: Any) -> None:
+        host = str(address[0])
+        of_this = sum(each == host for each in self._addresses.values())
+        # behind ssh -L everyone has the same loopback address
+        limit = CONNECTIONS if self._state.listener.is_loopback else CONNECTIONS_OF_AN_ADDRESS
+        if len(self._addresses) >= CONNECTIONS or of_this >= limit:
+            stream.close()
+            return
+        self._addresses[stream] = host
+        self._state.clients = len(self._addresses)
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: Any) -> None:
+        self._addresses.pop(server_conn.stream, None)
+        self._state.clients = len(self._addresses)
+        super().on_close(server_conn)
+
+
+class PageServer:
+    """Answers on a listener until it is closed.
+
+    Args:
+        listener: open; closed by ``close``.
+        token, pictures, live, about, info: as for ``PageState``.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        token: Optional[Token],
+        pictures: NewestPicture,
+        live: LiveStatistics,
+        about: Mapping[str, Any],
+        info: Mapping[str, str],
+    ) -> None:
+        self._listener, self._pictures = listener, pictures
+        self._make_state: Callable[[], PageState] = lambda: PageState(listener, token, pictures, live, about, info)
+        self._loop: Optional[IOLoop] = None
+        self._ready = threading.Event()
+        self._failure: Optional[BaseException] = None
+        self._thread = threading.Thread(target=self._guarded, name="ccc-page", daemon=True)
+
+    def start(self) -> None:
+        """Begins to answer."""
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Tells everyone who waits for a frame that there will be none, and ends; may be called twice."""
+        self._pictures.close()
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.add_callback(self._loop.stop)
+        self._thread.join()
+        self._listener.socket.close()
+
+    def _guarded(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    def _work(self) -> None:
+        for name in ("tornado.access", "tornado.general"):  # what clients do wrong, with their addresses and URLs
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        own = asyncio.new_event_loop()
+        asyncio.set_event_loop(own)
+        loop = IOLoop.current()
+        try:
+            state = self._make_state()
+            application = Application(routes(state), default_host=None, log_function=lambda handler: None)
+            server = _LimitedServer(application, state)
+            server.add_socket(self._listener.socket)
+            sampling = PeriodicCallback(lambda: _sample(state.live), _SAMPLE_MS)
+            sampling.start()
+            self._pictures.announce(lambda: loop.add_callback(state.new_picture.notify_all))
+            self._loop = loop
+            self._ready.set()
+            loop.start()
+            sampling.stop()
+            server.stop()
+            loop.run_sync(lambda: _goodbye(server))
+        finally:
+            self._pictures.announce(lambda: None)
+            loop.close(all_fds=True)
+
+
+def _sample(live: LiveStatistics) -> None:
+    live.sample()
+
+
+async def _goodbye(server: HTTPServer) -> None:
+    """Lets the answers under way go out, then closes every connection."""
+    await asyncio.sleep(0.05)  # those that waited for a frame have been told, and write now
+    closing = asyncio.ensure_future(server.close_all_connections())
+    await asyncio.wait([closing], timeout=_GOODBYE_S)
+    closing.cancel()
