@@ -59,7 +59,11 @@ class Page(Sink):
         about = _about(contract, model, source, opacity)
         info = {"model": about["model"], "file": about["file"], "source": about["source"], "version": __version__}
         self._server = PageServer(listener, self.token, self._pictures, self.live, about, info)
-        self._server.start()
+        try:
+            self._server.start()
+        except BaseException:
+            self._server.close()
+            raise
 
     @property
     def secret_url(self) -> str:

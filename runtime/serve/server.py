@@ -129,9 +129,15 @@ class PageServer:
         self._listener, self._pictures = listener, pictures
         self._make_state: Callable[[], PageState] = lambda: PageState(listener, token, pictures, live, about, info)
         self._loop: Optional[IOLoop] = None
+        self._state: Optional[PageState] = None
         self._ready = threading.Event()
         self._failure: Optional[BaseException] = None
         self._thread = threading.Thread(target=self._guarded, name="ccc-page", daemon=True)
+
+    @property
+    def clients(self) -> int:
+        """Open connections."""
+        return self._state.clients if self._state is not None else 0
 
     def start(self) -> None:
         """Begins to answer."""
@@ -163,7 +169,7 @@ class PageServer:
         asyncio.set_event_loop(own)
         loop = IOLoop.current()
         try:
-            state = self._make_state()
+            self._state = state = self._make_state()
             application = Application(routes(state), default_host=None, log_function=lambda handler: None)
             server = _LimitedServer(application, state)
             server.add_socket(self._listener.socket)
