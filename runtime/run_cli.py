@@ -127,6 +127,12 @@ def _check_results(arguments: argparse.Namespace) -> None:
         )
     if arguments.class_ids != "network" and arguments.class_maps is None:
         raise UsageError("--class-ids: there are no class maps without --class-maps", hint="--class-maps FOLDER")
+    if arguments.window:
+        from ccc_jetson.runtime.sinks.window import why_no_window
+
+        reason = why_no_window()
+        if reason:
+            raise UsageError("--window: " + reason, hint="leave it out; --serve shows the run in a browser")
 
 
 def _check_classifier(arguments: argparse.Namespace, contract: Contract) -> None:
