@@ -41,7 +41,7 @@ _HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
-    ("Referrer-Policy", "no-referrer"),
+    ("Referrer-Policy", "same-origin"),  # with "no-referrer" the form's own Origin would be "null"
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
 )
@@ -232,6 +232,7 @@ class _Live(_Handler):
         counters, silence_s = live.counters, live.silence_s
         samples = live.samples_from(self._count("from"))
         record = {
+            "run": self._state.run,
             "frames": counters.frames,
             "dropped": counters.dropped,
             "silence_s": None if silence_s is None else round(silence_s, 1),

@@ -7,6 +7,7 @@ requests, and a deadline for taking an answer.
 
 import asyncio
 import logging
+import secrets
 import threading
 from typing import Any, Callable, Dict, Mapping, Optional
 
@@ -65,6 +66,7 @@ class PageState:
         self.pictures, self.live = pictures, live
         self.about, self.info = about, info
         self.stale_s = STALE_S
+        self.run = secrets.token_hex(8)  # by which a page sees that another run has taken the place of its own
         self.clients = 0
         self.loop = IOLoop.current()
         self.new_picture = Condition()

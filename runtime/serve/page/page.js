@@ -17,7 +17,7 @@ const page = {
   drawn: null, // {head, image, classes}
   after: 0, // number of the newest picture
   samples: [],
-  frames: 0,
+  run: null, // which one the server is of
   curves: new Map(),
   tiles: new Map(),
   shares: new Map(),
@@ -175,10 +175,14 @@ async function introduce() {
 }
 
 function tell(live) {
-  if (live.frames < page.frames) { // another run has taken the place of the one before
-    Object.assign(page, {about: null, samples: [], after: 0});
+  if (live.run !== page.run) { // the first answer, or another run in the place of the one before
+    const isFirst = page.run === null;
+    page.run = live.run;
+    if (!isFirst) {
+      Object.assign(page, {about: null, samples: [], after: 0});
+      return;
+    }
   }
-  page.frames = live.frames;
   page.samples = page.samples.concat(live.samples).slice(-SAMPLES_KEPT);
   if (live.silence_s === null) setState("starting", "waiting for the first frame");
   else if (live.silence_s > 5) setState("silent", `no frame for ${live.silence_s.toFixed(0)} s`);
