@@ -207,7 +207,7 @@ function tell(live) {
     {name: "p50", of: (sample) => sample.p50_ms},
     {name: "p99", of: (sample) => sample.p99_ms},
   ]);
-  curve("Dropped", "frames a second", [{name: "dropped", of: (sample) => sample.dropped}], 0);
+  if (page.about?.live) curve("Dropped", "frames a second", [{name: "dropped", of: (sample) => sample.dropped}], 0);
   for (const [name, [, unit]] of Object.entries(last.telemetry)) {
     curve(name, unitText(unit), [{name, of: (sample) => sample.telemetry[name]?.[0] ?? null}]);
   }

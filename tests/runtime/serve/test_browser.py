@@ -108,7 +108,7 @@ def test_the_page_shows_picture_classes_figures_and_curves(look, size, scheme):
             assert tab.inner_text("#model") == "Tiny"
             assert "model.onnx, 64x32 from fake source" in tab.inner_text("#source")
             assert tab.locator("#legend li").count() == 19
-            wait_until(tab, "document.querySelectorAll('.curve').length >= 5")
+            wait_until(tab, "document.querySelectorAll('.curve').length >= 4")
             wait_until(tab, "document.querySelector('.curve polyline').getAttribute('points').includes(' ')")
             wait_until(tab, "document.querySelector('#legend li:not(.absent)')")
             assert re.search(r"\d", tab.inner_text("#legend li:not(.absent) .share"))
