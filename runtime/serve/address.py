@@ -81,7 +81,7 @@ def listen(address: Address) -> Listener:
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or the port of a run that ended waits a minute
         if family == socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # [::] is every address, IPv4's as well
         opened.bind(where)
         opened.listen(_BACKLOG)
         opened.setblocking(False)

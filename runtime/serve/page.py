@@ -81,8 +81,11 @@ class Page(Sink):
 
     def close(self) -> None:
         self._server.close()
+        if self._server.failure is not None:
+            raise self._server.failure
 
-    abort = close
+    def abort(self) -> None:
+        self._server.close()
 
 
 def tell(page: Page) -> None:

@@ -34,7 +34,7 @@ HEAD_S = 10.0  # for a request's head, and between requests
 _BODY_S = 5.0
 _HEAD_BYTES, _BODY_BYTES = 8192, 1024
 CONNECTIONS, CONNECTIONS_OF_AN_ADDRESS = 64, 24
-REQUESTS_PER_S, REQUESTS_AT_ONCE = 100.0, 300.0  # of an address; a page at 25 FPS makes 26 a second
+REQUESTS_PER_S, REQUESTS_AT_ONCE = 200.0, 400.0  # of an address; a page at 25 FPS makes 26 a second
 _BAD_TOKENS_PER_S, _BAD_TOKENS_AT_ONCE = 0.2, 10.0  # of an address
 STALE_S = 10.0  # without a frame the run counts as not healthy
 _SAMPLE_MS = 1000.0
@@ -135,6 +135,11 @@ class PageServer:
         self._ready = threading.Event()
         self._failure: Optional[BaseException] = None
         self._thread = threading.Thread(target=self._guarded, name="ccc-page", daemon=True)
+
+    @property
+    def failure(self) -> Optional[BaseException]:
+        """What ended it before its time; None where nothing did."""
+        return self._failure
 
     @property
     def clients(self) -> int:

@@ -100,3 +100,13 @@ def test_every_address_is_shown_as_the_one_that_others_reach(monkeypatch):
 
     monkeypatch.setattr(address.socket, "socket", Lonely)
     assert reachable_host("0.0.0.0") == socket.gethostname()
+
+
+def test_every_ipv6_address_is_every_ipv4_address_too():
+    try:
+        listener = listen(Address("::", 0))
+    except UsageError as problem:
+        pytest.skip("no IPv6 here: {}".format(problem))
+    with contextlib.closing(listener.socket):
+        assert not listener.is_loopback
+        socket.create_connection(("127.0.0.1", listener.port), 5).close()

@@ -283,6 +283,19 @@ def test_a_server_that_cannot_start_says_so_and_leaves_nothing(monkeypatch):
     assert set(threading.enumerate()) == before
 
 
+def test_a_server_that_breaks_on_the_way_is_not_hidden(monkeypatch):
+    async def broken(server):
+        raise ZeroDivisionError("a bug")
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr(server, "_goodbye", broken)
+    page = opened_page()
+    with pytest.raises(ZeroDivisionError):
+        page.close()
+    page.abort()
+    assert set(threading.enumerate()) == before
+
+
 def test_a_kept_connection_serves_one_request_after_another(page):
     request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     last = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
