@@ -5,7 +5,8 @@
 A round runs the same frames in all conditions, in another order each time, and each ratio is of one round: a machine's
 speed drifts. The run's own CPU time is compared as well, which other programs disturb less. Clients are processes of
 their own and take their share of the CPU, which on a board nobody's browser does; with ``--threads`` fewer than the
-cores it is theirs. ``--pace FPS`` gives frames no faster, as a camera does: is the rate held?
+cores it is theirs. ``--elsewhere MS`` puts a stand-in in the network's place, which leaves the CPU alone and takes so
+many milliseconds, as one on a GPU does; ``--pace FPS`` gives frames no faster, as a camera does: is the rate held?
 """
 
 import argparse
@@ -18,10 +19,14 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
 
 from ccc_jetson.command import count_from, number_from, run_command
-from ccc_jetson.runtime.backends import contract_of_model, open_backend
+from ccc_jetson.contract import Contract
+from ccc_jetson.preprocess import fitting
+from ccc_jetson.runtime.backends import Backend, Segmentation, contract_of_model, open_backend
 from ccc_jetson.runtime.frames import Frame
 from ccc_jetson.runtime.frames.video import VideoFile
 from ccc_jetson.runtime.metrics import machine
@@ -49,6 +54,29 @@ class Round(NamedTuple):
     sink_ms: float
     cpu_s: float
     clients: List[Dict[str, float]]
+
+
+class Elsewhere(Backend):
+    """Stands for a network on a GPU: takes its time and not the CPU's, and gives the same four classes every time."""
+
+    description = "stand-in for a network on a GPU"
+
+    def __init__(self, contract: Contract, seconds: float) -> None:
+        self.contract, self.facts = contract, {}
+        self._seconds = seconds
+        self._size = (contract.input.width, contract.input.height)
+        rows = np.arange(self._size[1]) * 4 // self._size[1]
+        self._class_map = np.repeat(rows.astype(np.uint8)[:, np.newaxis], self._size[0], axis=1)
+
+    def start(self, staged: Any) -> Any:
+        image, _ = staged
+        return image.shape, time.monotonic() + self._seconds
+
+    def finish(self, running: Any) -> Segmentation:
+        shape, due_s = running
+        time.sleep(max(0.0, due_s - time.monotonic()))
+        geometry = fitting((shape[1], shape[0]), self._size, "stretch")
+        return Segmentation(self._class_map.copy(), geometry, {"infer": self._seconds})
 
 
 class Paced(VideoFile):
@@ -82,9 +110,7 @@ def run_once(arguments: argparse.Namespace, kinds: Optional[Sequence[str]]) -> R
                 command = [sys.executable, script, kind, port, TOKEN]
                 processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
         before = resource.getrusage(resource.RUSAGE_SELF)
-        measured = Pipeline(
-            source, lambda: open_backend(arguments.model, threads=arguments.threads), sinks, arguments.frames
-        ).run()
+        measured = Pipeline(source, lambda: _backend(arguments, contract), sinks, arguments.frames).run()
         after = resource.getrusage(resource.RUSAGE_SELF)
         told = [json.loads(process.communicate(b"over\n")[0] or b"{}") for process in processes]
         for sink in sinks:
@@ -92,6 +118,12 @@ def run_once(arguments: argparse.Namespace, kinds: Optional[Sequence[str]]) -> R
     sink_ms = next(each.mean_ms for each in measured.stages if each.name == "sink")
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Round(measured.fps, sink_ms, cpu_s, told)
+
+
+def _backend(arguments: argparse.Namespace, contract: Contract) -> Backend:
+    if arguments.elsewhere is not None:
+        return Elsewhere(contract, arguments.elsewhere / 1000.0)
+    return open_backend(arguments.model, threads=arguments.threads)
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -144,6 +176,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=count_from(1), default=5)
     parser.add_argument("--frames", type=count_from(1), default=100, help="of each run")
     parser.add_argument("--threads", type=count_from(0), default=0, help="of the network; 0 takes all cores")
+    parser.add_argument("--elsewhere", metavar="MS", type=number_from(0), help="a stand-in that takes no CPU")
     parser.add_argument(
         "--pace", metavar="FPS", type=number_from(0.1), help="of the frames; default: as fast as can be"
     )

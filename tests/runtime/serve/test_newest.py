@@ -86,6 +86,29 @@ def test_pictures_come_no_faster_than_they_should():
     assert encoder.encoded == [0]
 
 
+def test_of_thirty_frames_a_second_twenty_five_are_shown(monkeypatch):
+    from ccc_jetson.runtime.serve import newest
+
+    class Clock:
+        now_s = 1000.0
+
+        def monotonic(self):
+            return self.now_s
+
+    clock, taken = Clock(), []
+    monkeypatch.setattr(newest, "time", clock)
+    pictures, come = newest_of(CountingEncoder(), fps=25.0)
+    for number in range(300):
+        pictures.want()
+        write(pictures, number)
+        if not pictures._wanted:
+            taken.append(number)
+            assert come.acquire(timeout=10)
+        clock.now_s += 1 / 30.0
+    pictures.close()
+    assert 248 <= len(taken) <= 252
+
+
 def test_the_end_is_announced_and_leaves_no_thread():
     pictures, come = newest_of(CountingEncoder())
     pictures.close()
