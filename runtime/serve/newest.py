@@ -63,8 +63,8 @@ class NewestPicture(Sink):
         if now_s < self._not_before_s:
             return
         self._wanted = False
-        # on average, or a camera's 30 FPS would become 15
-        self._not_before_s = max(self._not_before_s, now_s - self._pause_s) + self._pause_s
+        # with some grace, or a camera's 30 FPS would become 15
+        self._not_before_s = max(self._not_before_s, now_s - self._pause_s / 2) + self._pause_s
         with self._changed:
             self._waiting = (frame, segmentation, now_s - frame.captured_s)
             self._changed.notify()
