@@ -10,6 +10,8 @@ import time
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ccc_jetson.contract import Contract
+from ccc_jetson.errors import CccError
+from ccc_jetson.progress import say
 from ccc_jetson.runtime.backends import Segmentation
 from ccc_jetson.runtime.frames import Frame
 from ccc_jetson.runtime.metrics import Counters, nearest_rank
@@ -122,7 +124,7 @@ class LiveStatistics(Sink):
 
     def sample(self) -> LiveSample:
         """Closes the time since the last sample and keeps what happened in it; to be called about once a second."""
-        now_s, counters, telemetry = self._clock(), self._counters(), dict(self._telemetry())
+        now_s, counters, telemetry = self._clock(), self._counters(), self._readings()
         before = {name: (count, seconds) for name, count, seconds in self._sampled.stages}
         stages_ms: Dict[str, float] = {}
         for name, count, seconds in counters.stages:
@@ -146,6 +148,15 @@ class LiveStatistics(Sink):
             self._sampled_s, self._sampled = now_s, counters
             self._samples.append(sample)
         return sample
+
+    def _readings(self) -> Telemetry:
+        """Sensors that fail are not asked again: the other curves go on."""
+        try:
+            return dict(self._telemetry())
+        except (CccError, OSError, ValueError) as error:
+            say("the sensors are not read any more: {}".format(error))
+            self._telemetry = no_telemetry
+            return {}
 
     def samples_from(self, number: int) -> List[LiveSample]:
         """The samples that are still kept, from that number on."""

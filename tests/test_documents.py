@@ -22,6 +22,7 @@ PAGES = (
     "docs/networks.md",
     "docs/passes.md",
     "docs/runtime.md",
+    "docs/serve.md",
     "docs/tensorrt-members.md",
 )
 

@@ -28,7 +28,7 @@ from ccc_jetson.runtime.serve.access import is_local_name, is_same_origin
 if TYPE_CHECKING:
     from ccc_jetson.runtime.serve.server import PageState
 
-_PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
+_ASSETS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "assets")
 _WAIT_S = 20.0  # for the next frame
 _SEND_S = 20.0  # for a client to take an answer
 _HEADERS = (
@@ -70,10 +70,10 @@ STATIC = (
 def routes(state: "PageState") -> List[Tuple[Any, ...]]:
     """The handlers by their paths, as ``tornado.web.Application`` takes them; files are read now, once."""
     found: List[Tuple[Any, ...]] = []
-    form = read_bytes(os.path.join(_PAGE, "token.html"))
+    form = read_bytes(os.path.join(_ASSETS, "token.html"))
     given: Dict[str, Any] = {"state": state, "form": form}
     for each in STATIC:
-        more = {"data": read_bytes(os.path.join(_PAGE, each.name)), "file": each}
+        more = {"data": read_bytes(os.path.join(_ASSETS, each.name)), "file": each}
         found.append((each.path, _Static, dict(given, **more)))
     for path, handler in (
         ("/about", _About),

@@ -7,7 +7,8 @@ const SAMPLES_KEPT = 300;
 const byId = (id) => document.getElementById(id);
 const canvas = byId("picture");
 const context = canvas.getContext("2d");
-const probe = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+const probe = Object.assign(document.createElement("canvas"), {width: 1, height: 1})
+  .getContext("2d", {willReadFrequently: true});
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const page = {
