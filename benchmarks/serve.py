@@ -44,6 +44,7 @@ CONDITIONS: Tuple[Tuple[str, Optional[Sequence[str]]], ...] = (
     ("one reader", ("follower",)),
     ("one reader, one deaf", ("follower", "deaf")),
     ("hostile", ("hostile",)),
+    ("flood", ("flood",)),
 )
 
 

@@ -3,8 +3,8 @@
     python benchmarks/serve_clients.py KIND PORT TOKEN
 
 ``follower`` asks for picture after picture as a browser does, ``deaf`` asks for them and reads nothing, ``hostile``
-keeps 200 silent connections open, drips heads byte by byte and guesses tokens. Ends when something comes on its
-standard input, and prints what it got.
+keeps 200 silent connections open, drips heads byte by byte and guesses tokens, ``flood`` asks without a token. Ends
+when something comes on its standard input, and prints what it got.
 """
 
 import http.client
@@ -82,6 +82,27 @@ def attack(port: int, token: str) -> Dict[str, float]:
     return {"connections": tried, "guesses": guesses, "refused by status": answered, "refused by closing": refused}
 
 
+def flood(port: int, token: str) -> Dict[str, float]:
+    """Requests without the token as fast as they are answered, over eight connections."""
+    refused = closed = 0
+    connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE_S) for _ in range(8)]
+    while not is_over():
+        for connection in connections:
+            try:
+                connection.request("GET", "/live")
+            except OSError:
+                connection.close()
+        for connection in connections:
+            try:
+                answer = connection.getresponse()
+                answer.read()
+                refused += answer.status in (401, 429)
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                closed += 1
+    return {"refused by status": refused, "refused by closing": closed}
+
+
 def _closed(connection: socket.socket) -> bool:
     """Whether the server has closed it; what it sent is left unread."""
     connection.setblocking(False)
@@ -101,7 +122,12 @@ def _drip(connection: socket.socket) -> bool:
     return not _closed(connection)
 
 
-KINDS: Dict[str, Callable[[int, str], Dict[str, float]]] = {"follower": follow, "deaf": be_deaf, "hostile": attack}
+KINDS: Dict[str, Callable[[int, str], Dict[str, float]]] = {
+    "follower": follow,
+    "deaf": be_deaf,
+    "hostile": attack,
+    "flood": flood,
+}
 
 if __name__ == "__main__":
     print(json.dumps(KINDS[sys.argv[1]](int(sys.argv[2]), sys.argv[3])))

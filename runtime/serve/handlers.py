@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _ASSETS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "assets")
 _WAIT_S = 20.0  # for the next frame
 _SEND_S = 20.0  # for a client to take an answer
+_REFUSALS = (400, 401, 403, 404, 405)
 _HEADERS = (
     ("Cache-Control", "no-store"),
     (
@@ -104,8 +105,8 @@ class _Handler(RequestHandler):
 
     def prepare(self) -> None:
         address = str(self.request.remote_ip)
-        if not self._state.requests.take(address):
-            self._refuse(429, "too many requests", {"Connection": "close", "Retry-After": "2"})
+        if not self._state.doorway.requests.take(address):
+            self._refuse(429, "too many requests", {"Retry-After": "2"})
             return
         host, origin = self.request.headers.get("Host", ""), self.request.headers.get("Origin")
         if self._state.listener.is_loopback and not is_local_name(host):
@@ -159,11 +160,21 @@ class _Handler(RequestHandler):
         self.finish(data)
 
     def finish(self, chunk: Any = None) -> Any:
-        """As of a ``RequestHandler``, with a deadline for the client to take it."""
+        """As of a ``RequestHandler``, with a deadline for taking it; who is refused too often is sent away."""
         connection: Any = self.request.connection
+        status, address = self.get_status(), str(self.request.remote_ip)
+        ends = status == 429 or (status in _REFUSALS and not self._state.doorway.refusals.take(address))
+        if ends:
+            self.set_header("Connection", "close")
         sent = super().finish(chunk)
         late = self._state.loop.call_later(_SEND_S, connection.close)
-        sent.add_done_callback(lambda _: self._state.loop.remove_timeout(late))
+
+        def done(_: Any) -> None:
+            self._state.loop.remove_timeout(late)
+            if ends:
+                connection.close()
+
+        sent.add_done_callback(done)
         return sent
 
     def compute_etag(self) -> None:
@@ -246,7 +257,7 @@ class _Live(_Handler):
 
 class _Metrics(_Handler):
     def get(self) -> None:
-        found = prometheus.metrics(self._state.live, self._state.clients, self._state.info)
+        found = prometheus.metrics(self._state.live, self._state.doorway.connections, self._state.info)
         self.answer(prometheus.CONTENT_TYPE, prometheus.to_text(found))
 
     head = get

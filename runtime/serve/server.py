@@ -1,15 +1,15 @@
 """The page's server: one thread with an event loop, whatever number of clients there is.
 
 Tornado brings what a page on an open network needs: a deadline for a request's head that no dripping client can
-push on, limits of its size, and writing that waits for whoever reads. What it lacks is here: limits of connections and
-requests, and a deadline for taking an answer.
+push on, limits of its size, and writing that waits for whoever reads. What it lacks is in ``doorway``, limits of
+connections and requests, and in ``handlers``, a deadline for taking an answer.
 """
 
 import asyncio
 import logging
 import secrets
 import threading
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
 from ccc_jetson.errors import DependencyMissing
 from ccc_jetson.runtime.live import LiveStatistics
@@ -28,13 +28,12 @@ except ImportError as error:
         hint='pip install "ccc-jetson[serve]", or: pip3 install tornado==6.1 on Python 3.6, tornado on newer ones',
     )
 
-from ccc_jetson.runtime.serve.handlers import routes  # needs Tornado as well
+from ccc_jetson.runtime.serve.doorway import Doorway  # these need Tornado as well
+from ccc_jetson.runtime.serve.handlers import routes
 
 HEAD_S = 10.0  # for a request's head, and between requests
 _BODY_S = 5.0
 _HEAD_BYTES, _BODY_BYTES = 8192, 1024
-CONNECTIONS, CONNECTIONS_OF_AN_ADDRESS = 64, 24
-REQUESTS_PER_S, REQUESTS_AT_ONCE = 200.0, 400.0  # of an address; a page at 25 FPS makes 26 a second
 _BAD_TOKENS_PER_S, _BAD_TOKENS_AT_ONCE = 0.2, 10.0  # of an address
 STALE_S = 10.0  # without a frame the run counts as not healthy
 _SAMPLE_MS = 1000.0
@@ -67,10 +66,9 @@ class PageState:
         self.about, self.info = about, info
         self.stale_s = STALE_S
         self.run = secrets.token_hex(8)  # by which a page sees that another run has taken the place of its own
-        self.clients = 0
         self.loop = IOLoop.current()
+        self.doorway = Doorway(listener, self.loop)
         self.new_picture = Condition()
-        self.requests = RateLimit(REQUESTS_PER_S, REQUESTS_AT_ONCE, self.loop.time)
         self.bad_tokens = RateLimit(_BAD_TOKENS_PER_S, _BAD_TOKENS_AT_ONCE, self.loop.time)
 
     @property
@@ -79,10 +77,10 @@ class PageState:
         return "ccc_run_{}".format(self.listener.port)
 
 
-class _LimitedServer(HTTPServer):
-    """An ``HTTPServer`` that closes what comes beyond its limits, before it reads a byte."""
+class _Server(HTTPServer):
+    """An ``HTTPServer`` with the limits of one that stands in an open network."""
 
-    def initialize(self, application: Any, state: PageState) -> None:  # type: ignore[override]
+    def initialize(self, application: Any, doorway: Doorway) -> None:  # type: ignore[override]
         super().initialize(
             application,
             max_header_size=_HEAD_BYTES,
@@ -90,24 +88,10 @@ class _LimitedServer(HTTPServer):
             idle_connection_timeout=HEAD_S,
             body_timeout=_BODY_S,
         )
-        self._state = state
-        self._addresses: Dict[Any, str] = {}  # of open connections
-
-    def handle_stream(self, stream: Any, address: Any) -> None:
-        host = str(address[0])
-        of_this = sum(each == host for each in self._addresses.values())
-        # behind ssh -L everyone has the same loopback address
-        limit = CONNECTIONS if self._state.listener.is_loopback else CONNECTIONS_OF_AN_ADDRESS
-        if len(self._addresses) >= CONNECTIONS or of_this >= limit:
-            stream.close()
-            return
-        self._addresses[stream] = host
-        self._state.clients = len(self._addresses)
-        super().handle_stream(stream, address)
+        self._doorway = doorway
 
     def on_close(self, server_conn: Any) -> None:
-        self._addresses.pop(server_conn.stream, None)
-        self._state.clients = len(self._addresses)
+        self._doorway.left(server_conn.stream)
         super().on_close(server_conn)
 
 
@@ -144,7 +128,7 @@ class PageServer:
     @property
     def clients(self) -> int:
         """Open connections."""
-        return self._state.clients if self._state is not None else 0
+        return self._state.doorway.connections if self._state is not None else 0
 
     def start(self) -> None:
         """Begins to answer."""
@@ -178,8 +162,8 @@ class PageServer:
         try:
             self._state = state = self._make_state()
             application = Application(routes(state), default_host=None, log_function=lambda handler: None)
-            server = _LimitedServer(application, state)
-            server.add_socket(self._listener.socket)
+            server = _Server(application, state.doorway)
+            state.doorway.open(server)
             sampling = PeriodicCallback(lambda: _sample(state.live), _SAMPLE_MS)
             sampling.start()
             self._pictures.announce(lambda: loop.add_callback(state.new_picture.notify_all))
@@ -187,7 +171,7 @@ class PageServer:
             self._ready.set()
             loop.start()
             sampling.stop()
-            server.stop()
+            state.doorway.close()
             loop.run_sync(lambda: _goodbye(server))
         finally:
             self._pictures.announce(lambda: None)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ccc_jetson.runtime.serve import handlers, server
+from ccc_jetson.runtime.serve import doorway, handlers, server
 from tests.doubles.http_client import ask, connected, say, was_closed
 from tests.runtime.serve.conftest import TOKEN, feeding, opened_page, port_of
 
@@ -150,10 +150,10 @@ def test_two_hundred_connections_are_not_kept_and_the_page_still_answers(monkeyp
                 connections.append(connected(port))
             until = time.monotonic() + 10
             while (
-                page._server.clients > server.CONNECTIONS or sum(was_closed(each, 0.001) for each in connections) < 136
+                page._server.clients > doorway.CONNECTIONS or sum(was_closed(each, 0.001) for each in connections) < 136
             ):
                 assert time.monotonic() < until
-            assert page._server.clients <= server.CONNECTIONS
+            assert page._server.clients <= doorway.CONNECTIONS
             time.sleep(server.HEAD_S + 0.5)  # the silent ones are gone by then
             assert ask(port, "/frame?after=0").status == 200
     finally:
@@ -164,27 +164,78 @@ def test_two_hundred_connections_are_not_kept_and_the_page_still_answers(monkeyp
 
 def test_one_address_of_the_network_cannot_take_all_connections(guarded):
     port = port_of(guarded)
-    connections = [connected(port) for _ in range(server.CONNECTIONS_OF_AN_ADDRESS + 8)]
+    connections = [connected(port) for _ in range(doorway.CONNECTIONS_OF_AN_ADDRESS + 8)]
     try:
         until = time.monotonic() + 10
         while sum(was_closed(each, 0.001) for each in connections) < 8:
             assert time.monotonic() < until
-        assert guarded._server.clients <= server.CONNECTIONS_OF_AN_ADDRESS
+        assert guarded._server.clients <= doorway.CONNECTIONS_OF_AN_ADDRESS
     finally:
         for each in connections:
             each.close()
 
 
-def test_too_many_requests_are_turned_away(monkeypatch):
-    monkeypatch.setattr(server, "REQUESTS_AT_ONCE", 5.0)
-    monkeypatch.setattr(server, "REQUESTS_PER_S", 0.001)
+def test_who_asks_too_often_is_turned_away_and_held_at_the_door(monkeypatch):
+    monkeypatch.setattr(doorway, "REQUESTS_AT_ONCE", 5.0)
+    monkeypatch.setattr(doorway, "REQUESTS_PER_S", 0.001)
+    monkeypatch.setattr(doorway, "HELD_S", 0.5)
     page = opened_page()
     try:
-        answers = [ask(port_of(page), "/live") for _ in range(7)]
-        assert [answer.status for answer in answers] == [200] * 5 + [429] * 2
-        assert answers[-1].headers["connection"] == "close"
+        with connected(port_of(page)) as kept:
+            kept.sendall(6 * b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answers = b""
+            while not answers.endswith(b"too many requests\n"):
+                part = kept.recv(65536)
+                assert part, answers
+                answers += part
+            assert answers.count(b"HTTP/1.1 200") == 5 and answers.count(b"HTTP/1.1 429") == 1
+            assert was_closed(kept, 5)
+        started = time.monotonic()
+        assert say(port_of(page), request("/live")) == b""
+        assert time.monotonic() - started > 0.4
     finally:
         page.close()
+
+
+@pytest.mark.parametrize("kind", ["GET /nothing", "FOO /", "GET /?token=wrong"])
+def test_refusals_are_counted_however_they_come(monkeypatch, kind):
+    monkeypatch.setattr(doorway, "REFUSALS_AT_ONCE", 3.0)
+    monkeypatch.setattr(doorway, "REFUSALS_PER_S", 0.001)
+    monkeypatch.setattr(doorway, "HELD_S", 0.2)
+    page = opened_page(token=TOKEN)
+    try:
+        method, path = kind.split(" ")
+        answers = say(port_of(page), 10 * "{} {} HTTP/1.1\r\nHost: localhost\r\n\r\n".format(method, path).encode())
+        assert answers.count(b"HTTP/1.1 4") in (3, 4) and b"Connection: close" in answers
+        assert say(port_of(page), request("/page.css")) == b""
+    finally:
+        page.close()
+
+
+def test_the_end_does_not_wait_for_who_is_held(monkeypatch):
+    monkeypatch.setattr(doorway, "REFUSALS_AT_ONCE", 0.0)
+    monkeypatch.setattr(doorway, "HELD_S", 600.0)
+    page = opened_page()
+    with connected(port_of(page)) as held:
+        until = time.monotonic() + 10
+        while not page._server.clients:
+            assert time.monotonic() < until
+        page.close()
+        assert was_closed(held, 5)
+
+
+def test_where_everything_is_full_others_wait_a_moment_and_get_in(page, monkeypatch):
+    monkeypatch.setattr(doorway, "CONNECTIONS", 3)
+    connections = [connected(port_of(page)) for _ in range(3)]
+    late = connected(port_of(page))
+    assert was_closed(late, 5)
+    for each in connections + [late]:
+        each.close()
+    until = time.monotonic() + 10
+    while page._server.clients:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert ask(port_of(page), "/healthz").status == 503
 
 
 def test_a_client_that_reads_nothing_is_cut_off_and_nobody_waits_for_it(page, monkeypatch):
