@@ -75,7 +75,7 @@ def routes(state: "PageState") -> List[Tuple[Any, ...]]:
     given: Dict[str, Any] = {"state": state, "form": form}
     for each in STATIC:
         more = {"data": read_bytes(os.path.join(_ASSETS, each.name)), "file": each}
-        found.append((each.path, _Static, dict(given, **more)))
+        found.append((re.escape(each.path), _Static, dict(given, **more)))
     for path, handler in (
         ("/about", _About),
         ("/frame", _Frame),

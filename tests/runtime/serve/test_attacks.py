@@ -59,6 +59,7 @@ def test_a_tunnel_with_another_port_is_not_foreign(page):
         "/assets/",
         "/assets/index.html",
         "/PAGE.JS",
+        "/pageXjs",
         "/.",
         "/..\\..\\etc\\passwd",
         "http://evil.example/",
