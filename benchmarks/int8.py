@@ -3,10 +3,11 @@
     python benchmarks/int8.py MODEL.onnx [MODEL.onnx ...] --calibrate PATH [PATH ...] \\
         --images DIR [--labels DIR --mapping camvid] [--max-drop 1.0]
 
-A row for each model and method: all convolutions in INT8, as a calibration cache allows it; depth-wise ones in floats,
-as a Q/DQ model has them by default; and as many of the worst in floats as the bound takes. Models are float ones of
-ccc-export, for example with and without ``--passes`` that equalise. Time: 1.3 to 2.7 s a calibration frame and
-model, and some 20 judgements a row where the bound does not hold at once, each 0.5 s a frame (1024x512, two cores).
+A row for each model and method: all convolutions in INT8; at worst, in an engine from a cache that may have
+convolutions in INT8, and in one that may have all; depth-wise ones in floats, as a Q/DQ model has them by default; and
+as many convolutions of the first engine in floats as the bound takes, at worst. Models are float ones of ccc-export,
+for example with and without ``--passes`` that equalise. Time: 1.3 to 2.7 s a calibration frame and model, and some 40
+judgements a row where the bound does not hold at once, each 0.5 s a frame (1024x512, two cores).
 """
 
 import argparse
@@ -14,7 +15,7 @@ import sys
 
 from ccc_jetson.calib.cost import Cost
 from ccc_jetson.calib.off_device import Calibrated, Options, calibrate
-from ccc_jetson.choices import CALIBRATION_METHODS
+from ccc_jetson.choices import ALL_LAYERS, CALIBRATION_METHODS, CONVOLUTIONS
 from ccc_jetson.command import Parser, count_from, run_command
 from ccc_jetson.progress import say
 from ccc_jetson.tables import aligned_table
@@ -25,6 +26,10 @@ TITLES = [
     "measure",
     "FP32",
     "INT8",
+    "same class",
+    "at worst",
+    "same class",
+    "all layers",
     "same class",
     "no depth-wise",
     "same class",
@@ -43,7 +48,7 @@ def work(arguments: argparse.Namespace) -> int:
             options = Options(
                 method=method,
                 samples=arguments.samples,
-                max_drop=arguments.max_drop,
+                layers=CONVOLUTIONS,
                 verify_images=(arguments.images,),
                 verify_labels=arguments.labels,
                 mapping=arguments.mapping,
@@ -51,26 +56,29 @@ def work(arguments: argparse.Namespace) -> int:
             )
             every = calibrate(model, arguments.calibrate, options, say, observed)
             observed = every.observed
-            partly = calibrate(
-                model, arguments.calibrate, options._replace(depthwise=False, max_drop=None), say, observed
+            others = (
+                options._replace(layers=ALL_LAYERS),
+                options._replace(layers="", depthwise=False),
+                options._replace(max_drop=arguments.max_drop),
             )
-            rows.append(row(model, method, every, partly))
+            found = [calibrate(model, arguments.calibrate, other, say, observed) for other in others]
+            rows.append(row(model, method, every, *found))
             print(aligned_table([TITLES, rows[-1]], {0, 1, 2}), file=sys.stderr)
     print(aligned_table(rows, {0, 1, 2}))
     return 0
 
 
-def row(model: str, method: str, every: Calibrated, partly: Calibrated) -> list[str]:
+def row(
+    model: str, method: str, every: Calibrated, full: Calibrated, partly: Calibrated, bound: Calibrated
+) -> list[str]:
     """Cells of a row: by mIoU where there are labels, else by agreement."""
-    assert every.all_int8 is not None and every.cost is not None and partly.cost is not None
-    fp32 = every.all_int8.fp32
-    first = [model, method, "mIoU" if fp32 else "agreement", f"{fp32.miou:.4f}" if fp32 else "1.0000"]
-    return [
-        *first,
-        *(_value(every.all_int8), f"{every.all_int8.agreement:.2%}"),
-        *(_value(partly.cost), f"{partly.cost.agreement:.2%}"),
-        *(_value(every.cost), f"{len(every.kept)} of {every.int8_layers + every.float_layers}"),
-    ]
+    assert every.cost is not None and partly.cost is not None
+    assert every.at_worst is not None and full.at_worst is not None and bound.at_worst is not None
+    fp32 = every.cost.fp32
+    cells = [model, method, "mIoU" if fp32 else "agreement", f"{fp32.miou:.4f}" if fp32 else "1.0000"]
+    for cost in (every.cost, every.at_worst, full.at_worst, partly.cost):
+        cells += [_value(cost), f"{cost.agreement:.2%}"]
+    return [*cells, _value(bound.at_worst), f"{bound.float_layers} of {bound.int8_layers + bound.float_layers}"]
 
 
 def _value(cost: Cost) -> str:

@@ -5,9 +5,21 @@ import os
 import sys
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
-from ccc_jetson.choices import CALIBRATION_METHODS, CALIBRATION_PERCENTILE, CALIBRATION_SAMPLES, MIN_MAX, PERCENTILE
-from ccc_jetson.command import Parser, count_from, number_from, run_command
-from ccc_jetson.errors import DependencyMissing, UsageError
+from ccc_jetson.choices import (
+    ALL_LAYERS,
+    CALIBRATION_METHODS,
+    CALIBRATION_PERCENTILE,
+    CALIBRATION_SAMPLES,
+    FITS,
+    INT8_LAYERS,
+    INT8_LEAST,
+    INT8_LEAST_MEAN,
+    MIN_MAX,
+    PERCENTILE,
+)
+from ccc_jetson.clean_text import clean
+from ccc_jetson.command import Parser, count_from, number_from, run_command, runs_here
+from ccc_jetson.errors import DependencyMissing, UsageError, VerificationError
 from ccc_jetson.files import check_output
 from ccc_jetson.progress import say
 
@@ -66,12 +78,26 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="label maps of the one folder of IMAGES: frames that show every class are chosen; needs --mapping",
     )
+    how.add_argument("--split", metavar="NAME", help="of the folder of Cityscapes (default: train)")
+    how.add_argument(
+        "--fit",
+        choices=FITS,
+        default=FITS[0],
+        help="how frames of other proportions meet the network's input: as ccc-run will, crop for a camera "
+        "(default: %(default)s)",
+    )
     how.add_argument("--seed", type=count_from(0), default=0, metavar="N", help="of their choice (default: 0)")
     out = parser.add_argument_group("what is written")
     out.add_argument(
         "--tensorrt", metavar="VERSION", help="of the board, for the cache: 8.5.2 (dpkg -l | grep nvinfer)"
     )
     out.add_argument("--out", metavar="FILE", help="the cache (default: MODEL.calib); its provenance lies beside it")
+    out.add_argument(
+        "--layers",
+        choices=INT8_LAYERS,
+        help="what a build from the cache may put into INT8: convolutions (default; all else is pinned to FP16 or "
+        "FP32) or all, which may be faster and loses more",
+    )
     out.add_argument(
         "--qdq", metavar="FILE.onnx", help="a Q/DQ model instead of a cache; TensorRT 11 takes nothing else"
     )
@@ -97,8 +123,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--max-drop",
         type=number_from(0, 100),
         metavar="POINTS",
-        help="keep the layers that lose most in floats until it costs no more: points of mIoU, without labels of "
-        "agreement",
+        help="keep layers in floats until it costs no more: points of mIoU, without labels of agreement; with a cache "
+        "at worst",
+    )
+    cost.add_argument(
+        "--min-agreement",
+        type=number_from(0, 100),
+        default=100 * INT8_LEAST_MEAN,
+        metavar="PERCENT",
+        help="of the decided pixels must keep FP32's class, at worst (default: {:g}, and {:g} in every golden frame); "
+        "with fewer the exit code is 1".format(100 * INT8_LEAST_MEAN, 100 * INT8_LEAST),
     )
     cost.add_argument("--threads", type=count_from(0), default=0, metavar="N", help="of the CPU (default: all cores)")
     return parser
@@ -111,12 +145,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         from ccc_jetson.calib import cache_cli
 
         return cache_cli.main(words)
-    if sys.version_info < NEEDS:
-        print(
-            "ccc-calibrate: error: runs on the workstation, with Python {}.{} or newer; this is Python {}.{} (on the "
-            "board: ccc-build-engine --int8 --calib IMAGES)".format(*(NEEDS + sys.version_info[:2])),
-            file=sys.stderr,
-        )
+    if not runs_here("ccc-calibrate", NEEDS, "on the board: ccc-build-engine --int8 --calib IMAGES"):
         return UsageError.exit_code
     return run_command(build_parser(), _work, argv)
 
@@ -135,8 +164,11 @@ def _work(arguments: argparse.Namespace) -> int:
         percentile=CALIBRATION_PERCENTILE if arguments.percentile is None else arguments.percentile,
         samples=arguments.samples,
         seed=arguments.seed,
+        split=arguments.split or "train",
+        fit=arguments.fit,
         labels=arguments.labels or "",
         depthwise=arguments.depthwise or arguments.qdq is None,
+        layers=(arguments.layers or INT8_LAYERS[0]) if arguments.qdq is None else "",
         max_drop=arguments.max_drop,
         verify_images=tuple(arguments.verify_images),
         verify_labels=arguments.verify_labels,
@@ -145,7 +177,16 @@ def _work(arguments: argparse.Namespace) -> int:
     )
     found = calibrate(arguments.model, arguments.images, options, say)
     written = _write(arguments, options, output, version, found)
-    print(to_json(found, options, written).rstrip() if arguments.json else to_text(found, options, written))
+    least = arguments.min_agreement / 100
+    report = to_json(found, options, written, least) if arguments.json else to_text(found, options, written, least)
+    print(report.rstrip())
+    short = found.shortfalls(least)
+    if short:
+        raise VerificationError(
+            "INT8 is not fit for use here: {}; {} was written all the same".format(clean("; ".join(short)), written[0]),
+            hint="another --method, --max-drop, frames more like the street{}; --min-agreement PERCENT says what you "
+            "accept".format(", --layers convolutions" if options.layers == ALL_LAYERS else ""),
+        )
     return 0
 
 
@@ -153,13 +194,16 @@ def _checked(arguments: argparse.Namespace) -> Tuple[str, int]:
     """Refuses combinations that mean nothing; the file to write, and TensorRT's number (0 for a Q/DQ model)."""
     from ccc_jetson.calib.cache import tensorrt_version_number
     from ccc_jetson.calib.provenance import provenance_path
+    from ccc_jetson.calib.sources import is_cityscapes
 
     if arguments.percentile is not None and arguments.method != PERCENTILE:
         raise UsageError("--percentile belongs to --method percentile")
+    if arguments.split is not None and not any(is_cityscapes(path) for path in arguments.images):
+        raise UsageError("--split is of the folder of Cityscapes, and IMAGES names none")
     reads = [arguments.model, *arguments.images, *arguments.verify_images]
     reads += [path for path in (arguments.labels, arguments.verify_labels, arguments.mapping) if path is not None]
     if arguments.qdq is not None:
-        unfit = [name for name in ("tensorrt", "out") if getattr(arguments, name) is not None]
+        unfit = [name for name in ("tensorrt", "out", "layers") if getattr(arguments, name) is not None]
         if unfit:
             raise UsageError("--{} belongs to a cache, --qdq writes a model".format(unfit[0]))
         _check_output(arguments.qdq, reads, "--qdq")
@@ -212,12 +256,11 @@ def _write(
                 ),
                 hint="allow more, try another --method, or build the float model with --fp16",
             )
-        write_bytes(output, found.qdq_file())
+        write_bytes(output, found.qdq_file(provenance_of(found, options, sha256_of(arguments.model), None)))
         return [output]
     algorithm = MIN_MAX_CALIBRATION if options.method == MIN_MAX else ENTROPY_2
     data = cache_of_ranges(version, algorithm, found.ranges.items()).to_bytes()
-    percentile = options.percentile if options.method == PERCENTILE else None
-    provenance = provenance_of(found, options.method, percentile, sha256_of(arguments.model), data)
+    provenance = provenance_of(found, options, sha256_of(arguments.model), data)
     write_bytes(output, data)
     write_provenance(output, provenance)
     return [output, provenance_path(output)]

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import onnx
 
-from ccc_jetson.calib.sources import Candidate, FrameReader
 from ccc_jetson.confusion import ConfusionMatrix, Scores
 from ccc_jetson.contract import Contract
 from ccc_jetson.datasets import Dataset, Sample
@@ -191,16 +190,6 @@ def labelled_frames(dataset: Dataset, contract: Contract) -> list[Frame]:
         return Frame(sample.name, lambda: read_frame(sample.image), lambda: truth(sample))
 
     return [frame(sample) for sample in dataset.samples]
-
-
-def unlabelled_frames(candidates: Iterable[Candidate]) -> list[Frame]:
-    """Frames without labels; a video stays open for the next of its frames."""
-    reader = FrameReader()
-
-    def frame(candidate: Candidate) -> Frame:
-        return Frame(candidate.name, lambda: reader.read(candidate))
-
-    return [frame(each) for each in candidates]
 
 
 def golden_frames(frames: Iterable[GoldenFrame]) -> list[Frame]:

@@ -3,7 +3,7 @@
 import glob
 import hashlib
 import os
-from typing import NamedTuple, Sequence, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.calib.cache import (
@@ -27,10 +27,12 @@ from ccc_jetson.calib.provenance import (
     write_provenance,
 )
 from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
+from ccc_jetson.choices import FITS
 from ccc_jetson.engines.calibrating import CACHE_SUFFIX, Frames, RangeRequest, Ranges, RangeSource
 from ccc_jetson.engines.tensorrt_api import FP16, FP32
 from ccc_jetson.errors import CccError, FileProblem, UsageError
 from ccc_jetson.files import write_bytes
+from ccc_jetson.int8_agreement import FrameAgreement
 
 _START = b"TRT-"
 _CACHE_NAMES = (".calib", ".cache", ".table")
@@ -38,12 +40,13 @@ _CALIBRATORS = {ENTROPY_2: "entropy2", MIN_MAX: "minmax"}  # header -> key of en
 
 
 class Choice(NamedTuple):
-    """Which frames calibrate, and how; as ``images.choose_images`` and ``calibrator`` take it."""
+    """Which frames calibrate, and how; as ``images`` and ``calibrator`` take it."""
 
     samples: int = SAMPLES
     seed: int = 0
     algorithm: str = "entropy2"
     not_in: Tuple[str, ...] = ()
+    fit: str = FITS[0]
 
 
 def ranges_of(paths: Sequence[str], choice: Choice) -> RangeSource:
@@ -102,7 +105,17 @@ def _from_file(path: str, calibrator: str, request: RangeRequest) -> Ranges:
     if provenance is None:
         return Ranges(path, calibrator, ())
     same = provenance.onnx_sha256 == request.onnx_sha256  # another export's golden frames are others
-    return Ranges(path, calibrator, layer_precisions_of(provenance), (provenance.agreement or ()) if same else ())
+    expected = expected_of(provenance) if same else ()
+    return Ranges(path, calibrator, layer_precisions_of(provenance), expected, provenance.layer_errors)
+
+
+def expected_of(provenance: Provenance) -> Tuple[FrameAgreement, ...]:
+    """What an engine keeps of each golden frame at least: TensorRT may put more than convolutions into INT8."""
+    known = (provenance.agreement or ()) + (provenance.at_worst or ())
+    least: Dict[str, FrameAgreement] = {}
+    for frame in sorted(known, key=lambda each: -each.decided):
+        least[frame.name] = frame
+    return tuple(least[name] for name in sorted(least))
 
 
 def layer_precisions_of(provenance: Provenance) -> Tuple[Tuple[str, str], ...]:
@@ -123,7 +136,7 @@ def _measured(paths: Sequence[str], choice: Choice, request: RangeRequest) -> Ra
         made_by=Maker(TENSORRT, request.tensorrt),
         contract_sha256=contract_sha256_of(request.contract),
         preprocessing=preprocessing_of(request.contract),
-        fit="stretch",
+        fit=choice.fit,
         onnx_sha256=request.onnx_sha256,
         algorithm=choice.algorithm,
         percentile=None,
@@ -132,9 +145,16 @@ def _measured(paths: Sequence[str], choice: Choice, request: RangeRequest) -> Ra
         seed=choice.seed,
         cache_sha256="",
     )
-    if _is_present(target, provenance, request):
-        request.note("{}: is of these frames and this model already, and is used".format(target))
-        return Ranges(target, choice.algorithm, ())
+    present = _present(target, request)
+    if present is not None:
+        # a cache's own sum, and what wrote it, say nothing of what measuring would give again
+        present = present._replace(cache_sha256="", tool=provenance.tool)
+        if present == provenance:
+            request.note("{}: is of these frames and this model already, and is used".format(target))
+            return Ranges(target, choice.algorithm, ())
+        if present._replace(fit=choice.fit) == provenance:
+            text = "{}: is of these frames, but with --calib-fit {}; {} was asked for, so they are measured again"
+            request.note(text.format(target, present.fit, choice.fit))
     request.note("calibrating on {} frames; the engine is built from what comes of it".format(len(selection.frames)))
     frames = Frames(tuple(tuple(each) for each in selection.frames), provenance.fit, choice.algorithm)  # type: ignore[misc]
     data = request.measure(frames)
@@ -154,12 +174,11 @@ def _check_target(path: str) -> None:
         )
 
 
-def _is_present(path: str, wanted: Provenance, request: RangeRequest) -> bool:
-    """Whether the cache at ``path`` is what measuring would give again."""
+def _present(path: str, request: RangeRequest) -> Optional[Provenance]:
+    """Where the cache at ``path`` comes from; None where there is none that could be used."""
     if not os.path.exists(path):
-        return False
+        return None
     try:
-        checked = read_checked_cache(path, request.contract, request.onnx_sha256)
+        return read_checked_cache(path, request.contract, request.onnx_sha256).provenance
     except CccError:  # damaged, or another model's: it is measured again
-        return False
-    return checked.provenance is not None and checked.provenance._replace(cache_sha256="", tool=wanted.tool) == wanted
+        return None

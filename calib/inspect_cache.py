@@ -6,7 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from ccc_jetson.calib.cache import CalibrationCache, parse_cache, read_cache_bytes, tensorrt_version_text
 from ccc_jetson.calib.provenance import Provenance, check_cache_bytes, provenance_path, read_provenance
 from ccc_jetson.clean_text import listed
-from ccc_jetson.engines.inspect_text import Row, page
+from ccc_jetson.engines.inspect_text import Row, agreement_text, errors_text, page
 from ccc_jetson.errors import CccError
 from ccc_jetson.json_records import plain
 
@@ -100,11 +100,9 @@ def _amax(each: Tuple[str, float]) -> float:
 
 
 def _provenance_rows(found: Provenance) -> List[Row]:
-    where = "on the device" if found.made_by.on_device else "off the device"
-    way = found.algorithm if found.percentile is None else "{} {:g}".format(found.algorithm, found.percentile)
     rows = [
-        ("made by", "{}, {} with {} {}".format(found.tool, where, *found.made_by)),
-        ("ranges", "{} of {:,} frames, seed {}, fit {}".format(way, found.samples, found.seed, found.fit)),
+        ("made by", maker_text(found)),
+        ("ranges", way_text(found)),
         ("frames", "SHA-256 of names and contents {}".format(found.images_sha256)),
         ("model", "SHA-256 {}".format(found.onnx_sha256)),
         ("contract", "SHA-256 {}".format(found.contract_sha256)),
@@ -112,9 +110,28 @@ def _provenance_rows(found: Provenance) -> List[Row]:
     rows += [("takes", "{} {}".format(name, _value(value))) for name, value in sorted(found.preprocessing.items())]
     if found.rewritten_from:
         rows.append(("rewritten", "its first line was {}".format(found.rewritten_from)))
-    for frame in found.agreement or ():
-        text = "{}: {:.3%} of the pixels keep FP32's class, {:.3%} of the decided 90 %, simulated"
-        rows.append(("agreement", text.format(*frame)))
+    for label, frames in (("agreement", found.agreement), ("at worst", found.at_worst)):
+        rows += [(label, agreement_text(frame)) for frame in frames or ()]
+    if found.layer_errors:
+        rows.append(("lose most", errors_text(found.layer_errors)))
+    return rows + layers_rows(found)
+
+
+def maker_text(found: Provenance) -> str:
+    """What found the ranges, and where."""
+    where = "on the device" if found.made_by.on_device else "off the device"
+    return "{}, {} with {} {}".format(found.tool, where, *found.made_by)
+
+
+def way_text(found: Provenance) -> str:
+    """How ranges came of frames."""
+    way = found.algorithm if found.percentile is None else "{} {:g}".format(found.algorithm, found.percentile)
+    return "{} of {:,} frames, seed {}, fit {}".format(way, found.samples, found.seed, found.fit)
+
+
+def layers_rows(found: Provenance) -> List[Row]:
+    """The layers that are kept out of INT8."""
+    rows = []
     for precision, layers in (("FP32", found.fp32_layers), ("FP16", found.fp16_layers)):
         if layers:
             rows.append(("kept in " + precision, "{:,} layers: {}".format(len(layers), listed(layers))))

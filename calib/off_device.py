@@ -1,7 +1,7 @@
 """INT8 without a board: ranges, the Q/DQ model, and what it costs; what ``ccc-calibrate`` does, for other programs.
 
-A cache lets TensorRT compute every layer in INT8, so its cost is simulated with all convolutions in INT8, the
-depth-wise ones too; a Q/DQ model is simulated as it is written.
+A Q/DQ model is simulated as it is written. With a cache TensorRT decides what runs in INT8, so its cost is told twice:
+with all convolutions in INT8, the depth-wise ones too, and at worst, with all that may be.
 """
 
 import base64
@@ -13,40 +13,48 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
-from ccc_jetson.calib.cost import Cost, Frame, Judge, golden_frames, labelled_frames, unlabelled_frames
+from ccc_jetson.calib.cost import Cost, Judge, golden_frames
 from ccc_jetson.calib.images import SAMPLES, CalibrationImages, choose_images
+from ccc_jetson.calib.implicit import Unit, at_worst, helper_nodes, in_floats, units
+from ccc_jetson.calib.judged_frames import JudgedFrames
+from ccc_jetson.calib.provenance import Provenance, attachments_of
 from ccc_jetson.calib.qdq import Layer, convolutions, quantised
 from ccc_jetson.calib.ranges import Observed, observe
 from ccc_jetson.calib.selection import Selection
-from ccc_jetson.calib.sensitivity import Gain, LayerError, fewest_kept, gains, layer_errors
-from ccc_jetson.calib.sources import open_sources
+from ccc_jetson.calib.sensitivity import Held, LayerError, hold, layer_errors
 from ccc_jetson.carried import METADATA_KEY as CONTRACT_KEY
 from ccc_jetson.carried import contract_of
-from ccc_jetson.choices import CALIBRATION_PERCENTILE, MIN_MAX, PERCENTILE
+from ccc_jetson.choices import (
+    ALL_LAYERS,
+    CALIBRATION_PERCENTILE,
+    FITS,
+    INT8_LEAST,
+    INT8_LEAST_MEAN,
+    MIN_MAX,
+    PERCENTILE,
+)
 from ccc_jetson.contract import Attachment, Contract
 from ccc_jetson.datasets import Dataset, paired_folders
 from ccc_jetson.errors import ContractError, UsageError
 from ccc_jetson.files import read_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.golden import GoldenFrame, read_golden
-from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
-from ccc_jetson.int8_agreement import encode_agreement
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 from ccc_jetson.progress import Progress
 
 _ERROR_FRAMES = 4  # for each layer's own error
-_ALONE_FRAMES, _ALONE_LAYERS = 4, 8  # for leaving one layer in floats at a time
-# Operators whose constants TensorRT's parser keeps as weights of the layer; of others it makes layers of their own
-_OWN_WEIGHTS = ("BatchNormalization", "Conv", "ConvTranspose", "Gemm", "InstanceNormalization", "Resize")
+_ROUGH_FRAMES = 4  # for blocks of layers alone in INT8
 
 
 class Options(NamedTuple):
     """How to calibrate, and what to judge it on.
 
     ``method`` and ``percentile`` as ``ranges.Observed.ranges`` takes them; ``samples``, ``seed``, ``split`` and
-    ``labels`` as ``images.choose_images``. ``depthwise``: depth-wise convolutions in INT8 too. ``max_drop``: points of
-    mIoU, of agreement where there are no labels; None keeps no layer in floats. ``verify_images``, ``verify_labels``
-    and ``mapping``: frames to judge on, as ``ccc-export`` takes them; without any it is the golden ones.
+    ``labels`` as ``images.choose_images``; ``fit`` as ``images.CalibrationImages``, frames to judge on are stretched.
+    ``depthwise``: depth-wise convolutions in INT8 too. ``layers``: what a build from the cache may put into INT8, one
+    of ``choices.INT8_LAYERS``; "" for a Q/DQ model. ``max_drop``: points of mIoU, of agreement where there are no
+    labels, with a cache at worst; None keeps no layer in floats. ``verify_images``, ``verify_labels`` and ``mapping``:
+    frames to judge on, as ``ccc-export`` takes them; without any it is the golden ones.
     """
 
     method: str = PERCENTILE
@@ -54,8 +62,10 @@ class Options(NamedTuple):
     samples: int = SAMPLES
     seed: int = 0
     split: str = "train"
+    fit: str = FITS[0]
     labels: str = ""
     depthwise: bool = True
+    layers: str = ""
     max_drop: float | None = None
     verify_images: tuple[str, ...] = ()
     verify_labels: str | None = None
@@ -66,10 +76,13 @@ class Options(NamedTuple):
 class Calibrated(NamedTuple):
     """What came of it.
 
-    ``model`` is the Q/DQ model as ``onnx.ModelProto``; ``cost`` on the frames asked for, ``golden`` on the golden ones
-    (None where there are none); ``all_int8`` is the cost before any layer was kept in floats; ``errors`` every layer's
-    own error, the worst first, ``gains`` what leaving out the worst gives back, ``kept`` the ONNX nodes in floats.
+    ``model`` is the Q/DQ model as ``onnx.ModelProto``. ``cost`` is on the frames asked for, ``golden`` on the golden
+    ones (None where there are none), both with convolutions in INT8; ``at_worst`` and ``golden_at_worst`` with all that
+    may be (None without a cache). ``all_int8`` is what ``max_drop`` bounds, before any layer was kept in floats for it:
+    at worst with a cache. ``errors`` is every layer's own error, the worst first, ``held`` how the bound was held,
+    ``kept`` the ONNX nodes in floats for it, ``pinned`` those that a build from the cache keeps in floats anyway.
     ``helpers`` are nodes with constants that become TensorRT's own tensors, of which a cache has no row.
+    ``judge_notes`` are sentences on frames to judge on that were passed over.
     """
 
     contract: Contract
@@ -81,28 +94,47 @@ class Calibrated(NamedTuple):
     float_layers: int
     cost: Cost | None
     golden: Cost | None
+    at_worst: Cost | None
+    golden_at_worst: Cost | None
     all_int8: Cost | None
     errors: tuple[LayerError, ...]
-    gains: tuple[Gain, ...]
+    held: Held | None
     kept: tuple[str, ...]
+    pinned: tuple[str, ...]
     helpers: tuple[str, ...]
     dataset: Dataset | None
+    judge_notes: tuple[str, ...] = ()
 
-    def qdq_file(self) -> bytes:
-        """The Q/DQ model's bytes, with what it leaves of the golden frames, which the gate of a build asks for."""
+    def shortfalls(self, least: float = INT8_LEAST_MEAN) -> list[str]:
+        """Why INT8 is not fit for use, at worst: of what frames keep on average, and of what each golden frame keeps.
+
+        Args:
+            least: the share of the decided pixels on average; of a single frame ``INT8_LEAST``, or this if it is less.
+        """
+        found: list[str] = []
+        golden, judged = self.golden_at_worst or self.golden, self.at_worst or self.cost
+        for cost, frames in ((judged, "the frames judged"), (golden, "the golden frames")):
+            if cost is not None and cost.decided < least and not (found and cost == judged):
+                found.append(f"{frames} keep {cost.decided:.1%} of their decided pixels ({least:.0%} asked for)")
+        one = min(INT8_LEAST, least)
+        if golden is not None and golden.worst.decided < one:
+            found.append(f"{golden.worst.name!r} keeps {golden.worst.decided:.1%} ({one:.0%} asked for)")
+        return found
+
+    def qdq_file(self, provenance: Provenance) -> bytes:
+        """The Q/DQ model's bytes, with where its ranges come from, and what it leaves of the golden frames, which the
+        gate of a build asks for."""
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
-        if self.golden is not None:
-            data = encode_agreement(self.golden.frames)
-            noted = {
-                **self.contract.attachments,
-                AGREEMENT_KEY: Attachment(len(data), hashlib.sha256(data).hexdigest()),
-            }
-            for entry in model.metadata_props:
-                if entry.key == CONTRACT_KEY:
-                    entry.value = self.contract._replace(attachments=noted).to_json()
+        attached = attachments_of(provenance)
+        noted = {key: Attachment(len(data), hashlib.sha256(data).hexdigest()) for key, data in attached.items()}
+        contract = self.contract._replace(attachments={**self.contract.attachments, **noted})
+        for entry in model.metadata_props:
+            if entry.key == CONTRACT_KEY:
+                entry.value = contract.to_json()
+        for key, data in sorted(attached.items()):
             added = model.metadata_props.add()
-            added.key, added.value = AGREEMENT_KEY, base64.b64encode(data).decode("ascii")
+            added.key, added.value = key, base64.b64encode(data).decode("ascii")
         return model.SerializeToString()
 
 
@@ -117,13 +149,27 @@ def calibrate(
 
     ``observed`` is what another call found on the same frames, with another method: they are not run again.
 
-    CCC2 at 1024x512 takes 1.3 to 2.7 s a calibration frame, 0.6 s a frame that it is judged on, on two cores; a bound
-    that does not hold at once takes some ten judgements more. Memory: about 0.6 GB.
+    CCC2 at 1024x512 takes 1.3 to 2.7 s a calibration frame, 0.6 s a frame that it is judged on, on two cores, twice
+    that for a cache. A bound that does not hold at once takes up to 45 judgements more, and 32 on four frames. Memory:
+    about 0.6 GB.
 
     Raises:
         UsageError: the model is in FP16 or INT8 already, or options that contradict each other.
         CccError: as reading and running the model and the frames do.
     """
+    with JudgedFrames() as judged:
+        found = _calibrated(path, images, options, on_progress, observed, judged)
+        return found._replace(judge_notes=judged.notes)
+
+
+def _calibrated(
+    path: str,
+    images: Sequence[str],
+    options: Options,
+    on_progress: Callable[[str], None],
+    observed: Observed | None,
+    judged: JudgedFrames,
+) -> Calibrated:
     data = read_bytes(path)
     onnx_file = parse_onnx(data, path)
     contract = contract_of(onnx_file, path)
@@ -146,8 +192,12 @@ def calibrate(
     layers = [each for each in possible if options.depthwise or not each.depthwise]
     if not layers:
         raise UsageError(f"{path}: no convolution could be in INT8")
-    frames = CalibrationImages(contract, selection.frames)
-    judge = _judge(data, contract, onnx_file, path, options, dataset)  # before minutes are spent on ranges
+    frames = CalibrationImages(contract, selection.frames, options.fit)
+    judge = _judge(data, contract, onnx_file, path, options, dataset, judged)  # before minutes are spent on ranges
+    if options.fit != FITS[0] and options.verify_images:
+        on_progress("note: frames to judge on are stretched to the network's size, as ccc-eval does it")
+    for note in judged.notes:
+        on_progress("note: " + note)
     golden = _golden(contract, onnx_file, path, options)
     if options.max_drop is not None and judge is None:
         raise UsageError(
@@ -158,75 +208,102 @@ def calibrate(
         on_progress(f"measuring ranges on {len(frames)} frames")
         observed = _observed(data, contract, frames, options)
     ranges = observed.ranges(options.method, options.percentile)
+    end = contract.output.logits if features is None else features
+    could_be = tuple(units(model, ranges, layers, end))
+    pinned = in_floats(model, ranges, could_be, options.layers == ALL_LAYERS) if options.layers else ()
+    int8 = _Int8(model, ranges, tuple(layers), could_be, pinned)
     on_progress("measuring what INT8 costs")
-
-    def measured(by: Judge, kept: Sequence[str]) -> Cost:
-        with Progress("simulating INT8", len(by)) as progress:
-            by.watch(progress.step)
-            return by.cost(quantised(model, ranges, layers, kept).SerializeToString())
-
     errors = _errors(model, ranges, layers, contract, frames, options)
-    all_int8 = None if judge is None else measured(judge, ())
-    found: list[Gain] = []
-    kept: tuple[str, ...] = ()
-    cost = all_int8
+    bounded = int8.at_worst if options.layers else int8.convolutions
+    all_int8 = None if judge is None else _measured(judge, bounded(()))
+    cost, held = all_int8, None
     bound = options.max_drop
     if judge is not None and all_int8 is not None and bound is not None and all_int8.drop > bound:
-        on_progress(f"INT8 loses {all_int8.drop:.2f} points: looking for the layers that lose most")
-        found, kept, cost = _hold(bound, judge, all_int8, errors, measured, on_progress)
+        on_progress(f"INT8 loses {all_int8.drop:.2f} points: looking for layers that lose little")
+        held, cost = _hold(bound, judge, int8.parts(bool(options.layers)), errors, bounded, on_progress)
+    kept = () if held is None else held.kept
+    kind, worst = cost, None
+    if options.layers and judge is not None:
+        kind, worst = _measured(judge, int8.convolutions(kept)), cost
+    golden_kind, golden_worst = kind, worst
+    if options.verify_images:
+        golden_kind = None if golden is None else _measured(golden, int8.convolutions(kept))
+        golden_worst = None if golden is None or not options.layers else _measured(golden, int8.at_worst(kept))
+    floats = len({each.node for each in layers} & set(kept))
     return Calibrated(
         contract=contract,
         selection=selection,
         observed=observed,
         ranges=ranges,
-        model=quantised(model, ranges, layers, kept),
-        int8_layers=len(layers) - len(kept),
-        float_layers=len(possible) - len(layers) + len(kept),
-        cost=cost,
-        golden=None if golden is None else measured(golden, kept),
+        model=int8.convolutions(kept),
+        int8_layers=len(layers) - floats,
+        float_layers=len(possible) - len(layers) + floats,
+        cost=kind,
+        golden=golden_kind,
+        at_worst=worst,
+        golden_at_worst=golden_worst,
         all_int8=all_int8,
         errors=tuple(errors),
-        gains=tuple(found),
+        held=held,
         kept=kept,
+        pinned=pinned,
         helpers=helper_nodes(model),
         dataset=dataset,
     )
 
 
+class _Int8(NamedTuple):
+    """The network in INT8, both ways; ``kept`` names nodes in floats, beside those that are pinned."""
+
+    model: onnx.ModelProto
+    ranges: dict[str, float]
+    layers: tuple[Layer, ...]
+    could_be: tuple[Unit, ...]
+    pinned: tuple[str, ...]
+
+    def convolutions(self, kept: Sequence[str]) -> onnx.ModelProto:
+        known = {each.node for each in self.layers}
+        return quantised(self.model, self.ranges, self.layers, [name for name in kept if name in known])
+
+    def at_worst(self, kept: Sequence[str]) -> onnx.ModelProto:
+        return at_worst(self.model, self.ranges, self.could_be, self.layers, {*self.pinned, *kept})
+
+    def parts(self, cache: bool) -> list[tuple[str, ...]]:
+        """What can be kept in floats one by one."""
+        if not cache:
+            return [(each.node,) for each in self.layers]
+        return [unit.nodes for unit in self.could_be if not set(unit.nodes) & set(self.pinned)]
+
+
+def _measured(judge: Judge, model: onnx.ModelProto) -> Cost:
+    with Progress("simulating INT8", len(judge)) as progress:
+        judge.watch(progress.step)
+        return judge.cost(model.SerializeToString())
+
+
 def _hold(
     bound: float,
     judge: Judge,
-    all_int8: Cost,
+    layers: Sequence[tuple[str, ...]],
     errors: Sequence[LayerError],
-    measured: Callable[[Judge, Sequence[str]], Cost],
+    built: Callable[[Sequence[str]], onnx.ModelProto],
     on_progress: Callable[[str], None],
-) -> tuple[list[Gain], tuple[str, ...], Cost]:
-    """Keeps layers in floats until the bound holds: what the worst give back alone, those that are kept, the cost."""
-    few = judge.first(_ALONE_FRAMES)
-    worst = [each.node for each in errors[:_ALONE_LAYERS]]
-    found = gains(worst, lambda nodes: 100 * (1 - measured(few, nodes).agreement))
-    helping = [each.node for each in found if each.points > 0]
-    order = helping + [each.node for each in errors if each.node not in helping]
-    costs = {0: all_int8}
+) -> tuple[Held, Cost]:
+    """Keeps layers in floats until the bound holds; what was found, and what it costs."""
+    few = judge.first(_ROUGH_FRAMES)
+    costs: dict[tuple[str, ...], Cost] = {}
 
     def drop_with(nodes: Sequence[str]) -> float:
-        if len(nodes) not in costs:
-            costs[len(nodes)] = measured(judge, nodes)
-            on_progress(f"{len(nodes)} layers in floats: {costs[len(nodes)].drop:.2f} points lost")
-        return costs[len(nodes)].drop
+        cost = costs[tuple(nodes)] = _measured(judge, built(nodes))
+        floats = sum(layer[0] in set(nodes) for layer in layers)
+        on_progress(f"{floats} of {len(layers)} layers in floats: {cost.drop:.2f} points lost")
+        return cost.drop
 
-    kept = fewest_kept(order, bound, drop_with)
-    return found, kept, costs[len(kept)]
+    def roughly(nodes: Sequence[str]) -> float:
+        return 100 * (1 - _measured(few, built(nodes)).agreement)
 
-
-def helper_nodes(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Nodes with a float constant that TensorRT's parser makes a layer of: ``(Unnamed Layer* N) [Constant]_output``."""
-    floats = {each.name for each in model.graph.initializer if each.data_type == onnx.TensorProto.FLOAT}
-    return tuple(
-        node.name
-        for node in model.graph.node
-        if node.op_type not in _OWN_WEIGHTS and any(name in floats for name in node.input)
-    )
+    held = hold(layers, bound, errors, roughly, drop_with)
+    return held, costs[held.kept] if held.kept in costs else _measured(judge, built(held.kept))
 
 
 def _check_float(contract: Contract, onnx_file: OnnxFile, path: str) -> None:
@@ -283,16 +360,17 @@ def _errors(
 
 
 def _judge(
-    data: bytes, contract: Contract, onnx_file: OnnxFile, path: str, options: Options, dataset: Dataset | None
+    data: bytes,
+    contract: Contract,
+    onnx_file: OnnxFile,
+    path: str,
+    options: Options,
+    dataset: Dataset | None,
+    judged: JudgedFrames,
 ) -> Judge | None:
     if not options.verify_images:
         return _golden(contract, onnx_file, path, options)
-    frames: list[Frame]
-    if dataset is not None:
-        frames = labelled_frames(dataset, contract)
-    else:
-        sources = open_sources(options.verify_images, "val")
-        frames = unlabelled_frames(frame for source in sources for frame in source.frames)
+    frames = judged.unlabelled(options.verify_images) if dataset is None else judged.labelled(dataset, contract)
     with Progress("running FP32", len(frames)) as progress:
         return Judge(data, contract, frames, dataset, options.threads, progress.step)
 

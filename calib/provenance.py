@@ -1,4 +1,5 @@
-"""Where a calibration cache comes from: ``model.calib.json`` beside ``model.calib``.
+"""Where a calibration cache comes from: ``model.calib.json`` beside ``model.calib``; a Q/DQ model carries the same
+record.
 
 A cache says nothing of the pictures, the preprocessing or the network that it was made with, and has no checksum. This
 record does; a build compares it with the model's contract before it trusts the cache. docs/calibration.md has the
@@ -11,15 +12,26 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ccc_jetson.calib.cache import CalibrationCache, parse_cache, read_cache_bytes
+from ccc_jetson.carried import attachment
 from ccc_jetson.choices import FITS
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.files import beside, read_bytes, write_text
-from ccc_jetson.int8_agreement import FrameAgreement, read_agreement
+from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
+from ccc_jetson.int8_agreement import (
+    PROVENANCE_KEY,
+    FrameAgreement,
+    decode_agreement,
+    encode_agreement,
+    read_agreement,
+)
+from ccc_jetson.int8_errors import METADATA_KEY as ERRORS_KEY
+from ccc_jetson.int8_errors import Int8Error, decode_errors, encode_errors, read_errors
 from ccc_jetson.json_records import JsonReader, plain
+from ccc_jetson.onnx_file import OnnxFile
 
-SCHEMA = 1
+SCHEMA = 2
 TENSORRT, ONNX_RUNTIME = "TensorRT", "ONNX Runtime"  # the first calibrates on the device, the second anywhere
 ENTROPY_2, ENTROPY, MIN_MAX, PERCENTILE = "entropy2", "entropy", "minmax", "percentile"
 ALGORITHMS = (ENTROPY_2, ENTROPY, MIN_MAX, PERCENTILE)
@@ -46,10 +58,12 @@ class Provenance(NamedTuple):
     ``contract_sha256`` is that of the contract's canonical JSON, ``preprocessing`` its record as it stands there,
     ``fit`` how frames met the network's size. ``algorithm`` is one of ``ALGORITHMS`` (``entropy2`` and ``minmax``
     TensorRT's own, on the device), ``percentile`` in percent, for that algorithm alone. ``images_sha256`` is that of
-    the list of frames with their names and contents, ``samples`` their number, ``seed`` that of their choice.
+    the list of frames with their names and contents, ``samples`` their number, ``seed`` that of their choice;
+    ``cache_sha256`` is None in a Q/DQ model, which has its ranges itself.
     ``rewritten_from`` is the first line that the cache had before somebody rewrote it, or "". ``agreement`` is what a
-    simulation found on the golden frames, None where there was none. ``fp32_layers`` and ``fp16_layers`` name the
-    ONNX nodes that lose too much in INT8 and are to be kept out of it.
+    simulation found on the golden frames with convolutions in INT8, ``at_worst`` with all that may be; None where
+    there was none. ``fp32_layers`` and ``fp16_layers`` name the ONNX nodes that are to be kept out of INT8,
+    ``layer_errors`` those of the others that lose most.
     """
 
     tool: str
@@ -63,11 +77,13 @@ class Provenance(NamedTuple):
     samples: int
     images_sha256: str
     seed: int
-    cache_sha256: str
+    cache_sha256: Optional[str]
     rewritten_from: str = ""
     agreement: Optional[Tuple[FrameAgreement, ...]] = None
+    at_worst: Optional[Tuple[FrameAgreement, ...]] = None
     fp32_layers: Tuple[str, ...] = ()
     fp16_layers: Tuple[str, ...] = ()
+    layer_errors: Tuple[Int8Error, ...] = ()
 
     def to_json(self) -> str:
         """JSON for people too: indented, sorted keys, ASCII; the same provenance always gives the same text."""
@@ -89,6 +105,7 @@ class Provenance(NamedTuple):
 
 def _provenance(read: JsonReader, record: Dict[str, Any]) -> Provenance:
     algorithm, percentile, agreement = record["algorithm"], record["percentile"], record["agreement"]
+    cache_sha256, worst = record["cache_sha256"], record["at_worst"]
     read.one_of(algorithm, "algorithm", ALGORITHMS)
     if (percentile is not None) != (algorithm == PERCENTILE):
         expected = "a number, because" if algorithm == PERCENTILE else "null, because"
@@ -105,11 +122,13 @@ def _provenance(read: JsonReader, record: Dict[str, Any]) -> Provenance:
         samples=read.integer(record["samples"], "samples", 1, 1 << 31),
         images_sha256=read.sha256(record["images_sha256"], "images_sha256"),
         seed=read.integer(record["seed"], "seed", 0, MOST_SEED),
-        cache_sha256=read.sha256(record["cache_sha256"], "cache_sha256"),
+        cache_sha256=None if cache_sha256 is None else read.sha256(cache_sha256, "cache_sha256"),
         rewritten_from=read.text(record["rewritten_from"], "rewritten_from"),
         agreement=None if agreement is None else read_agreement(read, agreement, "agreement"),
+        at_worst=None if worst is None else read_agreement(read, worst, "at_worst"),
         fp32_layers=tuple(read.each(record["fp32_layers"], "fp32_layers", read.text)),
         fp16_layers=tuple(read.each(record["fp16_layers"], "fp16_layers", read.text)),
+        layer_errors=read_errors(read, record["layer_errors"], "layer_errors"),
     )
     both = sorted(set(found.fp32_layers) & set(found.fp16_layers))
     if both:
@@ -152,12 +171,44 @@ def read_provenance(cache_path: str) -> Optional[Provenance]:
     size = os.path.getsize(path)
     if size > _MOST_BYTES:
         raise FileProblem("{}: has {:,} bytes, which no provenance has".format(path, size), hint=CALIBRATE_AGAIN)
-    return Provenance.from_json(read_bytes(path), path)
+    found = Provenance.from_json(read_bytes(path), path)
+    if found.cache_sha256 is None:
+        raise FileProblem("{}: is the provenance of a Q/DQ model, not of a cache".format(path), hint=CALIBRATE_AGAIN)
+    return found
 
 
 def write_provenance(cache_path: str, provenance: Provenance) -> None:
     """Writes the provenance of the cache at ``cache_path``, whole or not at all; a FileProblem where it cannot be."""
     write_text(provenance_path(cache_path), provenance.to_json())
+
+
+def attachments_of(provenance: Provenance) -> Dict[str, bytes]:
+    """What a Q/DQ model carries of the ranges that its pairs have: where they come from, and what they cost.
+
+    What a build asks for (``int8_agreement``, ``int8_errors``) lies beside the record, which leaves it out.
+    """
+    record = provenance._replace(agreement=None, layer_errors=(), cache_sha256=None)
+    found = {PROVENANCE_KEY: record.to_json().encode("ascii"), ERRORS_KEY: encode_errors(provenance.layer_errors)}
+    if provenance.agreement is not None:
+        found[AGREEMENT_KEY] = encode_agreement(provenance.agreement)
+    return found
+
+
+def provenance_in(contract: Contract, onnx_file: OnnxFile, path: str) -> Optional[Provenance]:
+    """Where the ranges in a Q/DQ model come from; None where it does not carry that. ``path`` is for messages.
+
+    Raises:
+        FileProblem, ContractError: it is damaged.
+    """
+    if PROVENANCE_KEY not in contract.attachments:
+        return None
+    found = Provenance.from_json(attachment(contract, onnx_file, PROVENANCE_KEY, path), path)
+    if AGREEMENT_KEY in contract.attachments:
+        data = attachment(contract, onnx_file, AGREEMENT_KEY, path)
+        found = found._replace(agreement=decode_agreement(data, path))
+    if ERRORS_KEY in contract.attachments:
+        found = found._replace(layer_errors=decode_errors(attachment(contract, onnx_file, ERRORS_KEY, path), path))
+    return found
 
 
 def check_provenance(

@@ -20,7 +20,7 @@ Weights stay FP32 in the file with a pair behind them, as NVIDIA's own toolkit w
 itself, with every activation in memory, and puts no pair at a single summand.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -90,18 +90,33 @@ def quantised(
     unknown = sorted(set(keep) - set(chosen))
     if unknown:
         raise UsageError(f"{unknown[0]!r} is no layer that would be in INT8", hint="ccc-inspect MODEL lists the nodes")
+    for name in keep:
+        chosen.pop(name, None)
+    reads = {node: [0] for node in chosen}
+    reads.update((node, [position]) for node, position in _summands(model, chosen, ranges).items())
+    return with_pairs(model, ranges, chosen, reads)
+
+
+def with_pairs(
+    model: onnx.ModelProto,
+    ranges: dict[str, float],
+    weights: Mapping[str, Layer],
+    reads: Mapping[str, Sequence[int]],
+) -> onnx.ModelProto:
+    """A copy of the model with pairs at weights of layers and at inputs of nodes, both by the node's name.
+
+    Raises:
+        UsageError: the opset is too old.
+    """
     opset = next(each.version for each in model.opset_import if each.domain in _ONNX_DOMAINS)
     if opset < _FIRST_OPSET:
         raise UsageError(
             f"the model has opset {opset}; scales per channel take opset {_FIRST_OPSET}",
             hint="export it again: ccc-export CHECKPOINT MODEL.onnx",
         )
-    for name in keep:
-        chosen.pop(name, None)
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    writer = _Writer(result, ranges)
-    writer.write(chosen, _summands(model, chosen, ranges))
+    _Writer(result, ranges).write(weights, reads)
     return result
 
 
@@ -161,15 +176,12 @@ class _Writer:
         self._nodes: list[onnx.NodeProto] = []
         self._done: dict[tuple[str, int], str] = {}
 
-    def write(self, layers: dict[str, Layer], summands: dict[str, int]) -> None:
+    def write(self, weights: Mapping[str, Layer], reads: Mapping[str, Sequence[int]]) -> None:
         for node in list(self._graph.node):
-            if node.name in layers:
-                layer = layers[node.name]
-                node.input[0] = self._activation(layer.read)
-                node.input[1] = self._weight(layer)
-            elif node.name in summands:
-                position = summands[node.name]
+            for position in reads.get(node.name, ()):
                 node.input[position] = self._activation(node.input[position])
+            if node.name in weights:
+                node.input[1] = self._weight(weights[node.name])
             self._nodes.append(node)
         self._replace_nodes()
 

@@ -1,18 +1,19 @@
 """Which frames calibrate: seeded, class-balanced where there are label maps, and looked at before they are trusted.
 
 Time grows with the frames chosen (each is read and decoded once) and, where there are label maps, with all candidates
-(each map is decoded: for Cityscapes' training split 2,975). A video is decoded up to the last frame chosen. Memory does
-not grow with the size of frames: one is held at a time, beside some numbers for each.
+(each map is decoded: for Cityscapes' training split 2,975). A video is decoded up to the last frame chosen, and once
+more where it ends before that. Memory does not grow with the size of frames: one is held at a time, beside some numbers
+for each that was looked at.
 """
 
 import hashlib
 import os
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 
 from ccc_jetson.calib.provenance import MOST_SEED
-from ccc_jetson.calib.sources import PICTURE, Candidate, FrameReader, Source, open_sources
+from ccc_jetson.calib.sources import PICTURE, Candidate, FrameReader, Source, VideoEnded, VideoFrames, open_sources
 from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
 from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.errors import FileProblem, UsageError
@@ -47,6 +48,13 @@ class Selection(NamedTuple):
     notes: Tuple[str, ...]
 
 
+class _PassedOver(NamedTuple):
+    """A frame that cannot be read."""
+
+    name: str
+    reason: str
+
+
 class _Looked(NamedTuple):
     """A frame that can be read, the SHA-256 of its file, and its hash of 64 bits."""
 
@@ -61,8 +69,9 @@ def select_frames(
     """Chooses frames from all sources.
 
     Every source gives the same number, and those that have more make up for those that have less. From a video frames
-    are taken evenly spread; from pictures with label maps those that together show every class most evenly; from other
-    pictures by the seed. What cannot be read is passed over, and another one taken in its place.
+    are taken evenly spread over those that are really there; from pictures with label maps those that together show
+    every class most evenly; from other pictures by the seed. What cannot be read is passed over, and another one taken
+    in its place (not of a video).
 
     Args:
         samples: how many.
@@ -79,23 +88,47 @@ def select_frames(
         raise UsageError("the seed is {}, expected a number from 0 to {}".format(seed, MOST_SEED))
     notes = [note for source in sources for note in source.notes]
     looked: List[_Looked] = []
-    unreadable: List[str] = []
-    reasons: List[str] = []
+    passed_over: List[_PassedOver] = []
     with FrameReader() as reader, Progress("looking at frames", samples) as progress:
+        look = _Look(reader, progress.step)
+        sources, ends = _as_they_are(sources, samples, look)
+        notes += ends
         for source, share in zip(sources, _shares([len(source.frames) for source in sources], samples)):
-            order = _order(source, share, seed, notes)
-            chosen = _look(order, share, source.is_video, reader, progress.step, unreadable, reasons)
+            chosen, bad = look.first(_order(source, share, seed, notes), share)
             looked += sorted(chosen, key=lambda each: (each.frame.name, each.frame.number))
+            passed_over += bad
     if not looked:
+        reasons = [each.reason for each in passed_over] + ends
         raise FileProblem(
-            "none of {} frames can be read: {}".format(len(unreadable), "; ".join(reasons[:3])),
+            "none of {} frames can be read: {}".format(len(passed_over), "; ".join(reasons[:3])),
             hint="look at one of them with another program",
         )
     _refuse_evaluation_frames(looked, not_in)
     near = _near_identical([each.bits for each in looked])
-    notes += _notes(len(looked), samples, unreadable, reasons, near)
+    notes += _notes(len(looked), samples, passed_over, near)
     frames = tuple(each.frame for each in looked)
-    return Selection(frames, seed, _sha256_of(looked), tuple(unreadable), near, tuple(notes))
+    unreadable = tuple(each.name for each in passed_over)
+    return Selection(frames, seed, _sha256_of(looked), unreadable, near, tuple(notes))
+
+
+def _as_they_are(sources: Sequence[Source], samples: int, look: "_Look") -> Tuple[List[Source], List[str]]:
+    """The sources with videos as long as they really are, as far as frames are wanted of them, and notes on the others.
+
+    Where frames are missing, the choice begins again: the shares of all sources may be others, too.
+    """
+    found = list(sources)
+    notes: List[str] = []
+    while True:
+        try:
+            for source, share in zip(found, _shares([len(source.frames) for source in found], samples)):
+                if source.is_video:
+                    look.first(_evenly_spread(source.frames, share), share)
+            return found, notes
+        except VideoEnded as end:
+            # given twice, a video is there twice, once without frames
+            index = next(index for index, each in enumerate(found) if each.title == end.path and each.frames)
+            notes.append(end.note(len(found[index].frames)))
+            found[index] = found[index]._replace(frames=VideoFrames(end.path, end.frames))
 
 
 def _shares(available: List[int], samples: int) -> List[int]:
@@ -109,15 +142,18 @@ def _shares(available: List[int], samples: int) -> List[int]:
     return shares
 
 
-def _order(source: Source, share: int, seed: int, notes: List[str]) -> List[Candidate]:
+def _order(source: Source, share: int, seed: int, notes: List[str]) -> Iterable[Candidate]:
     """The source's frames, the best first; of a video the ``share`` that are wanted, and no others."""
-    frames = source.frames
     if source.is_video:
-        return [frames[(2 * number + 1) * len(frames) // (2 * share)] for number in range(share)]
-    shuffled = sorted(frames, key=lambda frame: (_draw(seed, frame.name), frame.path))
+        return _evenly_spread(source.frames, share)
+    shuffled = sorted(source.frames, key=lambda frame: (_draw(seed, frame.name), frame.path))
     if source.mapping is None or not share:
         return shuffled
     return _balanced(source, shuffled, share, notes)
+
+
+def _evenly_spread(frames: Sequence[Candidate], share: int) -> Iterator[Candidate]:
+    return (frames[(2 * number + 1) * len(frames) // (2 * share)] for number in range(share))
 
 
 def _draw(seed: int, name: str) -> str:
@@ -170,33 +206,48 @@ def _class_areas(source: Source, frames: List[Candidate], notes: List[str]) -> n
     return areas
 
 
-def _look(
-    order: List[Candidate],
-    share: int,
-    is_video: bool,
-    reader: FrameReader,
-    step: Callable[[], None],
-    unreadable: List[str],
-    reasons: List[str],
-) -> List[_Looked]:
-    """The first ``share`` frames that can be read; those that cannot are named."""
-    found: List[_Looked] = []
-    sums: Dict[str, str] = {}  # of a video once, not for every frame
-    for frame in order:
-        if len(found) == share:
-            break
+class _Look:
+    """Looks at frames, at each of them once.
+
+    Args:
+        reader: reads them.
+        step: called after every frame that can be read.
+    """
+
+    def __init__(self, reader: FrameReader, step: Callable[[], None]) -> None:
+        self._reader, self._step = reader, step
+        self._known: Dict[Candidate, Union[_Looked, _PassedOver]] = {}
+        self._sums: Dict[str, str] = {}  # of videos, whose frames have one between them
+
+    def first(self, order: Iterable[Candidate], share: int) -> Tuple[List[_Looked], List[_PassedOver]]:
+        """The first ``share`` frames that can be read, and those before them that cannot; raises ``VideoEnded``."""
+        found: List[_Looked] = []
+        passed_over: List[_PassedOver] = []
+        for frame in order:
+            if len(found) == share:
+                break
+            if frame not in self._known:
+                self._known[frame] = self._looked(frame)
+            known = self._known[frame]
+            if isinstance(known, _Looked):
+                found.append(known)
+            else:
+                passed_over.append(known)
+        return found, passed_over
+
+    def _looked(self, frame: Candidate) -> Union[_Looked, _PassedOver]:
+        in_video = frame.number != PICTURE
         try:
-            bits = _difference_hash(reader.read(frame))
-            sha256 = sums.get(frame.path) or sha256_of(frame.path)
+            bits = _difference_hash(self._reader.read(frame))
+            sha256 = self._sums.get(frame.path) or sha256_of(frame.path)
+        except VideoEnded:
+            raise
         except FileProblem as problem:
-            unreadable.append(frame.name if frame.number == PICTURE else "{} frame {}".format(frame.name, frame.number))
-            reasons.append(str(problem))
-            continue
-        if is_video:
-            sums[frame.path] = sha256
-        found.append(_Looked(frame, sha256, bits))
-        step()
-    return found
+            return _PassedOver("{} frame {}".format(frame.name, frame.number) if in_video else frame.name, str(problem))
+        if in_video:
+            self._sums[frame.path] = sha256
+        self._step()
+        return _Looked(frame, sha256, bits)
 
 
 def _difference_hash(frame: np.ndarray) -> np.ndarray:
@@ -223,20 +274,20 @@ def _refuse_evaluation_frames(looked: List[_Looked], not_in: Sequence[str]) -> N
     """Compares files by their real path and by their content; only those of the same size are read."""
     if not not_in:
         return
-    paths = {os.path.realpath(each.frame.path): each for each in looked}
-    sums = {each.sha256: each for each in looked}
-    sizes = {os.path.getsize(path) for path in paths}
-    both = set()
-    for path in sorted({frame.path for source in open_sources(not_in, "val") for frame in source.frames}):
-        found: Optional[_Looked] = paths.get(os.path.realpath(path))
-        if found is None and os.path.isfile(path) and os.path.getsize(path) in sizes:
-            found = sums.get(sha256_of(path))
-        if found is not None:
-            both.add(found.frame.name)
+    ours = {os.path.realpath(each.frame.path) for each in looked}
+    sizes = {os.path.getsize(path) for path in ours}
+    paths, sums = set(), set()  # of the evaluation's
+    for source in open_sources(not_in, "val"):
+        for path in source.paths():
+            if os.path.realpath(path) in ours:
+                paths.add(os.path.realpath(path))
+            elif os.path.isfile(path) and os.path.getsize(path) in sizes:
+                sums.add(sha256_of(path))
+    both = [each.frame for each in looked if os.path.realpath(each.frame.path) in paths or each.sha256 in sums]
     if both:
         raise UsageError(
             "{} of {} calibration frames are evaluation frames as well: {}; the accuracy measured on those would "
-            "flatter".format(len(both), len(looked), clean(listed(sorted(both)))),
+            "flatter".format(len(both), len(looked), clean(listed(sorted({frame.name for frame in both})))),
             hint="calibrate on other frames, such as the training split",
         )
 
@@ -250,11 +301,12 @@ def _sha256_of(looked: List[_Looked]) -> str:
     return digest.hexdigest()
 
 
-def _notes(found: int, samples: int, unreadable: List[str], reasons: List[str], near: int) -> List[str]:
+def _notes(found: int, samples: int, passed_over: List[_PassedOver], near: int) -> List[str]:
     notes = []
-    if unreadable:
+    if passed_over:
         text = "{} files or frames cannot be read and are passed over: {}; the first: {}"
-        notes.append(text.format(len(unreadable), clean(listed(unreadable)), reasons[0]))
+        names = clean(listed([each.name for each in passed_over]))
+        notes.append(text.format(len(passed_over), names, passed_over[0].reason))
     if found < FEW:
         notes.append("{} frames are few: with fewer than {}, single frames decide about ranges".format(found, FEW))
     elif found < samples:

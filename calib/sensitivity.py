@@ -1,10 +1,10 @@
 """Which layers lose most in INT8, and how few of them kept in floats hold a bound.
 
-Cheap first: one FP32 pass in which every layer is computed a second time from quantised inputs and weights, so that
-each layer's own error is seen. Then the worst few are left in floats one at a time, and what that gives back is
-measured.
+A layer's own error is cheap: one FP32 pass in which every layer is computed a second time from quantised inputs and
+weights. That says little about what the layer does to the classes, so what blocks of layers lose is measured, too.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -14,6 +14,9 @@ from onnx import TensorProto, helper
 
 from ccc_jetson.calib.qdq import Layer, quantised_beside
 from ccc_jetson.ort import cpu_session
+
+BLOCKS = 32  # of neighbouring layers, each measured alone
+TRIES = 24  # to put one more block, or a part of one, in INT8
 
 
 class LayerError(NamedTuple):
@@ -69,39 +72,103 @@ def layer_errors(
     return sorted(found_errors, key=lambda each: -each.error)
 
 
-class Gain(NamedTuple):
-    """What leaving one layer in floats gives back, in points of agreement."""
+class Block(NamedTuple):
+    """Neighbouring layers, and what is lost in points with them alone in INT8."""
 
-    node: str
+    nodes: tuple[str, ...]
     points: float
 
 
-def gains(nodes: Sequence[str], drop_with: Callable[[Sequence[str]], float]) -> list[Gain]:
-    """Leaves each node alone in floats; the largest gain first.
+class Held(NamedTuple):
+    """How a bound was held: the blocks, the one that loses least first, and the nodes that are kept in floats."""
+
+    blocks: tuple[Block, ...]
+    kept: tuple[str, ...]
+
+
+def hold(
+    layers: Sequence[tuple[str, ...]],
+    bound: float,
+    errors: Sequence[LayerError],
+    roughly: Callable[[Sequence[str]], float],
+    drop_with: Callable[[Sequence[str]], float],
+) -> Held:
+    """Keeps so many layers in floats that ``drop_with`` is at or below ``bound``, and as few as it finds.
+
+    Two orders are tried, for either fails where the other does not. From floats, where what a layer loses is not
+    drowned in what the others do: every one of ``BLOCKS`` blocks of neighbours is put in INT8 alone, and as many as
+    hold the bound together, those that lose least first. From INT8: as few as hold it of those whose own error is
+    largest go back to floats. What the better one keeps in floats is then tried in INT8 again, first in blocks, then in
+    their halves and so on. A set that is kept was measured. With all layers in floats it is the float network itself,
+    so there always is one.
+
+    At most ``BLOCKS`` measurements by ``roughly``, and by ``drop_with`` 5 for the blocks, 2 log2(layers) for the errors
+    and ``TRIES``.
 
     Args:
-        drop_with: the loss, in points, with these nodes in floats; called once more than there are nodes.
+        layers: their nodes, in the order of the graph.
+        bound: in points.
+        errors: of their nodes, the largest first; a layer without any is the last.
+        roughly: the loss in points with these nodes in floats, on few frames; it only orders the blocks.
+        drop_with: the same on all of them.
     """
-    before = drop_with([])
-    return sorted((Gain(node, before - drop_with([node])) for node in nodes), key=lambda each: -each.points)
-
-
-def fewest_kept(order: Sequence[str], bound: float, drop_with: Callable[[Sequence[str]], float]) -> tuple[str, ...]:
-    """The shortest beginning of ``order`` which, kept in floats, holds ``drop_with`` at or below ``bound``.
-
-    Doubles the number until it holds, then halves the gap: about 2 log2(layers) measurements. With all layers in floats
-    it is FP32 itself, so it always ends. Where more layers in floats make it worse for once, it may not be the very
-    shortest; it was measured and holds.
-    """
-    fails, holds = -1, 0
-    while drop_with(order[:holds]) > bound:
-        if holds >= len(order):
+    ranked = sorted(((roughly(_nodes(layers, without=part)), part) for part in _parts(layers, BLOCKS)), key=_points)
+    blocks = tuple(Block(tuple(name for layer in part for name in layer), points) for points, part in ranked)
+    chosen: list[tuple[str, ...]] = []
+    holds, fails = 0, len(ranked)
+    while fails - holds > 1:
+        middle = (holds + fails) // 2
+        tried = [layer for _, part in ranked[:middle] for layer in part]
+        if drop_with(_nodes(layers, without=tried)) <= bound:
+            holds, chosen = middle, tried
+        else:
+            fails = middle
+    waiting = deque(part for _, part in ranked[holds:])
+    place = {each.node: index for index, each in enumerate(errors)}
+    by_error = sorted(layers, key=lambda layer: min(place.get(name, len(errors)) for name in layer))
+    few = _fewest(by_error, len(layers) - len(chosen), lambda int8: drop_with(_nodes(layers, without=int8)) <= bound)
+    if few is not None:
+        chosen = by_error[few:]
+        waiting = deque(_parts(by_error[:few][::-1], BLOCKS // 4))
+    for _ in range(TRIES):
+        if not waiting:
             break
-        fails, holds = holds, min(len(order), max(1, 2 * holds))
+        part = waiting.popleft()
+        if drop_with(_nodes(layers, without=chosen + part)) <= bound:
+            chosen = chosen + part
+        elif len(part) > 1:
+            waiting += _parts(part, 2)
+    return Held(blocks, _nodes(layers, without=chosen))
+
+
+def _fewest(
+    order: list[tuple[str, ...]], most: int, holds_in_int8: Callable[[list[tuple[str, ...]]], bool]
+) -> int | None:
+    """How few of the first in ``order`` are to be in floats; None where ``most`` or more are. Doubles, then halves."""
+    fails, holds = 0, 1
+    while holds < most and not holds_in_int8(order[holds:]):
+        fails, holds = holds, 2 * holds
+    if holds >= most:
+        return None
     while holds - fails > 1:
         middle = (holds + fails) // 2
-        if drop_with(order[:middle]) > bound:
-            fails = middle
-        else:
+        if holds_in_int8(order[middle:]):
             holds = middle
-    return tuple(order[:holds])
+        else:
+            fails = middle
+    return holds
+
+
+def _parts(layers: Sequence[tuple[str, ...]], count: int) -> list[list[tuple[str, ...]]]:
+    """At most ``count`` pieces of the same size, but for the last."""
+    size = max(1, -(-len(layers) // count))
+    return [list(layers[start : start + size]) for start in range(0, len(layers), size)]
+
+
+def _points(ranked: tuple[float, list[tuple[str, ...]]]) -> float:
+    return ranked[0]
+
+
+def _nodes(layers: Sequence[tuple[str, ...]], without: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    left_out = set(without)
+    return tuple(name for layer in layers if layer not in left_out for name in layer)

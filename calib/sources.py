@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ccc_jetson.opencv import import_cv2
 
 LIST_SUFFIX = ".txt"
 PICTURE = -1  # the index of a frame that is a file of its own
+_MOST_FRAMES = 1 << 40  # what a header says beyond that is no number of frames
 _CITYSCAPES_PICTURES = "leftImg8bit"
 _LABEL_MAPS = re.compile(r"_gt(Fine|Coarse)_\w+\Z")  # Cityscapes' own, which are no pictures of a street
 _GRAMMAR = "expected a folder, a list (.txt, one path a line), a picture, a video, or the folder of Cityscapes"
@@ -33,18 +34,55 @@ class Candidate(NamedTuple):
     labels: str = ""
 
 
+class VideoFrames(Sequence[Candidate]):
+    """As many frames of a video as its header says it has; each is made when it is asked for.
+
+    A header may say anything: ``VideoEnded`` tells where the frames really end.
+    """
+
+    def __init__(self, path: str, count: int) -> None:
+        self.path, self._count = path, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: Any) -> Any:
+        return Candidate(os.path.basename(self.path), self.path, range(self._count)[number])
+
+
+class VideoEnded(FileProblem):
+    """A video has fewer frames than its header says, or is damaged there; ``frames`` are those before its end."""
+
+    def __init__(self, path: str, frames: int) -> None:
+        super(VideoEnded, self).__init__(
+            "{}: ends after {} frames, or is damaged there".format(path, frames),
+            hint="look at it with: ffprobe {}".format(path),
+        )
+        self.path, self.frames = path, frames
+
+    def note(self, promised: int) -> str:
+        """A sentence for a report, of a video whose header promises so many."""
+        return "{}: ends after {:,} frames, its header says {:,}".format(self.path, self.frames, promised)
+
+
 class Source(NamedTuple):
     """Frames that belong together, in a fixed order.
 
-    ``is_video``: neighbours are alike, so that frames are taken evenly spread. ``mapping`` says what the numbers in
-    label maps mean, where there are any. ``notes`` are sentences for the report.
+    ``is_video``: neighbours are alike, so that frames are taken evenly spread, and ``frames`` are ``VideoFrames``.
+    ``mapping`` says what the numbers in label maps mean, where there are any. ``notes`` are sentences for the report.
     """
 
     title: str
-    frames: Tuple[Candidate, ...]
+    frames: Sequence[Candidate]
     is_video: bool = False
     mapping: Optional[LabelMapping] = None
     notes: Tuple[str, ...] = ()
+
+    def paths(self) -> Iterator[str]:
+        """Of the files that the frames are in; of a video there is one."""
+        if self.is_video:
+            return iter([self.title])
+        return (frame.path for frame in self.frames)
 
 
 def open_sources(paths: Sequence[str], split: str = "train", labels: str = "", mapping: str = "") -> List[Source]:
@@ -65,7 +103,7 @@ def open_sources(paths: Sequence[str], split: str = "train", labels: str = "", m
         raise UsageError("no calibration images were given", hint=_GRAMMAR)
     if bool(labels) != bool(mapping):
         raise UsageError("label maps take both a folder and a mapping", hint="--labels DIR --mapping camvid")
-    if labels and (len(paths) != 1 or not os.path.isdir(paths[0]) or _is_cityscapes(paths[0])):
+    if labels and (len(paths) != 1 or not os.path.isdir(paths[0]) or is_cityscapes(paths[0])):
         raise UsageError("--labels belongs to one folder of pictures", hint="IMAGES --labels DIR --mapping camvid")
     sources: List[Source] = []
     alone: List[Candidate] = []  # pictures that were named one by one, as a shell's * does
@@ -73,7 +111,7 @@ def open_sources(paths: Sequence[str], split: str = "train", labels: str = "", m
         if labels:
             sources.append(_labelled(paired_folders(path, labels, mapping, allow_missing=True)))
         elif os.path.isdir(path):
-            sources.append(_cityscapes(path, split) if _is_cityscapes(path) else _folder(path, path))
+            sources.append(_cityscapes(path, split) if is_cityscapes(path) else _folder(path, path))
         elif not os.path.isfile(path):
             raise FileProblem("{}: no such file or folder".format(path), hint=_GRAMMAR)
         elif path.lower().endswith(LIST_SUFFIX):
@@ -91,17 +129,23 @@ def _each_once(sources: List[Source]) -> List[Source]:
     seen = set()
     kept = []
     for source in sources:
+        if source.is_video:  # all of its frames or none: its header may promise more of them than memory holds
+            path = os.path.realpath(source.title)
+            kept.append(source._replace(frames=()) if path in seen else source)
+            seen.add(path)
+            continue
         frames = []
         for frame in source.frames:
-            key = os.path.realpath(frame.path), frame.number
-            if key not in seen:
-                seen.add(key)
+            path = os.path.realpath(frame.path)
+            if path not in seen:
+                seen.add(path)
                 frames.append(frame)
         kept.append(source._replace(frames=tuple(frames)))
     return kept
 
 
-def _is_cityscapes(folder: str) -> bool:
+def is_cityscapes(folder: str) -> bool:
+    """Whether a folder is that of Cityscapes, with its splits."""
     return os.path.isdir(os.path.join(folder, _CITYSCAPES_PICTURES))
 
 
@@ -155,8 +199,7 @@ def _video(path: str) -> Source:
         count = reader.count(path)
     finally:
         reader.close()
-    name = os.path.basename(path)
-    return Source(path, tuple(Candidate(name, path, index) for index in range(count)), is_video=True)
+    return Source(path, VideoFrames(path, count), is_video=True)
 
 
 class FrameReader:
@@ -175,6 +218,7 @@ class FrameReader:
         """(H, W, 3) uint8 BGR.
 
         Raises:
+            VideoEnded: the video has fewer frames.
             FileProblem: it cannot be read.
         """
         if frame.number == PICTURE:
@@ -183,10 +227,7 @@ class FrameReader:
             self._open(frame.path)
         while self._next <= frame.number:
             if not self._capture.grab():
-                raise FileProblem(
-                    "{}: ends after {} frames, or is damaged there".format(frame.path, self._next),
-                    hint="look at it with: ffprobe {}".format(frame.path),
-                )
+                raise VideoEnded(frame.path, self._next)
             self._next += 1
         good, image = self._capture.retrieve()
         if not good:
@@ -194,15 +235,15 @@ class FrameReader:
         return image
 
     def count(self, path: str) -> int:
-        """How many frames a video has by its header; where that does not say it, all are counted.
+        """How many frames a video has by its header, right or wrong; where that says nothing, all are counted.
 
         Raises:
             FileProblem: it is no video.
         """
         self._open(path)
-        count = int(self._capture.get(import_cv2().CAP_PROP_FRAME_COUNT))
-        if count < 1:
-            count = 0
+        told = float(self._capture.get(import_cv2().CAP_PROP_FRAME_COUNT))
+        count = int(told) if 1 <= told < _MOST_FRAMES else 0
+        if not count:
             while self._capture.grab():
                 count += 1
         if not count:

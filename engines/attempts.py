@@ -8,19 +8,27 @@ from ccc_jetson.engines.gate import Bounds, output_name, quality
 from ccc_jetson.engines.job import Facts, Job, Outcome
 from ccc_jetson.engines.manifest import Settings
 from ccc_jetson.engines.onnx_model import OnnxModel
-from ccc_jetson.engines.pinning import pin_sets, tensors_behind
+from ccc_jetson.engines.pinning import errors_by_tensor, pin_sets, tensors_behind
 from ccc_jetson.engines.preflight import smaller_workspace
 from ccc_jetson.engines.tensorrt_api import INT8
 from ccc_jetson.engines.tensorrt_log import OutOfMemory
 from ccc_jetson.engines.worker import Worker
 from ccc_jetson.errors import BuildError, CccError
 from ccc_jetson.int8_agreement import MARGIN
+from ccc_jetson.int8_errors import Int8Error
+
+_BY_INT8 = "the layers that ccc-calibrate found to lose most in INT8 are the first to be kept in FP32"
+_BY_FP16 = (
+    "which layers lose most in INT8 was not measured for these ranges (ccc-calibrate does), so those that lose most in "
+    "FP16 are the first to be kept in FP32"
+)
 
 
 class Files(NamedTuple):
     """``calibration_cache`` and ``timing_cache`` are read, the others written; empty names mean none.
 
-    ``calibration_algorithm`` is the cache's, a key of ``tensorrt_callbacks.ALGORITHMS``.
+    ``calibration_algorithm`` is the cache's, a key of ``tensorrt_callbacks.ALGORITHMS``; ``kept`` are the patterns of
+    layers that its provenance keeps out of INT8.
     """
 
     plan: str
@@ -28,6 +36,7 @@ class Files(NamedTuple):
     timing_cache_out: str
     calibration_cache: str
     calibration_algorithm: str
+    kept: Tuple[str, ...] = ()
 
 
 class Finished(NamedTuple):
@@ -54,6 +63,7 @@ class Attempts:
         on_event: told of every build (``building``), and of what makes another one necessary (``stage``, ``note``).
         keep: called after every build, whatever the gate says of it: what was timed is worth keeping.
         bounds: what the gate asks for.
+        int8_errors: what INT8 was found to cost single layers.
     """
 
     def __init__(
@@ -67,10 +77,11 @@ class Attempts:
         on_event: Callable[[Dict[str, Any]], None],
         keep: Callable[[Outcome], None],
         bounds: Bounds = Bounds(),  # noqa: B008, it is immutable
+        int8_errors: Tuple[Int8Error, ...] = (),
     ) -> None:
         self._worker, self._model, self._facts, self._settings = worker, model, facts, settings
         self._files, self._workspace, self._on_event, self._keep = files, workspace_mib, on_event, keep
-        self._bounds = bounds
+        self._bounds, self._int8_errors = bounds, int8_errors
         self._builds = 0
 
     def until_one_passes(self) -> Finished:
@@ -105,7 +116,11 @@ class Attempts:
             return iter(())
         live = tensors_behind(self._model.file, output_name(self._model.contract, self._settings.output))
         finite = all(frame.finite for frame in first.gate.frames)
-        return pin_sets([each for each in self._model.ranges if each.tensor in live], finite)
+        errors = errors_by_tensor(self._model.file, self._int8_errors, live)
+        sets = list(pin_sets([each for each in self._model.ranges if each.tensor in live], finite, errors))
+        if sets and finite and INT8 in self._settings.precisions:
+            self._say("note", _BY_INT8 if errors else _BY_FP16)
+        return iter(sets)
 
     def _built(self, pins: Tuple[str, ...]) -> Outcome:
         while True:
@@ -141,6 +156,7 @@ class Attempts:
             timing_cache_out=files.timing_cache_out,
             calibration_cache=files.calibration_cache,
             calibration_algorithm=files.calibration_algorithm,
+            kept=files.kept,
             judge=settings.gate,
             bounds=self._bounds,
         )

@@ -9,6 +9,7 @@ import signal
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
+from ccc_jetson.choices import INT8_LEAST
 from ccc_jetson.clean_text import listed
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.engines.attempts import Attempts, Files, Finished
@@ -175,7 +176,8 @@ def _built(
                 note(problem)
 
         bounds = _bounds(model, settings, ranges, note)
-        attempts = Attempts(worker, model, facts, settings, files, workspace, with_estimate, keep, bounds)
+        errors = model.int8_errors if ranges is None else ranges.layer_errors
+        attempts = Attempts(worker, model, facts, settings, files, workspace, with_estimate, keep, bounds, errors)
         finished = attempts.until_one_passes()
         manifest = _manifest(model, settings, machine, finished, files)
         _publish(files.plan, manifest, path)
@@ -315,7 +317,7 @@ def _bounds(model: OnnxModel, settings: Settings, ranges: Optional[Ranges], note
     agreement = model.int8_agreement if ranges is None else ranges.agreement
     if not settings.gate or not agreement or not (INT8 in settings.precisions or model.quantized):
         return Bounds()
-    frames = required_of(agreement)
+    frames = tuple((name, max(share, INT8_LEAST)) for name, share in required_of(agreement))
     golden = read_golden(model.contract, model.file, model.path)
     if {name for name, _ in frames} != {each.name for each in golden}:
         note("what INT8 was found to cost is of other golden frames than this model's, so the gate does not ask for it")
@@ -323,7 +325,12 @@ def _bounds(model: OnnxModel, settings: Settings, ranges: Optional[Ranges], note
     least = min(share for _, share in frames)
     note(
         "INT8 was found to change classes: of the frame that loses most, the gate asks for {:.1%} of the decided "
-        "pixels, {:.0%} less than calibration found".format(least, MARGIN)
+        "pixels, {}".format(
+            least,
+            "{:.0%} less than calibration found".format(MARGIN)
+            if least > INT8_LEAST
+            else "no less of any: with fewer a network is not fit for use",
+        )
     )
     return Bounds(frames=frames)
 
@@ -398,6 +405,7 @@ def _files(worker: Worker, cache: _Cache, ranges: Optional[Ranges]) -> Files:
         timing_cache_out=worker.path("timing.out") if cache.path is not None else "",
         calibration_cache="" if ranges is None else os.path.realpath(ranges.cache),
         calibration_algorithm="" if ranges is None else ranges.algorithm,
+        kept=() if ranges is None else tuple(pattern for pattern, _ in ranges.layer_precisions),
     )
 
 

@@ -6,7 +6,7 @@ import sys
 from typing import Any, Optional, Sequence, Tuple
 
 from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
-from ccc_jetson.choices import CALIBRATORS
+from ccc_jetson.choices import CALIBRATORS, FITS
 from ccc_jetson.command import Parser, count_from, number_from, run_command
 from ccc_jetson.engines.manifest import OUTPUTS
 from ccc_jetson.errors import UsageError
@@ -64,6 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="TensorRT's calibrator (default: {})".format(CALIBRATORS[0]),
     )
     calibration.add_argument(
+        "--calib-fit",
+        choices=FITS,
+        help="how frames of other proportions meet the network's input: as ccc-run will, crop for a camera (default: "
+        "{})".format(FITS[0]),
+    )
+    calibration.add_argument(
         "--calib-not-in",
         metavar="IMAGES",
         action="append",
@@ -93,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PERCENT",
         type=number_from(0, 100),
         help="of the decided pixels of every golden frame must keep FP32's class (default: 99.5, in INT8 what "
-        "ccc-calibrate found, less 2)",
+        "ccc-calibrate found, less 2, and at least 50)",
     )
     build.add_argument("--timing-cache", metavar="FILE", default="", help="instead of the one in ~/.cache/ccc-jetson")
     build.add_argument("--no-timing-cache", action="store_true", help="time every layer anew, and keep nothing")
@@ -136,12 +142,13 @@ def _choice(arguments: argparse.Namespace) -> Any:
         arguments.calib_seed or 0,
         arguments.calib_algorithm or CALIBRATORS[0],
         tuple(arguments.calib_not_in),
+        arguments.calib_fit or FITS[0],
     )
 
 
 def _refuse_choices(arguments: argparse.Namespace) -> None:
     """Nothing is calibrated here, so nothing of it can be chosen."""
-    for name in ("samples", "seed", "algorithm", "not_in"):
+    for name in ("samples", "seed", "algorithm", "fit", "not_in"):
         if getattr(arguments, "calib_" + name) not in (None, []):
             raise UsageError(
                 "--calib-{} is about frames to calibrate on, and there are none".format(name.replace("_", "-")),

@@ -1,10 +1,12 @@
 """One build: an ONNX file and what was decided about it -> a plan. Runs where TensorRT is, in the child process."""
 
 import fnmatch
+import glob
+import re
 import time
-from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
-from ccc_jetson.clean_text import listed
+from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.gate import output_name
 from ccc_jetson.engines.job import Job
@@ -64,7 +66,7 @@ def build_plan(
     choose_output(network, contract, job.output, job.model)
     config = api.config(builder)
     api.set_workspace(config, job.workspace_mib)
-    float32 = _constrain(api, config, network, job)
+    float32 = _constrain(api, config, network, job, parse_onnx(model, job.model))
     if not job.strongly_typed:
         for precision in job.precisions:
             # TensorRT 11 has no flag for INT8: a network with Q/DQ nodes states it
@@ -123,15 +125,19 @@ def _use_half_bindings(api: TensorRT, network: Any, float32: Float32) -> None:
             api.set_half_binding(tensor)
 
 
-def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Float32:
+def _constrain(api: TensorRT, config: Any, network: Any, job: Job, onnx_file: OnnxFile) -> Float32:
     """Gives layers the precision that was asked for.
 
     Raises:
-        BuildError: a pattern of the user's fits no layer.
+        BuildError: a pattern of the user's, or a name in the calibration's provenance, fits no layer.
     """
     chosen: Dict[str, str] = {}
     pinned: List[str] = []
     named: Dict[str, Any] = {}
+    # compiled here: fnmatch remembers 256 patterns at most on old Pythons, and a calibration may keep more
+    wishes = [(re.compile(fnmatch.translate(pattern)).match, precision) for pattern, precision in job.layer_precisions]
+    written = _written_by(onnx_file, job.kept)
+    fits = [False] * len(wishes)
     for layer in layers(network):
         named[layer.name] = layer
         outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
@@ -139,15 +145,21 @@ def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Float32:
         if any(name in job.pinned for name in names):
             pinned.append(layer.name)
             chosen[layer.name] = FP32
-        for pattern, precision in job.layer_precisions:
-            if any(fnmatch.fnmatchcase(name, pattern) for name in names):
+        for number, (match, precision) in enumerate(wishes):
+            pattern = job.layer_precisions[number][0]
+            if any(match(name) or name in written.get(pattern, ()) for name in names):
                 chosen[layer.name] = precision
-    for pattern, _ in job.layer_precisions:
-        if not any(fnmatch.fnmatchcase(name, pattern) for name in _names(network)):
+                fits[number] = True
+    for (pattern, _), fitted in zip(job.layer_precisions, fits):
+        if fitted:
+            continue
+        if pattern not in job.kept:
             raise BuildError(
                 "--layer-precision {}: no layer or tensor has such a name".format(pattern),
                 hint="names are, for example, {} (* stands for anything)".format(listed(sorted(named))),
             )
+        if pattern not in written:  # else the parser has made no layer of the node, so there is nothing to keep
+            raise _stale_provenance(job.calibration_cache, pattern)
     if chosen:
         api.obey_precisions(config)
     constrained = [name for name, precision in chosen.items() if api.set_precision(named[name], precision)]
@@ -159,8 +171,18 @@ def _constrain(api: TensorRT, config: Any, network: Any, job: Job) -> Float32:
     )
 
 
-def _names(network: Any) -> List[str]:
-    return [layer.name for layer in layers(network)] + list(tensors(network))
+def _stale_provenance(cache: str, pattern: str) -> BuildError:
+    return BuildError(
+        "{}: its provenance keeps {} out of INT8, and no layer or tensor has such a name: it was made for another "
+        "export of the network".format(cache, clean(pattern)),
+        hint="calibrate this model: ccc-calibrate MODEL.onnx IMAGES on the workstation, or --calib IMAGES here",
+    )
+
+
+def _written_by(onnx_file: OnnxFile, patterns: Collection[str]) -> Dict[str, FrozenSet[str]]:
+    """The tensors that the ONNX nodes write which each pattern names; TensorRT may call their layers something else."""
+    outputs = {glob.escape(node.name): frozenset(node.outputs) for node in onnx_file.nodes}
+    return {pattern: outputs[pattern] for pattern in patterns if pattern in outputs}
 
 
 def _parse_failure(path: str, onnx_file: OnnxFile, errors: List[ParseError], version: str) -> BuildError:

@@ -18,6 +18,7 @@ from ccc_jetson.engines.worker import Worker
 from ccc_jetson.errors import UsageError
 from ccc_jetson.files import read_bytes, sha256_of, write_bytes
 from ccc_jetson.int8_agreement import FrameAgreement
+from ccc_jetson.int8_errors import Int8Error
 
 CACHE_SUFFIX = ".calib"  # of a cache that was measured for an engine, behind the engine's own name
 
@@ -39,13 +40,14 @@ class Ranges(NamedTuple):
 
     ``algorithm`` is the key of ``tensorrt_callbacks.ALGORITHMS`` whose calibrator takes it; ``layer_precisions`` are
     (pattern, precision) of layers to be kept out of INT8; ``agreement`` is what INT8 was found to leave of the golden
-    frames, empty where nobody simulated it.
+    frames, ``layer_errors`` what it costs the layers that lose most; both are empty where nobody simulated it.
     """
 
     cache: str
     algorithm: str
     layer_precisions: Tuple[Tuple[str, str], ...]
     agreement: Tuple[FrameAgreement, ...] = ()
+    layer_errors: Tuple[Int8Error, ...] = ()
 
 
 class RangeRequest(NamedTuple):

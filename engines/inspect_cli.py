@@ -123,7 +123,15 @@ def _onnx(path: str) -> Inspected:
     from ccc_jetson.engines.inspect_text import onnx_page
 
     report = inspect_onnx(path)
-    return report.to_json(), onnx_page(report), report.carried.problem
+    record, problem = report.to_json(), report.carried.problem
+    if report.pairs is None:
+        return record, onnx_page(report), problem
+    from ccc_jetson.calib.inspect_qdq import inspect_ranges
+
+    ranges = inspect_ranges(report.file, report.carried.contract, path)
+    record["int8"]["provenance"] = ranges.to_json()
+    rows = ranges.rows() if problem is None else []  # with a damaged contract nobody can tell
+    return record, onnx_page(report, rows), problem or ranges.problem
 
 
 def _checkpoint(path: str) -> Inspected:

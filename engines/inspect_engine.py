@@ -25,6 +25,7 @@ from ccc_jetson.engines.manifest import (
 from ccc_jetson.engines.plan_header import HEADER_BYTES, looks_like_plan, plan_version
 from ccc_jetson.errors import CccError, FileProblem
 from ccc_jetson.files import sha256_of
+from ccc_jetson.int8_agreement import PROVENANCE_KEY
 
 _SUFFIX = manifest_path("")
 _ALONE = "no plan beside this manifest, so it was compared with none"
@@ -133,7 +134,9 @@ def engine_page(report: EngineReport) -> str:
             found = "NOT the one that the manifest was written for: {:,} bytes, SHA-256 {}"
             rows.append(("plan", found.format(manifest.plan_bytes, manifest.plan_sha256)))
         rows += _build_rows(manifest) + _engine_rows(manifest)
-        rows += contract_rows(manifest.contract, manifest.head is not None)
+        rows += contract_rows(
+            manifest.contract, manifest.head is not None, quantised=PROVENANCE_KEY in manifest.contract.attachments
+        )
         rows.append(("build again", rebuild_command(manifest)))
     if report.plan is not None or report.kernels is not None:  # of a manifest alone the others lie elsewhere
         rows.append(("kernels", kernels_row(report.kernels)))
@@ -202,10 +205,15 @@ def _engine_rows(manifest: Manifest) -> List[Row]:
     """What it computes in, takes and gives, and how it was judged."""
     settings, pinned = manifest.settings, list(manifest.pinned)
     rows = [("precision", _precision(settings))]
-    rows += [("precision", "{}: {}".format(pattern, name.upper())) for pattern, name in settings.layer_precisions]
+    for precision in sorted({name for _, name in settings.layer_precisions}):  # of a calibration it may be hundreds
+        patterns = [pattern for pattern, name in settings.layer_precisions if name == precision]
+        rows.append(("precision", "{}: {}".format(listed(patterns), precision.upper())))
     rows.append(("pinned", "in FP32 for the gate: {} ({})".format(listed(pinned), len(pinned)) if pinned else "none"))
     if settings.calibration_cache:
         rows.append(("calibration", "cache with SHA-256 " + settings.calibration_cache))
+    in_model = manifest.contract.attachments.get(PROVENANCE_KEY)
+    if in_model is not None:
+        rows.append(("calibration", "in the model; its provenance there has SHA-256 " + in_model.sha256))
     if settings.dla_core is not None:
         rows.append(("DLA", "core {}, and the GPU for what it cannot do".format(settings.dla_core)))
     rows.append(("ends with", settings.output + ("; the head is computed behind it" * (settings.output == FEATURES))))

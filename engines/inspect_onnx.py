@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from ccc_jetson.carried import METADATA_KEY, contract_of
+from ccc_jetson.carried import METADATA_KEY, attachment, contract_of
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.compatibility import Problem, hardware_problems, problems, remarks
 from ccc_jetson.engines.parser_facts import VERSIONS, Version, parser_of
@@ -20,6 +20,11 @@ from ccc_jetson.graph_cost import GraphCost, graph_cost, parameter_tensors
 from ccc_jetson.graph_shapes import infer_shapes
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.head import read_head
+from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
+from ccc_jetson.int8_agreement import FrameAgreement, decode_agreement
+from ccc_jetson.int8_errors import METADATA_KEY as ERRORS_KEY
+from ccc_jetson.int8_errors import Int8Error, decode_errors
+from ccc_jetson.json_records import plain
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
 from ccc_jetson.layer_ranges import LayerRange, read_layer_ranges
 from ccc_jetson.onnx_arrays import constant_arrays
@@ -32,13 +37,27 @@ _NAMES_SHOWN = 4
 
 
 class Carried(NamedTuple):
-    """The contract and what travels with it; ``problem`` is why it cannot be read although there is one."""
+    """The contract and what travels with it; ``problem`` is why it cannot be read although there is one.
+
+    ``agreement`` and ``errors`` are what INT8 was found to cost, of a Q/DQ model of ``ccc-calibrate``.
+    """
 
     contract: Optional[Contract]
     golden: Tuple[str, ...]  # names of the golden frames
     has_head: bool
     layers: Tuple[LayerRange, ...]
     problem: Optional[ContractError]
+    agreement: Tuple[FrameAgreement, ...] = ()
+    errors: Tuple[Int8Error, ...] = ()
+
+
+class Pairs(NamedTuple):
+    """What a graph says of INT8: pairs of QuantizeLinear and DequantizeLinear, the convolutions that read one (and so
+    can run in INT8), and all convolutions but the head's, which an engine leaves to the runtime."""
+
+    pairs: int
+    in_int8: int
+    convolutions: int
 
 
 class Verdict(NamedTuple):
@@ -52,7 +71,11 @@ class Verdict(NamedTuple):
 
 
 class OnnxReport(NamedTuple):
-    """Everything that is known of a file. ``hardware`` are problems of boards, whatever their TensorRT parses."""
+    """Everything that is known of a file.
+
+    ``pairs`` is None where the graph says nothing of INT8; ``hardware`` are problems of boards, whatever their TensorRT
+    parses.
+    """
 
     path: str
     size_bytes: int
@@ -65,6 +88,7 @@ class OnnxReport(NamedTuple):
     verdicts: Tuple[Verdict, ...]
     hardware: Tuple[Tuple[str, Problem], ...]
     notes: Tuple[str, ...]
+    pairs: Optional[Pairs] = None
 
     def to_json(self) -> Dict[str, Any]:
         """The report for machines; sizes in bytes, unknown figures as null."""
@@ -84,6 +108,7 @@ class OnnxReport(NamedTuple):
             "golden_frames": list(self.carried.golden),
             "head_weights": self.carried.has_head,
             "layers": [_layer_json(layer) for layer in self.carried.layers],
+            "int8": None if self.pairs is None else self._int8_json(self.pairs),
             "nodes": self.cost.nodes,
             "parameters": self.cost.parameters,
             "flops": self.cost.flops,
@@ -97,6 +122,10 @@ class OnnxReport(NamedTuple):
             "notes": list(self.notes),
         }
 
+    def _int8_json(self, pairs: Pairs) -> Dict[str, Any]:
+        carried = self.carried
+        return dict(plain(pairs), agreement=plain(carried.agreement), layer_errors=plain(carried.errors))
+
 
 def inspect_onnx(path: str) -> OnnxReport:
     """Reads the file at ``path`` and says what is in it.
@@ -106,6 +135,7 @@ def inspect_onnx(path: str) -> OnnxReport:
     """
     data = read_bytes(path)
     onnx_file = parse_onnx(data, path)
+    carried = _carried(onnx_file, path)
     arrays = constant_arrays(data, path)
     tensors = infer_shapes(onnx_file, arrays)
     weights = [tensor.name for tensor in parameter_tensors(onnx_file, tensors)]
@@ -114,7 +144,7 @@ def inspect_onnx(path: str) -> OnnxReport:
         size_bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         file=onnx_file,
-        carried=_carried(onnx_file, path),
+        carried=carried,
         cost=graph_cost(onnx_file, arrays),
         inner_operators=tuple(Counter(node.operator for node in onnx_file.inner_nodes).most_common()),
         weights=weight_ranges(arrays[name] for name in weights if name in arrays and arrays[name].dtype.kind == "f"),
@@ -132,7 +162,20 @@ def inspect_onnx(path: str) -> OnnxReport:
             (target.name, problem) for target in TARGETS for problem in hardware_problems(onnx_file, target)
         ),
         notes=tuple(_notes(onnx_file) + _overflows({name: arrays[name] for name in weights if name in arrays})),
+        pairs=_pairs(onnx_file, carried.contract),
     )
+
+
+def _pairs(onnx_file: OnnxFile, contract: Optional[Contract]) -> Optional[Pairs]:
+    features = None if contract is None or contract.head is None else contract.head.features
+    makers = {name: node.operator for node in onnx_file.nodes for name in node.outputs}
+    pairs = sum(node.operator == "DequantizeLinear" for node in onnx_file.nodes)
+    convolved = [
+        node.inputs[0] for node in onnx_file.nodes if node.operator in ("Conv", "ConvTranspose") and node.inputs
+    ]
+    convolved = [name for name in convolved if name != features]
+    reading = sum(makers.get(name) == "DequantizeLinear" for name in convolved)
+    return Pairs(pairs, reading, len(convolved)) if pairs else None
 
 
 def _carried(onnx_file: OnnxFile, path: str) -> Carried:
@@ -145,9 +188,15 @@ def _carried(onnx_file: OnnxFile, path: str) -> Carried:
         if has_head:
             read_head(contract, onnx_file, path)
         layers = read_layer_ranges(contract, onnx_file, path) if RANGES_KEY in contract.attachments else ()
+        agreement: Tuple[FrameAgreement, ...] = ()
+        if AGREEMENT_KEY in contract.attachments:
+            agreement = decode_agreement(attachment(contract, onnx_file, AGREEMENT_KEY, path), path)
+        errors: Tuple[Int8Error, ...] = ()
+        if ERRORS_KEY in contract.attachments:
+            errors = decode_errors(attachment(contract, onnx_file, ERRORS_KEY, path), path)
     except ContractError as error:
         return Carried(None, (), False, (), error)
-    return Carried(contract, tuple(frame.name for frame in golden), has_head, layers, None)
+    return Carried(contract, tuple(frame.name for frame in golden), has_head, layers, None, agreement, errors)
 
 
 def _notes(onnx_file: OnnxFile) -> List[str]:

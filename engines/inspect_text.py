@@ -5,8 +5,10 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract, Head
 from ccc_jetson.engines.compatibility import Problem
-from ccc_jetson.engines.inspect_onnx import Carried, OnnxReport, Verdict
+from ccc_jetson.engines.inspect_onnx import Carried, OnnxReport, Pairs, Verdict
 from ccc_jetson.graph_cost import GraphCost
+from ccc_jetson.int8_agreement import FrameAgreement
+from ccc_jetson.int8_errors import Int8Error
 from ccc_jetson.layer_ranges import LayerRange
 from ccc_jetson.tables import aligned_table
 from ccc_jetson.weight_ranges import WeightRanges
@@ -21,8 +23,8 @@ _CONTRACT_FIELDS_SHOWN = (
 Row = Tuple[str, str]
 
 
-def onnx_page(report: OnnxReport) -> str:
-    """The page of an ONNX file."""
+def onnx_page(report: OnnxReport, range_rows: Sequence[Row] = ()) -> str:
+    """The page of an ONNX file; ``range_rows`` say where the ranges of a Q/DQ model come from."""
     found, cost = report.file, report.cost
     rows = [
         (
@@ -39,7 +41,9 @@ def onnx_page(report: OnnxReport) -> str:
     ]
     rows += [("input", tensor_text(*tensor)) for tensor in found.inputs]
     rows += [("output", tensor_text(*tensor)) for tensor in found.outputs]
-    rows += _carried_rows(report.carried)
+    rows += _carried_rows(report.carried, report.pairs is not None)
+    if report.pairs is not None:
+        rows += _int8_rows(report.pairs, report.carried) + list(range_rows)
     rows += [
         ("nodes", "{:,}".format(cost.nodes) + _inner(report)),
         ("parameters", "{:,}".format(cost.parameters)),
@@ -105,16 +109,18 @@ def contract_rows(
     has_head: bool,
     golden: Optional[Sequence[str]] = None,
     layers: Sequence[LayerRange] = (),
+    quantised: bool = False,
 ) -> List[Row]:
     """What a contract says, and what travels with it: the head's weights, golden frames, ranges of layers.
 
-    ``golden`` are the frames' names, None where they travel elsewhere.
+    ``golden`` are the frames' names, None where they travel elsewhere; ``quantised``: it is of a Q/DQ model, whose
+    precision is not the contract's.
     """
     source, given, kept = contract.source, contract.preprocessing, contract.architecture
     rows = [
         ("contract", "{} ({}): {}; by {}".format(kept.title, kept.name, _value(kept.arguments), contract.tool)),
         ("source", "{}, SHA-256 {}".format(source.file, source.sha256)),
-        ("for", "{}, in {}".format(contract.target, contract.precision)),
+        ("for", "{}, in {}{}".format(contract.target, "INT8 and " * quantised, contract.precision)),
         ("passes", ", ".join(contract.passes) or "none"),
         (
             "takes",
@@ -137,14 +143,35 @@ def contract_rows(
     return rows + [(name, _value(getattr(contract, name))) for name in others]
 
 
-def _carried_rows(carried: Carried) -> List[Row]:
+def agreement_text(frame: FrameAgreement) -> str:
+    """What INT8 leaves of a golden frame."""
+    return "{}: {:.3%} of the pixels keep FP32's class, {:.3%} of the decided 90 %, simulated".format(*frame)
+
+
+def errors_text(errors: Sequence[Int8Error]) -> str:
+    """The layers that INT8 costs most."""
+    worst = ", ".join("{:.2g} in {}".format(each.error, each.layer) for each in errors[:_LAYERS_SHOWN])
+    return "relative errors in INT8: " + worst
+
+
+def _int8_rows(pairs: Pairs, carried: Carried) -> List[Row]:
+    """What of a Q/DQ model is in INT8, and what that costs."""
+    text = "INT8 by {:,} pairs of QuantizeLinear and DequantizeLinear: {:,} of {:,} convolutions; the rest in floats"
+    rows = [("precision", text.format(*pairs))]
+    rows += [("INT8 costs", agreement_text(frame)) for frame in carried.agreement]
+    if carried.errors:
+        rows.append(("INT8 costs", errors_text(carried.errors)))
+    return rows
+
+
+def _carried_rows(carried: Carried, quantised: bool) -> List[Row]:
     if carried.problem is not None:
         return [("contract", "damaged: {}".format(carried.problem))]
     if carried.contract is None:
         return [
             ("contract", "none: preprocessing and classes are unknown; pass --contract FILE.json to other commands")
         ]
-    return contract_rows(carried.contract, carried.has_head, carried.golden, carried.layers)
+    return contract_rows(carried.contract, carried.has_head, carried.golden, carried.layers, quantised)
 
 
 def _layer_rows(layers: Sequence[LayerRange]) -> List[Row]:

@@ -33,7 +33,8 @@ class Job(NamedTuple):
     Files: ``model`` and the caches are read, ``plan`` and ``timing_cache_out`` written; empty names mean none.
     ``pinned`` are ONNX tensors whose layers are kept in FP32, ``layer_precisions`` the user's (pattern, precision).
     ``calibration_algorithm`` is the cache's, a key of ``tensorrt_callbacks.ALGORITHMS``. ``contract`` is a JSON text.
-    ``bounds`` are what the gate asks for.
+    ``bounds`` are what the gate asks for. ``kept`` are patterns of ``layer_precisions`` that the user has from the
+    cache's provenance.
     """
 
     model: str
@@ -52,6 +53,7 @@ class Job(NamedTuple):
     calibration_algorithm: str
     judge: bool
     bounds: Bounds = Bounds()
+    kept: Tuple[str, ...] = ()
 
     @property
     def timing_cache(self) -> bool:
@@ -63,7 +65,7 @@ class Job(NamedTuple):
 
     @classmethod
     def from_record(cls, record: Dict[str, Any]) -> "Job":
-        values = dict(record, **{name: tuple(record[name]) for name in ("precisions", "pinned")})
+        values = dict(record, **{name: tuple(record[name]) for name in ("precisions", "pinned", "kept")})
         values["layer_precisions"] = tuple((pattern, precision) for pattern, precision in record["layer_precisions"])
         least, frames = record["bounds"]
         values["bounds"] = Bounds(least, tuple((name, share) for name, share in frames))

@@ -12,6 +12,8 @@ from ccc_jetson.files import read_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
 from ccc_jetson.int8_agreement import FrameAgreement, decode_agreement
+from ccc_jetson.int8_errors import METADATA_KEY as ERRORS_KEY
+from ccc_jetson.int8_errors import Int8Error, decode_errors
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
 from ccc_jetson.layer_ranges import LayerRange, read_layer_ranges
 from ccc_jetson.onnx_arrays import constant_arrays
@@ -20,7 +22,7 @@ from ccc_jetson.onnx_file import OnnxFile, parse_onnx
 
 class OnnxModel(NamedTuple):
     """The file, its SHA-256, size in bytes, constants, contract, what export measured of its activations, and what
-    calibration found INT8 to leave of the golden frames (of a Q/DQ model)."""
+    calibration found INT8 to leave of the golden frames and to cost single layers (of a Q/DQ model)."""
 
     path: str
     file: OnnxFile
@@ -30,6 +32,7 @@ class OnnxModel(NamedTuple):
     contract: Contract
     ranges: Tuple[LayerRange, ...]
     int8_agreement: Tuple[FrameAgreement, ...] = ()
+    int8_errors: Tuple[Int8Error, ...] = ()
 
     @property
     def quantized(self) -> bool:
@@ -79,5 +82,8 @@ def read_model(path: str, contract: Optional[Contract], gate: bool) -> OnnxModel
     agreement: Tuple[FrameAgreement, ...] = ()
     if AGREEMENT_KEY in contract.attachments:
         agreement = decode_agreement(attachment(contract, onnx_file, AGREEMENT_KEY, path), path)
+    errors: Tuple[Int8Error, ...] = ()
+    if ERRORS_KEY in contract.attachments:
+        errors = decode_errors(attachment(contract, onnx_file, ERRORS_KEY, path), path)
     sha256 = hashlib.sha256(data).hexdigest()
-    return OnnxModel(path, onnx_file, sha256, len(data), constant_arrays(data), contract, ranges, agreement)
+    return OnnxModel(path, onnx_file, sha256, len(data), constant_arrays(data), contract, ranges, agreement, errors)

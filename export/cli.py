@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import sys
 from typing import Any, List, Optional, Tuple
 
-from ccc_jetson.command import Parser, count_from, run_command, size
+from ccc_jetson.command import Parser, count_from, run_command, runs_here, size
 from ccc_jetson.contract import OUTPUT_KINDS
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.progress import say
@@ -87,12 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Runs the command; returns its exit code."""
-    if sys.version_info < NEEDS:
-        print(
-            "ccc-export: error: runs on the workstation, with Python {}.{} or newer; this is Python {}.{} "
-            "(copy the exported .onnx file to the device)".format(*(NEEDS + sys.version_info[:2])),
-            file=sys.stderr,
-        )
+    if not runs_here("ccc-export", NEEDS, "copy the exported .onnx file to the device"):
         return UsageError.exit_code
     return run_command(build_parser(), _export, argv)
 

@@ -10,7 +10,7 @@ from torch import nn
 from ccc_jetson.contract import Contract, Preprocessing
 from ccc_jetson.engines.gate import MIN_DECIDED
 from ccc_jetson.errors import VerificationError
-from ccc_jetson.golden import decided, is_close
+from ccc_jetson.golden import DRAWN, decided, is_close
 from ccc_jetson.images import read_frame
 from ccc_jetson.preprocess import Preprocessor
 
@@ -86,7 +86,7 @@ def real_frames(width: int, height: int, images: Sequence[str]) -> Iterator[tupl
 
         drawn = [min(max(side, _SMALLEST_SCENE), _LARGEST_SCENE) for side in (width, height)]
         for seed in _SCENE_SEEDS[len(images) :]:
-            yield f"scene {seed}", street_scene(seed, *drawn).frame
+            yield f"{DRAWN}{seed}", street_scene(seed, *drawn).frame
 
 
 def spread(total: int, wanted: int) -> tuple[int, ...]:

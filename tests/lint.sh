@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-device_half=(src/ccc_jetson/*.py runtime engines calib/{__init__,cache,cache_cli,calibrator,cli,for_builds,images,inspect_cache,provenance,selection,sources}.py export/__init__.py export/cli.py)
+device_half=(src/ccc_jetson/*.py runtime engines calib/{__init__,cache,cache_cli,calibrator,cli,for_builds,images,inspect_cache,inspect_qdq,provenance,selection,sources}.py export/__init__.py export/cli.py)
 
 ruff check .
 ruff format --check .

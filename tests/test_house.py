@@ -29,6 +29,7 @@ CALIB_ON_THE_DEVICE = (
     "for_builds.py",
     "images.py",
     "inspect_cache.py",
+    "inspect_qdq.py",
 )
 CALIB_ON_THE_DEVICE += ("provenance.py", "selection.py", "sources.py")
 HEAVY = (

@@ -11,6 +11,7 @@ import time
 from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ccc_jetson import __version__
+from ccc_jetson.completion import SHELLS, PrintCompletion
 from ccc_jetson.errors import CccError
 
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
@@ -18,7 +19,7 @@ _ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its gro
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose help keeps the example's line breaks and which knows ``--version``."""
+    """An argument parser whose help keeps the example's line breaks; knows ``--version`` and ``--print-completion``."""
 
     def __init__(self, prog: str, description: str, example: str) -> None:
         super(Parser, self).__init__(
@@ -28,6 +29,9 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.add_argument("--version", action="version", version="%(prog)s " + __version__)
+        self.add_argument(
+            "--print-completion", action=PrintCompletion, choices=SHELLS, help="print a script for the shell, and exit"
+        )
 
 
 def run_command(
@@ -38,13 +42,13 @@ def run_command(
     SIGTERM is treated as Ctrl-C, so that temporary files are removed there too; what follows either within a second
     does not disturb that. A signal that the caller of this program switched off stays off.
     """
-    arguments = parser.parse_args(argv)
-    if threading.current_thread() is threading.main_thread():
-        interrupt = Interrupt()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, interrupt)
     try:
+        arguments = parser.parse_args(argv)
+        if threading.current_thread() is threading.main_thread():
+            interrupt = Interrupt()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, interrupt)
         code = work(arguments)
         sys.stdout.flush()
         return code
@@ -69,6 +73,20 @@ def run_command(
         else:
             raise
         return 1
+
+
+def runs_here(prog: str, needs: Tuple[int, int], instead: str) -> bool:
+    """Whether this Python can run a command of the workstation; where not, a line says where it runs.
+
+    Args:
+        needs: the oldest Python that can.
+        instead: what to do on the board.
+    """
+    if sys.version_info >= needs:
+        return True
+    text = "{}: error: runs on the workstation, with Python {}.{} or newer; this is Python {}.{} ({})"
+    print(text.format(prog, *(needs + sys.version_info[:2] + (instead,))), file=sys.stderr)
+    return False
 
 
 def print_error(prog: str, error: CccError) -> None:

@@ -28,6 +28,7 @@ METADATA_KEY = "ccc_jetson.golden"
 MARGIN_BINS = 20
 DECIDED_SHARE = 0.9
 CLOSE = 0.01  # of the range of a picture's scores: classes that are no further apart are as good as each other
+DRAWN = "scene "  # how the name of a frame begins that was drawn for want of pictures
 _CLASS_MAPS, _SCORES = 1, 2  # formats
 
 

@@ -13,6 +13,7 @@ from ccc_jetson.errors import ContractError
 from ccc_jetson.json_records import JsonReader, plain
 
 METADATA_KEY = "ccc_jetson.int8"  # the attachment of a Q/DQ model
+PROVENANCE_KEY = "ccc_jetson.int8_provenance"  # another one: where its ranges come from (calib.provenance)
 MARGIN = 0.02
 
 

@@ -6,5 +6,14 @@ from tests.engines.conftest import board
 
 __all__ = ["board"]
 
-_OFF_THE_DEVICE = ("cost", "off_device", "off_device_report", "qdq", "ranges", "segments", "sensitivity")
+_OFF_THE_DEVICE = (
+    "cost",
+    "judged_frames",
+    "off_device",
+    "off_device_report",
+    "qdq",
+    "ranges",
+    "segments",
+    "sensitivity",
+)
 collect_ignore = ["test_{}.py".format(name) for name in _OFF_THE_DEVICE] if sys.version_info < (3, 10) else []

@@ -4,22 +4,19 @@ import numpy as np
 import onnx
 import pytest
 
-from ccc_jetson.calib.cost import Answer, Cost, Judge, golden_frames, labelled_frames, unlabelled_frames
+from ccc_jetson.calib.cost import Answer, Cost, Judge, golden_frames, labelled_frames
 from ccc_jetson.calib.images import CalibrationImages, choose_images
 from ccc_jetson.calib.provenance import FrameAgreement
 from ccc_jetson.calib.qdq import convolutions, quantised
 from ccc_jetson.calib.ranges import observe
-from ccc_jetson.calib.sources import Candidate, open_sources
 from ccc_jetson.carried import contract_of
 from ccc_jetson.datasets import paired_folders
 from ccc_jetson.errors import UsageError
 from ccc_jetson.golden import read_golden
-from ccc_jetson.images import read_frame
 from ccc_jetson.onnx_file import parse_onnx
 from ccc_jetson.runtime.backends import open_backend
 from ccc_jetson.runtime.evaluation import Evaluation
 from tests.doubles.labelled_frames import write_pairs
-from tests.doubles.stages import write_video
 from tests.doubles.tiny_model import tiny_model_bytes
 
 
@@ -112,22 +109,6 @@ def test_fewer_frames_are_judged_with_the_answers_that_are_there(case):
     whole = judge.cost(case.quantised(20))
     assert few.cost(case.quantised(20)).frames == (whole.frames[0], whole.frames[1])
     assert len(judge.first(99)) == 3
-
-
-def test_frames_of_a_video_are_read_again_each_time(tmp_path):
-    path = write_video(str(tmp_path / "drive.avi"), 3)
-    (source,) = open_sources([path])
-    frames = unlabelled_frames(source.frames)
-    first = [frame.read().copy() for frame in frames]
-    assert len(first) == 3 and all(
-        (frame.read() == picture).all() for frame, picture in zip(frames, first, strict=True)
-    )
-
-
-def test_pictures_without_labels_have_no_truth(case):
-    candidate = Candidate("frame00.png", case.dataset.samples[0].image)
-    (frame,) = unlabelled_frames([candidate])
-    assert frame.truth is None and (frame.read() == read_frame(candidate.path)).all()
 
 
 def test_without_frames_there_is_nothing_to_judge_on(case):

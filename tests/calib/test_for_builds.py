@@ -14,12 +14,13 @@ from ccc_jetson.engines.inspect_cli import main as inspect
 from ccc_jetson.engines.manifest import read_manifest
 from ccc_jetson.files import sha256_of
 from ccc_jetson.int8_agreement import MARGIN, FrameAgreement
+from ccc_jetson.int8_errors import Int8Error
 from ccc_jetson.onnx_file import read_onnx
 from tests.doubles.calibrations import tiny_cache, tiny_provenance, write_tiny_cache
 from tests.doubles.labelled_frames import write_image
 from tests.doubles.pictures import write_pictures
 from tests.doubles.stages import write_video
-from tests.doubles.tiny_model import tiny_contract, tiny_graph
+from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 
 MEASURED = ["model.engine", "model.engine.calib", "model.engine.calib.json", "model.engine.json", "model.onnx"]
 
@@ -90,6 +91,26 @@ def test_the_gate_asks_for_what_calibration_found_less_a_margin(xavier):
     assert all(frame.decided < 0.9 for frame in gate.frames)
 
 
+def test_an_engine_may_lose_what_it_loses_at_worst(xavier):
+    kept = kept_by(xavier)
+    better = tuple(FrameAgreement(name, 1.0, 1.0) for name, _ in kept)
+    found = tuple(FrameAgreement(name, share, share + MARGIN / 2) for name, share in kept)
+    assert xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=better, at_worst=None))[0] == 1
+    for known in ({"agreement": better, "at_worst": found}, {"agreement": found, "at_worst": better}):
+        assert xavier.build("--int8", "--fp16", "--calib", given(xavier, **known), "--rebuild")[0] == 0
+        gate = read_manifest(xavier.engine).gate
+        assert [frame.required for frame in gate.frames] == [frame.required for frame in found]
+
+
+def test_a_ruined_engine_is_refused_though_the_simulation_was_as_bad(xavier):
+    found = tuple(FrameAgreement(name, 0.1, 0.1) for name, _ in kept_by(xavier))
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier")
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", given(xavier, agreement=found))
+    assert code == 0
+    assert "asks for 50.0% of the decided pixels, no less of any: with fewer" in err
+    assert {frame.required for frame in read_manifest(xavier.engine).gate.frames} == {0.5}
+
+
 def test_an_engine_that_keeps_less_than_calibration_found_is_not_written(xavier):
     kept = kept_by(xavier)
     found = tuple(FrameAgreement(name, share, share + 1.5 * MARGIN) for name, share in kept)
@@ -98,6 +119,75 @@ def test_an_engine_that_keeps_less_than_calibration_found_is_not_written(xavier)
     assert "as many as calibration found must keep theirs, less 2%" in err
     assert "were required" in err
     assert not os.path.exists(xavier.engine)
+
+
+def pinned_by(board, monkeypatch, **changes):
+    """The layers that the gate keeps in FP32, one at a time, and what is said; conv alone is what goes wrong."""
+    monkeypatch.setattr("ccc_jetson.engines.pinning._STEPS", (1, 2, 3, 4))
+    board.be("8.5.2.2", sm="7.2", device="Xavier", wrong_unless_fp32=["conv"])
+    nothing = {"fp32_layers": (), "fp16_layers": (), "agreement": None}
+    cache = given(board, **dict(nothing, **changes))
+    code, _, err = board.build("--int8", "--fp16", "--calib", cache, "--output", "logits", "--rebuild")
+    assert code == 0
+    return read_manifest(board.engine), err
+
+
+def test_after_a_failed_gate_layers_that_lose_most_in_int8_are_kept_first(xavier, monkeypatch):
+    errors = (Int8Error("head", 0.25), Int8Error("conv", 0.5))
+    manifest, err = pinned_by(xavier, monkeypatch, layer_errors=errors)
+    assert (manifest.pinned, manifest.attempts) == (("conv",), 2)
+    assert "note: the layers that ccc-calibrate found to lose most in INT8 are the first to be kept in FP32" in err
+    errors = (Int8Error("head", 0.25), Int8Error("conv", 0.125))
+    manifest, _ = pinned_by(xavier, monkeypatch, layer_errors=errors)
+    assert (manifest.pinned, manifest.attempts) == (("conv", "head"), 3)
+
+
+def test_where_nobody_measured_that_it_is_said_and_fp16s_errors_decide(xavier, monkeypatch):
+    manifest, err = pinned_by(xavier, monkeypatch, layer_errors=())
+    assert (manifest.pinned, manifest.attempts) == (("conv", "relu"), 3)
+    assert "which layers lose most in INT8 was not measured for these ranges (ccc-calibrate does)" in err
+
+
+def test_where_no_layer_can_be_kept_nothing_is_said_of_their_order(xavier):
+    write_tiny_model(xavier.model, ranges=())
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", wrong=True)
+    cache = given(xavier, fp32_layers=(), fp16_layers=(), agreement=None, layer_errors=())
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", cache)
+    assert code == 1 and "first to be kept" not in err
+
+
+def test_of_an_engine_in_fp16_nothing_is_said_of_int8(xavier):
+    xavier.be(nan_unless_fp32=["conv"])
+    code, _, err = xavier.build("--fp16")
+    assert code == 0 and "INT8" not in err
+
+
+def test_a_layer_that_the_provenance_names_in_vain_is_told_as_the_provenances(xavier):
+    path = given(xavier, fp32_layers=("old_conv",), fp16_layers=())
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", path)
+    assert code == 1 and "--layer-precision" not in err
+    assert "{}: its provenance keeps old_conv out of INT8, and no layer or tensor".format(path) in err
+    assert "-> calibrate this model" in err
+    code, _, err = xavier.build(
+        "--int8", "--fp16", "--calib", given(xavier, fp32_layers=(), fp16_layers=()), "--layer-precision", "old=fp32"
+    )
+    assert code == 1 and "--layer-precision old: no layer or tensor has such a name" in err
+
+
+def test_a_layer_that_tensorrt_calls_something_else_is_found_by_what_it_writes(xavier):
+    called = {"conv": "conv + scale"}
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", layer_names=called, wrong_unless_fp32=["conv + scale"])
+    cache = given(xavier, fp32_layers=("conv",), fp16_layers=(), agreement=None, layer_errors=())
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", cache)
+    assert code == 0, err
+    assert read_manifest(xavier.engine).attempts == 1
+
+
+def test_of_a_node_that_tensorrt_makes_no_layer_of_there_is_nothing_to_keep(xavier):
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", layer_names={"conv": None})
+    cache = given(xavier, fp32_layers=("conv",), fp16_layers=(), agreement=None, layer_errors=())
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", cache)
+    assert code == 0, err
 
 
 def test_without_a_simulation_int8_is_asked_for_what_fp16_is_and_the_way_out_is_named(xavier):
@@ -125,7 +215,13 @@ def test_what_was_found_for_other_frames_or_another_export_is_not_asked_for(xavi
 
 @pytest.mark.parametrize(
     "choice",
-    [["--calib-samples", "3"], ["--calib-seed", "0"], ["--calib-algorithm", "minmax"], ["--calib-not-in", "a"]],
+    [
+        ["--calib-samples", "3"],
+        ["--calib-seed", "0"],
+        ["--calib-algorithm", "minmax"],
+        ["--calib-not-in", "a"],
+        ["--calib-fit", "crop"],
+    ],
 )
 def test_choices_of_frames_are_refused_where_none_are_taken(xavier, choice):
     for more in (["--int8", "--fp16", "--calib", given(xavier)], ["--fp16"]):
@@ -248,6 +344,18 @@ def test_the_same_frames_are_not_measured_again_and_others_are(xavier, pictures)
     with open(xavier.engine + ".calib", "ab") as file:
         file.write(b"damage")
     assert "calibrating on 10 frames" in xavier.build(*(arguments + ("--calib-samples", "10")))[2]
+
+
+def test_another_fit_is_measured_again_and_told(xavier, pictures):
+    arguments = "--int8", "--calib", pictures
+    xavier.build(*arguments)
+    code, _, err = xavier.build(*(arguments + ("--calib-fit", "crop")))
+    assert code == 0
+    assert "model.engine.calib: is of these frames, but with --calib-fit stretch; crop was asked for" in err
+    assert "calibrating on 25 frames" in err
+    assert read_provenance(xavier.engine + ".calib").fit == "crop"
+    err = xavier.build(*(arguments + ("--calib-fit", "crop")))[2]
+    assert "is of these frames and this model already" in err and "was asked for" not in err
 
 
 def test_minmax_and_a_video(xavier, tmp_path):

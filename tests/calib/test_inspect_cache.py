@@ -8,6 +8,7 @@ import pytest
 from ccc_jetson.calib.provenance import Maker, write_provenance
 from ccc_jetson.engines.inspect_cli import main
 from ccc_jetson.files import sha256_of
+from ccc_jetson.int8_agreement import FrameAgreement
 from tests.doubles.calibrations import tiny_cache, tiny_provenance, write_tiny_cache
 
 
@@ -58,6 +59,12 @@ def test_the_page_says_what_it_is_for_what_it_holds_and_where_it_comes_from(odd,
         assert line in out.splitlines(), line
 
 
+def test_what_it_costs_at_worst_is_told(tmp_path, capsys):
+    made = tiny_provenance(at_worst=(FrameAgreement("frame0", 0.5, 0.625),))
+    out, _ = page_of(capsys, write_tiny_cache(tmp_path / "model.calib", provenance=made))
+    assert "at worst     frame0: 50.000% of the pixels keep FP32's class, 62.500% of the decided 90 %" in out
+
+
 def test_its_provenance_stands_for_the_cache(odd, capsys):
     assert json_of(capsys, odd + ".json") == json_of(capsys, odd)
 
@@ -65,7 +72,7 @@ def test_its_provenance_stands_for_the_cache(odd, capsys):
 def test_a_cache_of_the_device_that_was_rewritten_says_so(tmp_path, capsys):
     made = tiny_provenance(
         made_by=Maker("TensorRT", "8.4.1.5"), algorithm="minmax", percentile=None, agreement=None, fp32_layers=(),
-        fp16_layers=(), rewritten_from="TRT-8401-EntropyCalibration2",
+        fp16_layers=(), layer_errors=(), rewritten_from="TRT-8401-EntropyCalibration2",
     )  # fmt: skip
     out, _ = page_of(capsys, write_tiny_cache(tmp_path / "model.calib", provenance=made))
     assert "made by      ccc-jetson 0.1.0, on the device with TensorRT 8.4.1.5" in out

@@ -16,11 +16,14 @@ from ccc_jetson.calib.provenance import (
     write_provenance,
 )
 from ccc_jetson.errors import ContractError, FileProblem
+from ccc_jetson.int8_agreement import FrameAgreement
 from tests.doubles.calibrations import tiny_cache, tiny_provenance, write_tiny_cache
 from tests.doubles.tiny_model import tiny_contract
 
 ENTROPY = {"algorithm": "entropy2", "percentile": None}
-DEVICE = dict(ENTROPY, made_by=Maker("TensorRT", "8.5.2.2"), agreement=None, fp32_layers=(), fp16_layers=())
+DEVICE = dict(
+    ENTROPY, made_by=Maker("TensorRT", "8.5.2.2"), agreement=None, layer_errors=(), fp32_layers=(), fp16_layers=()
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,7 @@ DEVICE = dict(ENTROPY, made_by=Maker("TensorRT", "8.5.2.2"), agreement=None, fp3
     [
         tiny_provenance(),
         tiny_provenance(**DEVICE),
+        tiny_provenance(at_worst=(FrameAgreement("frame0", 0.5, 0.625),)),
         tiny_provenance(agreement=(), rewritten_from="TRT-8600-EntropyCalibration2", seed=1 << 63, fit="letterbox"),
     ],
 )
@@ -58,7 +62,8 @@ def changed(path, value):
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        (("schema",), 2, "has schema 2, this version reads up to 1"),
+        (("schema",), 3, "has schema 3, this version reads up to 2"),
+        (("schema",), 1, "has schema 1, this version reads schema 2"),
         (("schema",), ..., "schema is None, expected a number from 1"),
         (("tool",), 1, "tool is 1, expected text"),
         (("tool",), ..., "lacks tool"),
@@ -83,9 +88,13 @@ def changed(path, value):
         (("agreement",), {}, "agreement is {}, expected a list"),
         (("agreement", 0, "agreement"), 1.5, r"agreement\[0\].agreement is 1.5, expected a number from 0 to 1"),
         (("agreement", 1, "decided"), "1", r"agreement\[1\].decided is '1'"),
+        (("at_worst",), {}, "at_worst is {}, expected a list"),
         (("agreement", 1, "name"), ..., r"agreement\[1\] lacks name"),
         (("fp32_layers",), "head", "fp32_layers is 'head', expected a list"),
         (("fp16_layers", 0), 3, r"fp16_layers\[0\] is 3, expected text"),
+        (("layer_errors",), None, "layer_errors is None, expected a list"),
+        (("layer_errors", 0, "error"), -1, r"layer_errors\[0\].error is -1, expected a number from 0"),
+        (("layer_errors", 1, "layer"), ..., r"layer_errors\[1\] lacks layer"),
         (("fp16_layers", 0), "head", "'head' stands in fp32_layers and in fp16_layers"),
     ],
 )

@@ -14,7 +14,7 @@ from ccc_jetson.images import read_labels
 from ccc_jetson.opencv import import_cv2
 from tests.doubles.labelled_frames import frame_picture, write_cityscapes, write_image
 from tests.doubles.pictures import write_pictures
-from tests.doubles.stages import write_video
+from tests.doubles.stages import write_boasting_video, write_video
 
 
 def select(*paths, **more):
@@ -161,12 +161,49 @@ def test_pictures_that_nobody_can_read_are_replaced_and_named(tmp_path):
     assert "is no picture that OpenCV can decode" in note
 
 
-def test_a_video_that_ends_before_its_header_says_is_used_as_far_as_it_goes(tmp_path, monkeypatch):
-    video = write_video(tmp_path / "drive.mp4", frames=30)
-    (source,) = open_sources([video])
-    longer = source.frames + tuple(source.frames[-1]._replace(number=number) for number in (30, 31))
-    selection = select_frames([source._replace(frames=longer)], samples=32)
-    assert selection.unreadable == ("drive.mp4 frame 30", "drive.mp4 frame 31") and len(selection.frames) == 30
+def test_of_a_video_that_is_shorter_than_its_header_says_frames_are_spread_over_what_is_there(tmp_path):
+    video = write_boasting_video(tmp_path / "drive.avi", claims=10**9, frames=30)
+    tracemalloc.start()
+    assert len(select(video, samples=10**9).frames) == 30
+    selection = select(video, video, samples=4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print("peak {:,} bytes".format(peak))
+    assert peak < 1 << 22
+    assert [frame.number for frame in selection.frames] == [3, 11, 18, 26]
+    assert selection.unreadable == ()
+    assert selection.notes[0] == "{}: ends after 30 frames, its header says 1,000,000,000".format(video)
+
+
+def test_others_make_up_for_frames_that_a_header_promised(tmp_path):
+    video = write_boasting_video(tmp_path / "drive.avi", claims=500, frames=3)
+    write_pictures(tmp_path / "frames", 30)
+    selection = select(video, tmp_path / "frames", samples=20)
+    assert names(selection).count("drive.avi") == 3 and len(set(selection.frames)) == 20
+    assert selection.unreadable == ()
+
+
+def test_a_video_of_which_nothing_can_be_read_is_an_error(tmp_path, monkeypatch):
+    class Capture:
+        def __init__(self, path):
+            pass
+
+        def isOpened(self):
+            return True
+
+        def get(self, number):
+            return 5.0
+
+        def grab(self):
+            return False
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr(import_cv2(), "VideoCapture", Capture)
+    (tmp_path / "drive.mp4").write_bytes(b"video")
+    with pytest.raises(FileProblem, match=r"none of 0 frames can be read: .*drive\.mp4: ends after 0 frames"):
+        select(tmp_path / "drive.mp4")
 
 
 def test_nothing_that_can_be_read_is_an_error_with_the_reasons(tmp_path):
@@ -228,6 +265,20 @@ def test_frames_of_the_evaluation_are_refused_by_path_and_by_content(tmp_path):
     with pytest.raises(UsageError, match=r"2 of 4 .*: picture001\.png, picture003\.png") as caught:
         select(frames, not_in=[str(copies)])
     assert "training split" in caught.value.hint
+
+
+def test_frames_of_a_video_are_counted_as_far_as_they_are_there(tmp_path):
+    video = write_boasting_video(tmp_path / "drive.avi", claims=10**9, frames=30)
+    with pytest.raises(UsageError, match=r"30 of 30 calibration frames are evaluation frames as well: drive\.avi;"):
+        select(video, samples=40, not_in=[video])
+
+
+def test_two_copies_of_an_evaluation_frame_count_twice(tmp_path):
+    frames = write_pictures(tmp_path / "frames", 3)
+    shutil.copy(os.path.join(frames, "picture001.png"), os.path.join(frames, "copy.png"))
+    shutil.copy(os.path.join(frames, "picture001.png"), str(tmp_path / "judged.png"))
+    with pytest.raises(UsageError, match=r"2 of 4 .*: copy\.png, picture001\.png"):
+        select(frames, not_in=[str(tmp_path / "judged.png")])
 
 
 def test_other_frames_and_files_that_are_gone_are_no_evaluation_frames(tmp_path):

@@ -10,7 +10,7 @@ from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.opencv import import_cv2
 from tests.doubles.labelled_frames import write_cityscapes, write_image, write_pairs
 from tests.doubles.pictures import write_pictures
-from tests.doubles.stages import video_frames, write_video
+from tests.doubles.stages import video_frames, write_boasting_video, write_video
 
 
 def names(source):
@@ -134,14 +134,14 @@ def test_a_video_that_ends_early_says_where(tmp_path):
 class Capture:
     """A ``cv2.VideoCapture`` of a stream without a header's count."""
 
-    def __init__(self, frames=0, decodes=True, opened=True):
-        self._left, self._decodes, self._opened = frames, decodes, opened
+    def __init__(self, frames=0, decodes=True, opened=True, told=-1.0):
+        self._left, self._decodes, self._opened, self._told = frames, decodes, opened, told
 
     def isOpened(self):
         return self._opened
 
     def get(self, number):
-        return -1.0
+        return self._told
 
     def grab(self):
         self._left -= 1
@@ -154,13 +154,23 @@ class Capture:
         pass
 
 
+def test_a_video_reached_twice_counts_once_whatever_its_header_says(tmp_path):
+    video = write_boasting_video(tmp_path / "drive.avi", claims=10**9)
+    os.symlink(video, str(tmp_path / "link.avi"))
+    first, second = open_sources([video, str(tmp_path / "link.avi")])
+    assert (len(first.frames), len(second.frames)) == (10**9, 0)
+    assert first.frames[10**9 - 1] == Candidate("drive.avi", video, 10**9 - 1)
+    assert list(first.paths()) == [video]
+
+
 def opening(monkeypatch, **told):
     monkeypatch.setattr(import_cv2(), "VideoCapture", lambda path: Capture(**told))
     return FrameReader()
 
 
-def test_where_the_header_has_no_count_frames_are_counted(monkeypatch):
-    assert opening(monkeypatch, frames=9).count("stream.h264") == 9
+@pytest.mark.parametrize("told", [-1.0, 0.0, 9e18, float("nan"), float("inf")])
+def test_where_the_header_has_no_count_frames_are_counted(monkeypatch, told):
+    assert opening(monkeypatch, frames=9, told=told).count("stream.h264") == 9
 
 
 def test_a_video_without_a_frame_and_one_that_cannot_be_decoded_are_sentences(monkeypatch):

@@ -11,6 +11,7 @@ from ccc_jetson.calib.provenance import (
     preprocessing_of,
     write_provenance,
 )
+from ccc_jetson.int8_errors import Int8Error
 from tests.doubles.tiny_model import tiny_contract
 
 RANGES = (("image", 4.0), ("conv", 12.5), ("features", 12.5), ("logits", 40.0))
@@ -40,6 +41,7 @@ def tiny_provenance(cache=None, contract=None, **changes):
         agreement=(FrameAgreement("frame0", 0.985, 0.9995), FrameAgreement("frame1", 0.97, 0.999)),
         fp32_layers=("head",),
         fp16_layers=("conv", "relu"),
+        layer_errors=(Int8Error("Conv_7", 0.25), Int8Error("Conv_3", 0.125)),
     )._replace(**changes)
 
 

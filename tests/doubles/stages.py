@@ -1,5 +1,6 @@
 """Stand-ins for the pipeline's stages, as slow and as faulty as a test wants them; and small real videos."""
 
+import struct
 import time
 
 import numpy as np
@@ -113,6 +114,18 @@ def write_video(path, frames=12, size=(96, 64), fps=25.0, codec="mp4v"):
         picture[8:24, 4 + index : 20 + index] = (40, 220, 250)
         writer.write(picture)
     writer.release()
+    return str(path)
+
+
+def write_boasting_video(path, claims, frames=30):
+    """An AVI file whose header claims more frames than there are."""
+    write_video(path, frames, codec="MJPG")
+    with open(str(path), "r+b") as file:
+        data = bytearray(file.read())
+        for chunk, place in ((b"avih", 16), (b"strh", 32)):  # dwTotalFrames, dwLength
+            struct.pack_into("<I", data, data.index(chunk) + 8 + place, claims)
+        file.seek(0)
+        file.write(data)
     return str(path)
 
 

@@ -88,6 +88,14 @@ def test_contracts_are_told_in_the_same_words_as_of_the_onnx_file(tmp_path, caps
         assert of_engine[label] == of_model[label]
 
 
+def test_of_many_layers_that_a_calibration_keeps_in_floats_a_few_are_named(tmp_path, capsys):
+    chosen = tuple(("node{}".format(index), "fp16") for index in range(120)) + (("head", "fp32"),)
+    manifest = tiny_manifest(settings=SETTINGS._replace(layer_precisions=chosen))
+    text, _ = inspected(capsys, write_tiny_engine(tmp_path / "tiny.engine", manifest=manifest))
+    named = "node0, node1, node2, node3, node4 and 115 more: FP16"
+    assert rows_of(text)["precision"][1:] == [named, "head: FP32"]
+
+
 def test_whatever_is_not_usual_is_told(tmp_path, capsys):
     settings = SETTINGS._replace(
         precisions=("fp16", "int8"),

@@ -1,6 +1,7 @@
 """Which layers go to FP32, in what order."""
 
-from ccc_jetson.engines.pinning import pin_sets, tensors_behind
+from ccc_jetson.engines.pinning import errors_by_tensor, pin_sets, tensors_behind
+from ccc_jetson.int8_errors import Int8Error
 from ccc_jetson.layer_ranges import LayerRange
 from ccc_jetson.onnx_file import parse_onnx
 from tests.doubles.tiny_model import tiny_contract, tiny_graph
@@ -35,6 +36,24 @@ def test_every_set_holds_the_one_before_and_there_are_few():
     assert [len(each) for each in sets] == [1, 17, 65, 101]
     for smaller, larger in zip(sets, sets[1:]):
         assert larger[: len(smaller)] == smaller
+
+
+def test_what_calibration_measured_comes_before_fp16s_errors_and_after_overflow():
+    layers = ranges(*[0.1] * 9) + [LayerRange("over", 9e4, float("inf"))]
+    errors = {"t3": 0.5, "t7": 0.75, "only": 0.25}
+    first, second = list(pin_sets(layers, True, errors))[:2]
+    assert first == ("over",)
+    assert second[:5] == ("over", "t7", "t3", "only", "t0") and len(set(second)) == len(second) == 11
+    assert next(pin_sets([], True, errors)) == ("t7", "t3", "only")
+    # of values that were not finite INT8 says nothing
+    assert next(pin_sets(layers[:9], False, errors)) == ("t0", "t1", "t2", "t3")
+
+
+def test_errors_of_layers_become_those_of_tensors_that_enter_the_engine():
+    file = parse_onnx(tiny_graph(tiny_contract()).SerializeToString())
+    errors = (Int8Error("head", 0.5), Int8Error("relu", 0.25), Int8Error("gone", 0.75))
+    assert errors_by_tensor(file, errors, tensors_behind(file, "features")) == {"features": 0.25}
+    assert errors_by_tensor(file, errors, tensors_behind(file, "logits")) == {"logits": 0.5, "features": 0.25}
 
 
 def test_a_small_network_is_not_built_again_with_the_same_layers():

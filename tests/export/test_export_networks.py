@@ -9,7 +9,7 @@ import torch
 from ccc_jetson.carried import read_contract
 from ccc_jetson.engines.inspect_cli import main as inspect
 from ccc_jetson.errors import UsageError, VerificationError
-from ccc_jetson.export import api, cli
+from ccc_jetson.export import checked, cli
 from ccc_jetson.export.api import ExportOptions, export_onnx
 from ccc_jetson.export.checkpoint import load_checkpoint
 from ccc_jetson.export.classes import classes_for, default_classes
@@ -192,7 +192,7 @@ def test_the_table_counts_the_pictures(frames, says):
 
 
 def test_a_graph_that_finds_another_class_is_not_written(classifier, path, monkeypatch):
-    opened = api.open_cpu_session
+    opened = checked.open_cpu_session
 
     class Wrong:
         def __init__(self, session):
@@ -202,7 +202,7 @@ def test_a_graph_that_finds_another_class_is_not_written(classifier, path, monke
             return [-each for each in self._session.run(*arguments)]
 
     monkeypatch.setattr(
-        api, "open_cpu_session", lambda *given: opened(*given)._replace(session=Wrong(opened(*given).session))
+        checked, "open_cpu_session", lambda *given: opened(*given)._replace(session=Wrong(opened(*given).session))
     )
     with pytest.raises(VerificationError, match="the class of 0% of the batch is the same, or as good"):
         export_onnx(classifier, path, ExportOptions())

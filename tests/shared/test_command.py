@@ -2,10 +2,11 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
-from ccc_jetson.command import INTERRUPTED, Interrupt, Parser, run_command
+from ccc_jetson.command import INTERRUPTED, Interrupt, Parser, run_command, runs_here
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +53,12 @@ def test_a_signal_that_was_switched_off_stays_off(number):
     signal.signal(number, signal.SIG_IGN)
     assert run_command(Parser("ccc-test", "test", "ccc-test"), lambda _: 0, []) == 0
     assert signal.getsignal(number) is signal.SIG_IGN
+
+
+def test_a_command_of_the_workstation_says_in_a_line_where_it_runs(capsys):
+    assert runs_here("ccc-test", (3, 5), "copy the file")
+    assert capsys.readouterr().err == ""
+    assert not runs_here("ccc-test", (99, 1), "copy the file")
+    assert capsys.readouterr().err == (
+        "ccc-test: error: runs on the workstation, with Python 99.1 or newer; this is Python {}.{} (copy the file)\n"
+    ).format(*sys.version_info)

@@ -24,6 +24,7 @@ FAULTS = {
     # the build
     "network_none": False,
     "parse_fail_node": None,
+    "layer_names": {},
     "build_seconds": 0.0,
     "build_log": (),
     "build_none": False,

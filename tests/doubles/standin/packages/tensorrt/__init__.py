@@ -22,6 +22,7 @@ The machine
 The build
     network_none        create_network gives None
     parse_fail_node     the parser has no importer for the node of that name
+    layer_names         {node: name}: the parser gives its layer that name; null: it makes no layer of the node
     build_seconds       how long a build takes if no layer is in the timing cache
     build_log           [[severity, text], ...] that is logged before the build returns
     build_none          the build gives None, and no reason

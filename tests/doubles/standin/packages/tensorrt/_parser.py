@@ -216,6 +216,10 @@ class OnnxParser(Object):
                 return self._refuse("UNSUPPORTED_NODE", "Invalid node", "parseGraph", 245, index, name, node.operator)
             tensors.update((tensor._name, tensor) for tensor in made)
             given = [tensors[each] for each in node.inputs if each in tensors]
+            name = fault("layer_names").get(name, name)
+            if name is None:
+                tensors[node.outputs[0]] = given[0]
+                continue
             network._layers.append(ILayer(name, _kind(node.operator), node.operator, given, made))
             self._voice.verbose("Registering layer: {} for ONNX node: {}".format(name, name))
         network._outputs = [tensors[tensor.name] for tensor in onnx_file.outputs]
