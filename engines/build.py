@@ -9,6 +9,7 @@ import signal
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
+from ccc_jetson.board import read_board
 from ccc_jetson.choices import INT8_LEAST
 from ccc_jetson.clean_text import listed
 from ccc_jetson.contract import Contract, read_contract_json
@@ -19,7 +20,7 @@ from ccc_jetson.engines.gate import Bounds
 from ccc_jetson.engines.job import Facts, LayerProfile, Outcome
 from ccc_jetson.engines.kernel_store import Kernels, carry_kernels
 from ccc_jetson.engines.kernels_file import kernels_path
-from ccc_jetson.engines.machine import Machine, free_disk, gpu_text, read_board, read_memory
+from ccc_jetson.engines.machine import Machine, free_disk, gpu_text, read_memory
 from ccc_jetson.engines.manifest import (
     CLASSES,
     FEATURES,

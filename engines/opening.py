@@ -8,12 +8,13 @@ hand.
 import hashlib
 from typing import NamedTuple, Optional, Tuple
 
+from ccc_jetson.board import read_board
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.cuda import Cuda, first_gpu
 from ccc_jetson.engines.gate import output_name
 from ccc_jetson.engines.kernel_store import check_kernels
 from ccc_jetson.engines.loaded import LoadedEngine
-from ccc_jetson.engines.machine import Machine, read_board
+from ccc_jetson.engines.machine import Machine
 from ccc_jetson.engines.manifest import (
     FEATURES,
     LOGITS,

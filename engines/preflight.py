@@ -13,16 +13,16 @@ _LEAST_RETRY_MIB = 16  # what trtexec of TensorRT 8.2 gives by default; less wou
 
 # cuDNN and cuBLAS take about 400 MB of CPU memory and as much of the GPU's as soon as TensorRT 8 loads them
 # (NVIDIA/TensorRT issue 2217): with less than this not even they find room, whatever the kernel swaps out for them
-_LEAST_MEMORY_MIB = 300
+LEAST_MEMORY_MIB = 300
 # Those libraries, a workspace of a quarter, and the activations of the layer that is being timed, in and out
-_LITTLE_MEMORY_MIB = 2048
+LITTLE_MEMORY_MIB = 2048
 
 # TensorRT keeps some weights in a larger form (Winograd turns 3x3 into 4x4, 16/9 of the bytes), and the plan holds its
 # kernels' code
 _PLAN_PER_ONNX, _PLAN_CODE_MIB = 2, 32
 
 END_DESKTOP = "sudo systemctl isolate multi-user.target"
-_ADD_SWAP = (
+ADD_SWAP = (
     "sudo fallocate -l 4G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile && sudo swapon /swapfile"
 )
 
@@ -72,15 +72,15 @@ def preflight(
     available = memory.available if memory else gpu_free_bytes
     if integrated and available is not None:
         _check_shared_memory(available)
-        if available < _LITTLE_MEMORY_MIB * MIB:
+        if available < LITTLE_MEMORY_MIB * MIB:
             warnings.append(
                 "{} MiB of memory are available, for CPU and GPU together: the build may run out of it. If this board "
                 "shows a desktop, end it for the time of the build, over ssh: {}".format(available // MIB, END_DESKTOP)
             )
-    if memory and memory.available < _LITTLE_MEMORY_MIB * MIB and not memory.swap_total:
+    if memory and memory.available < LITTLE_MEMORY_MIB * MIB and not memory.swap_total:
         warnings.append(
             "{} MiB of memory are available and there is no swap. Swap relieves the CPU's side of the build alone, "
-            "what the GPU allocates is never swapped: {}".format(memory.available // MIB, _ADD_SWAP)
+            "what the GPU allocates is never swapped: {}".format(memory.available // MIB, ADD_SWAP)
         )
     return warnings
 
@@ -97,18 +97,18 @@ def _check_disk(free: int, onnx_bytes: int) -> None:
 
 
 def _check_graphics_card(free: Optional[int]) -> None:
-    if free is not None and free < _LEAST_MEMORY_MIB * MIB:
+    if free is not None and free < LEAST_MEMORY_MIB * MIB:
         raise BuildError(
-            "{} MiB of the GPU's memory are free; a build needs at least {} MiB".format(free // MIB, _LEAST_MEMORY_MIB),
+            "{} MiB of the GPU's memory are free; a build needs at least {} MiB".format(free // MIB, LEAST_MEMORY_MIB),
             hint="nvidia-smi lists what uses the GPU; end some of it",
         )
 
 
 def _check_shared_memory(available: int) -> None:
-    if available < _LEAST_MEMORY_MIB * MIB:
+    if available < LEAST_MEMORY_MIB * MIB:
         raise BuildError(
             "{} MiB of memory are available, for CPU and GPU together; a build needs at least {} MiB".format(
-                available // MIB, _LEAST_MEMORY_MIB
+                available // MIB, LEAST_MEMORY_MIB
             ),
             hint="end other programs, the desktop first (over ssh): {}".format(END_DESKTOP),
         )

@@ -12,6 +12,7 @@ from ccc_jetson.errors import UsageError
 from ccc_jetson.files import check_output
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored
 
 if TYPE_CHECKING:
     from ccc_jetson.datasets import Dataset
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--threads", type=count_from(0), default=0, metavar="N", help="of the CPU (default: all cores)")
     how.add_argument("--contract", metavar="FILE.json", help="for models that something else exported")
     add_gpu_options(parser)
+    add_telemetry_options(parser)
     out = parser.add_argument_group("output")
     out.add_argument("--report", metavar="FILE.json", help="everything as JSON, with the confusion matrix")
     out.add_argument("--json", action="store_true", help="print the report instead of the tables")
@@ -83,6 +85,7 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
     from ccc_jetson.runtime.evaluation import Evaluation
     from ccc_jetson.runtime.metrics import machine
     from ccc_jetson.runtime.report import Model
+    from ccc_jetson.runtime.telemetry.monitor import Span
 
     _check(arguments)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -107,7 +110,10 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
         evaluation = Evaluation(backend, dataset, fit, eval_size, arguments.skip_unreadable)
         state = _state(arguments, model, evaluation)
         done_before = evaluation.frames
-        _run(evaluation, state, command)
+        with monitored(arguments) as monitor:
+            began_s = time.monotonic()
+            _run(evaluation, state, command)
+            span = Span(began_s, time.monotonic(), evaluation.frames - done_before)
         report = EvalReport(
             started=started,
             machine=machine(),
@@ -121,7 +127,8 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
             remarks=tuple(remarks),
             stages=evaluation.times.summaries(),
             wall_s=evaluation.seconds,
-            timed_frames=evaluation.frames - done_before,
+            timed_frames=span.frames,
+            telemetry=monitor.record(span) if monitor else None,
         )
     if arguments.report is not None:
         write_text(arguments.report, report.to_json())

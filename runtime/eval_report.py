@@ -1,17 +1,18 @@
 """What an evaluation has shown: as JSON for machines, as a page of text for people."""
 
-import json
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.confusion import Scores
 from ccc_jetson.datasets import Dataset
+from ccc_jetson.json_records import indented
 from ccc_jetson.label_mapping import some
 from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.runtime.backends import COMPUTE_STAGES
 from ccc_jetson.runtime.evaluation import LOGITS_STAGE, Tally
 from ccc_jetson.runtime.metrics import Machine, StageSummary, percentile_table
 from ccc_jetson.runtime.report import SCHEMA, Model
+from ccc_jetson.runtime.telemetry.record import Telemetry
 from ccc_jetson.tables import aligned_facts
 
 
@@ -34,6 +35,7 @@ class EvalReport(NamedTuple):
     stages: List[StageSummary]
     wall_s: float
     timed_frames: int
+    telemetry: Optional[Telemetry] = None
 
     @property
     def fps(self) -> float:
@@ -80,9 +82,10 @@ class EvalReport(NamedTuple):
             "fps": round(self.fps, 4),
             "wall_s": round(self.wall_s, 6),
             "timed_frames": self.timed_frames,
+            "telemetry": self.telemetry.to_json() if self.telemetry else None,
             "published": published_record(contract, self._here(scores)),
         }
-        return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+        return indented(record)
 
     def to_text(self) -> str:
         """The page: what was evaluated, accuracy per class, speed beside it, and what others published."""
@@ -116,6 +119,8 @@ class EvalReport(NamedTuple):
                 ("speed", "{:.2f} FPS: {}, {}".format(self.fps, self._fps_is(), self.backend)),
                 ("overall", "{} frames in {:.2f} s with reading and counting".format(self.timed_frames, self.wall_s)),
             ]
+        if self.telemetry is not None:
+            speed.extend(self.telemetry.facts())
         parts = [
             aligned_facts(facts),
             self._class_table(scores),

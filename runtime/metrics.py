@@ -5,7 +5,8 @@ import os
 import platform
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
-from ccc_jetson.engines.machine import read_board, read_file, target_of
+from ccc_jetson.board import read_board, read_file
+from ccc_jetson.engines.machine import target_of
 from ccc_jetson.tables import aligned_table
 
 PERCENTS = (50, 90, 95, 99)
@@ -127,7 +128,7 @@ def percentile_table(summaries: Sequence[StageSummary], title: str = "stage") ->
 class Machine(NamedTuple):
     """Where something was measured; ``cores`` are those that may be used.
 
-    ``board``, ``l4t``, ``jetpack`` and ``power_mode`` are a Jetson's, as ``engines.machine.Board`` has them, and ""
+    ``board``, ``l4t``, ``jetpack`` and ``power_mode`` are a Jetson's, as ``ccc_jetson.board.Board`` has them, and ""
     elsewhere and where they are not known.
     """
 

@@ -43,6 +43,7 @@ class Measured(NamedTuple):
     latency: List[StageSummary]
     backend: str
     facts: Tuple[Tuple[str, str], ...] = ()
+    started_s: float = 0.0  # of the first capture, by time.monotonic()
 
     @property
     def fps(self) -> float:
@@ -99,6 +100,7 @@ class Pipeline:
             self._times.summaries(),
             self._latency.summaries(),
             *self._backend,
+            started_s=self._started_s,
         )
 
     @property

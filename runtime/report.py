@@ -1,15 +1,16 @@
 """What a run has shown: as JSON for machines, as a page of text for people."""
 
-import json
-from typing import Any, Dict, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
+from ccc_jetson.json_records import indented
 from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck, slowest_thread
 from ccc_jetson.runtime.sinks.top_classes import Classified
+from ccc_jetson.runtime.telemetry.record import Telemetry
 from ccc_jetson.tables import aligned_facts, aligned_table
 
 SCHEMA = 1
@@ -57,6 +58,7 @@ class Report(NamedTuple):
     class_shares: Tuple[Tuple[str, float], ...]
     ended: str
     classified: Tuple[Classified, ...] = ()
+    telemetry: Optional[Telemetry] = None
 
     def to_json(self) -> str:
         """Indented JSON, schema 1; durations in milliseconds, ``wall_s`` in seconds."""
@@ -84,9 +86,10 @@ class Report(NamedTuple):
             "bottleneck": bottleneck(measured, self.live),
             "class_shares": {name: round(share, 6) for name, share in self.class_shares},
             "pictures": [each.to_json() for each in self.classified],
+            "telemetry": self.telemetry.to_json() if self.telemetry else None,
             "published": published_record(self.model.contract, self._here()),
         }
-        return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+        return indented(record)
 
     def to_text(self) -> str:
         """The summary: speed, stages, bottleneck, classes, and what others published for the network."""
@@ -117,6 +120,8 @@ class Report(NamedTuple):
         if self.class_shares:
             shares = ("{} {:.1f} %".format(name, 100 * share) for name, share in self.class_shares[:_CLASSES_SHOWN])
             facts.append(("classes", ", ".join(shares)))
+        if self.telemetry is not None:
+            facts.extend(self.telemetry.facts())
         facts.append(("backend", measured.backend))
         facts.extend((name.replace("_", " "), text) for name, text in measured.facts if name in _FACTS_SHOWN)
         facts.extend(("output", output) for output in self.outputs)

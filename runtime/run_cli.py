@@ -15,6 +15,7 @@ from ccc_jetson.files import sha256_of, write_text
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
 from ccc_jetson.runtime.serve.options import add_serve_options, check_serve_options
+from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
 from ccc_jetson.targets import CPU_TARGET, TENSORRT, runtime_for
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.pipeline import Pipeline
     from ccc_jetson.runtime.report import Model
     from ccc_jetson.runtime.sinks import Sink
+    from ccc_jetson.runtime.telemetry.monitor import Monitor
 
 EXAMPLE = """ccc-run --camera /dev/video0
 ccc-run --video drive.mp4 --out overlay.mp4 --report run.json
@@ -53,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     model.add_argument("--threads", metavar="N", type=count_from(0), default=0, help="of the CPU; default: all cores")
     add_gpu_options(parser)
+    add_telemetry_options(parser)
     results = parser.add_argument_group("results")
     results.add_argument("--out", metavar="FILE.mp4|FOLDER", help="overlays as a video, or as a PNG file per frame")
     results.add_argument("--class-maps", metavar="FOLDER", help="class numbers as a PNG file per frame, 255 = not seen")
@@ -114,9 +117,10 @@ def _work(arguments: argparse.Namespace) -> int:
         say("note: exported for {}; ccc-export --target {} writes a file that is faster here".format(
             contract.target, CPU_TARGET
         ))  # fmt: skip
-    with _open_source(arguments) as source:
+    say_power_warnings()
+    with _open_source(arguments) as source, monitored(arguments) as monitor:
         say("frames: {}, fit: {}".format(source.description, fit))
-        return _segment(arguments, source, model, fit, outputs)
+        return _segment(arguments, source, model, fit, outputs, monitor)
 
 
 def _check_results(arguments: argparse.Namespace) -> None:
@@ -156,7 +160,14 @@ def _check_classifier(arguments: argparse.Namespace, contract: Contract) -> None
             )
 
 
-def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model", fit: str, outputs: "Outputs") -> int:
+def _segment(
+    arguments: argparse.Namespace,
+    source: "FrameSource",
+    model: "Model",
+    fit: str,
+    outputs: "Outputs",
+    monitor: "Optional[Monitor]",
+) -> int:
     from ccc_jetson.runtime.backends import open_backend
     from ccc_jetson.runtime.interrupts import FinishOnInterrupt
     from ccc_jetson.runtime.metrics import machine
@@ -164,11 +175,12 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
     from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Report
     from ccc_jetson.runtime.sinks.shares import ClassShares
     from ccc_jetson.runtime.sinks.top_classes import TopClasses
+    from ccc_jetson.runtime.telemetry.monitor import Span
 
     stop = threading.Event()
     shares, tops = ClassShares(model.contract), TopClasses(model.contract)
     is_classifier = model.contract.is_classifier
-    page = _page(arguments, source, model)
+    page = _page(arguments, source, model, monitor)
     sinks = outputs.open(model.contract, source, arguments.opacity, arguments.legend, page)
     draws = arguments.out is not None
     if arguments.window or (not sinks and not arguments.headless and not is_classifier):
@@ -191,6 +203,10 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
     ) as progress:
         problem, finished = _run_and_finish(pipeline, sinks, progress.step)
     measured = pipeline.measured
+    telemetry = None
+    if monitor is not None:
+        monitor.stop()
+        telemetry = monitor.record(Span(measured.started_s, measured.started_s + measured.wall_s, measured.frames))
     report = Report(
         started=started,
         machine=machine(),
@@ -203,6 +219,7 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
         class_shares=shares.shares,
         ended=str(problem) if problem else ENDED_BY_USER if stop.is_set() else COMPLETE,
         classified=tops.classified,
+        telemetry=telemetry,
     )
     if measured.frames or problem is None:
         if arguments.report is not None:
@@ -277,13 +294,19 @@ def _open_source(arguments: argparse.Namespace) -> "FrameSource":
     return Pictures(arguments.images)
 
 
-def _page(arguments: argparse.Namespace, source: "FrameSource", model: "Model") -> List["Sink"]:
+def _page(
+    arguments: argparse.Namespace, source: "FrameSource", model: "Model", monitor: "Optional[Monitor]"
+) -> List["Sink"]:
     """The page, open and told, where one is wanted."""
     if arguments.serve is None:
         return []
+    from ccc_jetson.runtime.live import no_telemetry
     from ccc_jetson.runtime.serve.page import Page, tell
 
-    page = Page(arguments.serve, arguments.serve_token, model.contract, model.path, source, arguments.opacity)
+    telemetry = no_telemetry if monitor is None else monitor.readings
+    page = Page(
+        arguments.serve, arguments.serve_token, model.contract, model.path, source, arguments.opacity, telemetry
+    )
     tell(page)
     return [page]
 

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from ccc_jetson.contract import Contract
+from ccc_jetson.runtime.doctor.probes import PROBES
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
@@ -37,6 +38,12 @@ def test_the_contract_by_hand_is_valid():
     (example,) = re.findall(r"```json\n(.*?)```", text_of("docs/contract.md"), re.DOTALL)
     contract = Contract.from_json(example)
     assert contract.class_names == ("free", "obstacle")
+
+
+def test_every_probe_of_the_doctor_is_described():
+    described = re.findall(r"^\| (`.*?) \|", text_of("docs/doctor.md"), re.MULTILINE)
+    names = re.findall(r"`([a-z0-9-]+)`", " ".join(described))
+    assert {probe.name for probe in PROBES} <= set(names)
 
 
 def test_commands_in_the_readme_exist():

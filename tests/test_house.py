@@ -49,6 +49,7 @@ COMMANDS = {
     "ccc-bench": "ccc_jetson.runtime.bench.cli",
     "ccc-build-engine": "ccc_jetson.engines.build_cli",
     "ccc-calibrate": "ccc_jetson.calib.cli",
+    "ccc-doctor": "ccc_jetson.runtime.doctor.cli",
     "ccc-export": "ccc_jetson.export.cli",
     "ccc-inspect": "ccc_jetson.engines.inspect_cli",
     "ccc-run": "ccc_jetson.runtime.run_cli",

@@ -13,9 +13,10 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from ccc_jetson import __version__
+from ccc_jetson.board import read_board
 from ccc_jetson.choices import COPY, MANAGED, MAPPED
 from ccc_jetson.contract import Contract
-from ccc_jetson.engines.machine import gpu_text, read_board
+from ccc_jetson.engines.machine import gpu_text
 from ccc_jetson.engines.manifest import FEATURES, LOGITS
 from ccc_jetson.errors import BackendError, CccError
 from ccc_jetson.head import head_logits

@@ -20,6 +20,7 @@ from ccc_jetson.runtime.bench.plan import (
     Plan,
 )
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.contract import Contract
@@ -75,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--threads", metavar="N", type=count_from(0), default=0, help="of the CPU; default: all cores")
     add_gpu_options(parser)
+    add_telemetry_options(parser)
     results = parser.add_argument_group("results")
     results.add_argument("--report", metavar="OUT.json", help="everything that was measured, every frame's time too")
     results.add_argument("--json", action="store_true", help="print the report instead of the page")
@@ -124,6 +126,7 @@ def _work(arguments: argparse.Namespace) -> int:
     given = read_contract_json(arguments.contract) if arguments.contract else None
     choices = [ModelChoice(path, "as asked") for path in arguments.models] or [choose_model(None, contract=given)]
     _check_report(arguments, choices)
+    say_power_warnings()
     frames_for = _frames(arguments)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     benched: List[Benched] = []
@@ -172,6 +175,7 @@ def _bench(
     from ccc_jetson.runtime.bench.measure import bench
     from ccc_jetson.runtime.bench.report import Benched
     from ccc_jetson.runtime.report import Model
+    from ccc_jetson.runtime.telemetry.monitor import Span
 
     model = Model(choice.path, sha256_of(choice.path), choice.reason, contract_of_model(choice.path, given))
     frames = frames_for(model.contract)
@@ -181,7 +185,7 @@ def _bench(
         plan.warm_up_frames, plan.warm_up_s, plan.to_text()
     ))  # fmt: skip
     gpu = gpu_options(arguments)
-    with Progress("benchmarking") as progress:
+    with monitored(arguments) as monitor, Progress("benchmarking") as progress:
         result = bench(
             lambda: open_backend(model.path, arguments.fit, given, arguments.threads, gpu=gpu),
             frames,
@@ -189,7 +193,8 @@ def _bench(
             stop,
             progress.step,
         )
-    return Benched(model, frames.description, frames.size, result)
+    span = Span(result.started_s, result.started_s + result.wall_s, result.frames)
+    return Benched(model, frames.description, frames.size, result, monitor.record(span) if monitor else None)
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:

@@ -10,13 +10,13 @@ from threading import Event
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.runtime.backends import Backend, Inference
-from ccc_jetson.runtime.bench.clocks import Clocks, read_clocks
 from ccc_jetson.runtime.bench.frames import HeldFrames
 from ccc_jetson.runtime.bench.plan import MOST_SAMPLES, NetworkPlan, Plan
 from ccc_jetson.runtime.frames import Frame
 from ccc_jetson.runtime.metrics import PERCENTS, StageSummary, StageTimes, nearest_rank
 from ccc_jetson.runtime.pipeline import STAGES, Pipeline, bottleneck
 from ccc_jetson.runtime.sinks import Sink
+from ccc_jetson.runtime.telemetry.clocks import Clocks, read_clocks
 
 SLICES = 10
 _RUNS_AT_A_TIME = 10  # of the bare network: Ctrl-C does not wait for long
@@ -94,6 +94,11 @@ class Recorder(Sink):
         return self.intervals.seen
 
     @property
+    def started_s(self) -> float:
+        """The end of the warm-up, by the clock; 0 before it."""
+        return self._started_s or 0.0
+
+    @property
     def wall_s(self) -> float:
         """From the end of the warm-up to the last frame that was measured."""
         return 0.0 if self._started_s is None else self._last_s - self._started_s
@@ -154,6 +159,7 @@ class Result(NamedTuple):
     clocks_before: Optional[Clocks]
     clocks_after: Optional[Clocks]
     samples: Dict[str, Samples]
+    started_s: float = 0.0  # the end of the warm-up, by time.monotonic()
 
     @property
     def fps(self) -> float:
@@ -215,6 +221,7 @@ def bench(
         clocks_before=recorder.clocks_before,
         clocks_after=recorder.clocks_after,
         samples={"frame": recorder.intervals, "latency": recorder.latencies, "network": network},
+        started_s=recorder.started_s,
     )
 
 

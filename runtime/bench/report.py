@@ -1,13 +1,11 @@
 """What a benchmark has shown: as JSON for machines and ``ccc-bench compare``, as a page of text for people."""
 
-import json
 import os
-import re
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
-from ccc_jetson.json_records import plain
+from ccc_jetson.json_records import indented, plain
 from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.runtime.bench.frames import MOST_BYTES
 from ccc_jetson.runtime.bench.measure import Result, Samples
@@ -15,11 +13,11 @@ from ccc_jetson.runtime.bench.plan import FLOOR_FRAMES, FLOOR_S, MOST_SAMPLES, P
 from ccc_jetson.runtime.bench.reader import KIND, SCHEMA
 from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model
+from ccc_jetson.runtime.telemetry.record import Telemetry
 from ccc_jetson.tables import aligned_facts, aligned_table
 
 _SLOWED = 0.95  # last slice to first
 _SAMPLES = (("frame", "frame_ms"), ("latency", "latency_ms"), ("network", "network_ms"))
-_NUMBERS = re.compile(r"\[\n[^\[\]{}\":]*\]")  # a list of numbers as json.dumps indents it; texts hold no line breaks
 
 
 class Environment(NamedTuple):
@@ -47,6 +45,7 @@ class Benched(NamedTuple):
     frames: str
     frame_size: Optional[Tuple[int, int]]
     result: Result
+    telemetry: Optional[Telemetry] = None
 
     @property
     def name(self) -> str:
@@ -96,8 +95,7 @@ class BenchReport(NamedTuple):
             "problems": [{"model": model, "message": message} for model, message in self.problems],
             "not_run": list(self.not_run),
         }
-        text = json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False)
-        return _NUMBERS.sub(lambda found: " ".join(found.group().split()), text) + "\n"
+        return indented(record)
 
     def _result(self, benched: Benched) -> Dict[str, Any]:
         result = benched.result
@@ -123,6 +121,7 @@ class BenchReport(NamedTuple):
                 "before": result.clocks_before.to_json() if result.clocks_before else None,
                 "after": result.clocks_after.to_json() if result.clocks_after else None,
             },
+            "telemetry": benched.telemetry.to_json() if benched.telemetry else None,
             "published": published_record(benched.model.contract, self._here(result)),
             "samples": {title: _samples(result.samples[name]) for name, title in _SAMPLES},
         }
@@ -161,6 +160,8 @@ class BenchReport(NamedTuple):
         if result.network is not None:
             facts.append(("network", _network_line(result)))
         facts.append(("frames", "{}, fit: {}".format(benched.frames, self.fit)))
+        if benched.telemetry is not None:
+            facts.extend(benched.telemetry.facts())
         facts.extend(published_lines(contract, self._here(result)))
         facts.extend(("note", note) for note in self._notes(benched))
         return "\n\n".join(

@@ -12,6 +12,7 @@ _BY_UNIT = {
     "C": ("ccc_temperature_celsius", "Temperature.", 1.0),
     "\N{DEGREE SIGN}C": ("ccc_temperature_celsius", "Temperature.", 1.0),
     "%": ("ccc_load_ratio", "Share in use.", 0.01),
+    "GB": ("ccc_memory_bytes", "Memory in use.", 1e9),
     "Hz": ("ccc_clock_hertz", "Clock.", 1.0),
     "MHz": ("ccc_clock_hertz", "Clock.", 1e6),
 }

@@ -6,7 +6,7 @@ that OpenCV ends such a pipeline properly, so that the file gets its index, is i
 
 from typing import Any, NamedTuple, Tuple
 
-from ccc_jetson.engines.machine import read_board
+from ccc_jetson.board import read_board
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.progress import say
 

@@ -28,10 +28,23 @@ class Parser(argparse.ArgumentParser):
             epilog="example:\n  " + example.replace("\n", "\n  "),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        self.add_argument("--version", action="version", version="%(prog)s " + __version__)
+        self.add_argument("--version", action=_Version, nargs=0, help="print versions of all that is used, and end")
         self.add_argument(
             "--print-completion", action=PrintCompletion, choices=SHELLS, help="print a script for the shell, and exit"
         )
+
+
+class _Version(argparse.Action):
+    """Prints the command's version, then what it runs on: one fact a line."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None
+    ) -> None:
+        from ccc_jetson.environment import environment  # on use, so that --help starts at once
+        from ccc_jetson.tables import aligned_facts
+
+        print("{} {}\n{}".format(parser.prog, __version__, aligned_facts(environment())))
+        parser.exit()
 
 
 def run_command(

@@ -1,8 +1,8 @@
 """What INT8 leaves of the golden frames' classes: simulated off the device, carried there, asked of the engine there.
 
 After calibration a network keeps far fewer classes in INT8 than in FP16, how many is its own. So an engine in INT8 is
-judged by what ``ccc-calibrate`` found for it, less ``MARGIN``, for a device rounds elsewhere than the simulation. That
-is of convolutions in INT8: an engine from a cache may put more into INT8, and lose more (docs/int8.md).
+judged by what ``ccc-calibrate`` found for it, less ``MARGIN``, for a device rounds elsewhere than the simulation. Of an
+engine from a cache two figures are known, and the smaller one is asked for (docs/int8.md).
 """
 
 import json

@@ -6,7 +6,7 @@ import os
 import onnx
 import pytest
 
-from ccc_jetson.engines.machine import Board
+from ccc_jetson.board import Board
 from ccc_jetson.engines.manifest import read_manifest
 from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 from tests.engines.conftest import VERSIONS, WRITTEN

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from ccc_jetson.engines.machine import Board, Memory, free_disk, read_board, read_memory, target_of
+from ccc_jetson.board import Board, read_board
+from ccc_jetson.engines.machine import Memory, free_disk, read_memory, target_of
 from ccc_jetson.errors import FileProblem
 from ccc_jetson.targets import TARGETS
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "ccc-run": "ccc_jetson.runtime.run_cli",
     "ccc-eval": "ccc_jetson.runtime.eval_cli",
     "ccc-bench": "ccc_jetson.runtime.bench.cli",
+    "ccc-doctor": "ccc_jetson.runtime.doctor.cli",
 }
 if sys.version_info >= (3, 10):  # the workstation's
     COMMANDS.update({"ccc-export": "ccc_jetson.export.cli", "ccc-calibrate": "ccc_jetson.calib.cli"})

@@ -202,17 +202,38 @@ function tell(live) {
   tile("Latency p99", known(last.p99_ms), "ms");
   tile("Frames", live.frames.toLocaleString("en"));
   tile("Dropped", live.dropped.toLocaleString("en"));
-  for (const [name, [value, unit]] of Object.entries(last.telemetry)) tile(name, value.toFixed(1), unitText(unit));
   curve("FPS", "", [{name: "FPS", of: (sample) => sample.fps}]);
   curve("Latency", "ms", [
     {name: "p50", of: (sample) => sample.p50_ms},
     {name: "p99", of: (sample) => sample.p99_ms},
   ]);
   if (page.about?.live) curve("Dropped", "frames a second", [{name: "dropped", of: (sample) => sample.dropped}], 0);
-  for (const [name, [, unit]] of Object.entries(last.telemetry)) {
-    curve(name, unitText(unit), [{name, of: (sample) => sample.telemetry[name]?.[0] ?? null}]);
-  }
+  tellSensors(last);
   tellStages(Object.entries(last.stages_ms));
+}
+
+// A board has twenty sensors: all are listed, and power, the hottest of them and two loads have a curve
+function tellSensors(last) {
+  const sensors = Object.entries(last.telemetry);
+  const named = (...units) => sensors.filter(([, [, unit]]) => units.includes(unit)).map(([name]) => name);
+  const of = (name) => (sample) => sample.telemetry[name]?.[0] ?? null;
+  const [watts, warm, loads] = [named("W"), named("C", "\u00b0C"), named("%").slice(0, 2)];
+  if (watts.length) {
+    const power = of(watts.includes("power") ? "power" : watts[0]);
+    tile("Power", power(last).toFixed(1), "W");
+    curve("Power", "W", [{name: "power", of: power}]);
+  }
+  if (warm.length) {
+    const hottest = (sample) => {
+      const found = warm.map((name) => of(name)(sample)).filter((value) => value !== null);
+      return found.length ? Math.max(...found) : null;
+    };
+    tile("Hottest", hottest(last).toFixed(1), "\u00b0C");
+    curve("Hottest sensor", "\u00b0C", [{name: "hottest", of: hottest}]);
+  }
+  if (loads.length) curve("Load", "%", loads.map((name) => ({name, of: of(name)})), 0);
+  byId("sensors-title").hidden = !sensors.length;
+  tellList("sensors", sensors.map(([name, [value, unit]]) => [name, `${value.toFixed(1)} ${unitText(unit)}`]));
 }
 
 const known = (value) => (value === null ? "-" : value.toFixed(1));
@@ -236,19 +257,25 @@ function curve(title, unit, lines, digits = 1) {
 }
 
 function tellStages(stages) {
-  const list = byId("stages");
   const longest = Math.max(0.001, ...stages.map(([, ms]) => ms));
-  while (list.children.length < stages.length) {
+  tellList("stages", stages.map(([name, ms]) => [name, `${ms.toFixed(1)} ms`, ms / longest]));
+}
+
+// Rows of [name, text] or [name, text, length of its bar from 0 to 1]
+function tellList(id, rows) {
+  const list = byId(id);
+  while (list.children.length > rows.length) list.lastChild.remove();
+  while (list.children.length < rows.length) {
     const item = element(list, "li");
     element(item, "span");
     element(item, "span", "share");
-    element(element(item, "span", "bar"), "i");
+    if (rows[0].length > 2) element(element(item, "span", "bar"), "i");
   }
-  stages.forEach(([name, ms], index) => {
+  rows.forEach(([name, text, length], index) => {
     const [label, value, bar] = list.children[index].children;
     label.textContent = name;
-    value.textContent = `${ms.toFixed(1)} ms`;
-    bar.firstChild.style.transform = `scaleX(${ms / longest})`;
+    value.textContent = text;
+    if (bar) bar.firstChild.style.transform = `scaleX(${length})`;
   });
 }
 

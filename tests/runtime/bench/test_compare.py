@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from ccc_jetson.errors import UsageError
-from ccc_jetson.runtime.bench.clocks import Clock, Clocks
 from ccc_jetson.runtime.bench.compare import (
     FASTER,
     NEITHER,
@@ -21,6 +20,7 @@ from ccc_jetson.runtime.bench.compare import (
 from ccc_jetson.runtime.bench.plan import STATISTICS, Plan
 from ccc_jetson.runtime.bench.reader import read_report
 from ccc_jetson.runtime.bench.report import Environment
+from ccc_jetson.runtime.telemetry.clocks import Clock, Clocks
 from tests.runtime.bench.test_report import PC, TX2, benched_of, report_of, result_of
 
 

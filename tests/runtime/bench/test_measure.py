@@ -9,11 +9,11 @@ import pytest
 from ccc_jetson.errors import BackendError
 from ccc_jetson.preprocess import fitting
 from ccc_jetson.runtime.backends import Backend, Segmentation
-from ccc_jetson.runtime.bench.clocks import Clocks
 from ccc_jetson.runtime.bench.frames import synthetic
 from ccc_jetson.runtime.bench.measure import Recorder, Samples, bench, measure_network, slices_fps
 from ccc_jetson.runtime.bench.plan import Plan
 from ccc_jetson.runtime.frames import Frame
+from ccc_jetson.runtime.telemetry.clocks import Clocks
 from tests.doubles.tiny_model import tiny_contract
 
 SHORT = Plan(duration_s=None, frames=20, warm_up_frames=6, warm_up_s=0.0)

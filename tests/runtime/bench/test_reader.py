@@ -6,8 +6,8 @@ import random
 import pytest
 
 from ccc_jetson.errors import UsageError
-from ccc_jetson.runtime.bench.clocks import Clock, Clocks
 from ccc_jetson.runtime.bench.reader import read_report
+from ccc_jetson.runtime.telemetry.clocks import Clock, Clocks
 from tests.runtime.bench.test_report import FIXED, benched_of, report_of, result_of
 
 

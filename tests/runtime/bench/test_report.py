@@ -6,12 +6,12 @@ import pytest
 
 from ccc_jetson.contract import Published
 from ccc_jetson.published import PAPER_TX2
-from ccc_jetson.runtime.bench.clocks import Clock, Clocks
 from ccc_jetson.runtime.bench.measure import Result, Samples, slices_fps
 from ccc_jetson.runtime.bench.plan import Plan
 from ccc_jetson.runtime.bench.report import Benched, BenchReport, Environment, environment
 from ccc_jetson.runtime.metrics import Machine, StageTimes
 from ccc_jetson.runtime.report import Model
+from ccc_jetson.runtime.telemetry.clocks import Clock, Clocks
 from tests.doubles.tiny_model import tiny_contract
 
 PC = Machine("", "Some CPU", 2, "Debian, Linux 6", "3.11.2")

@@ -24,7 +24,10 @@ from tests.runtime.serve.conftest import TOKEN, feeding, give, opened_page, port
 
 DESKTOP, PHONE, SMALL = (1360, 900), (390, 844), (320, 568)
 PATIENCE_MS = 60000  # a machine may be slow
-READINGS = {"power": (7.42, "W"), "GPU": (48.5, "C")}
+READINGS = {
+    "power": (7.42, "W"), "GPU load": (93.0, "%"), "CPU load": (41.0, "%"), "memory used": (3.2, "GB"),
+    "temperature GPU": (48.5, "C"), "temperature CPU": (47.0, "C"), "rail DDR": (1.3, "W"),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +115,13 @@ def test_the_page_shows_picture_classes_figures_and_curves(look, size, scheme):
             assert tab.inner_text("#model") == "Tiny"
             assert "model.onnx, 64x32 from fake source" in tab.inner_text("#source")
             assert tab.locator("#legend li").count() == 19
-            wait_until(tab, "document.querySelectorAll('.curve').length >= 4")
+            wait_until(tab, "document.querySelectorAll('.curve').length >= 5")
             wait_until(tab, "document.querySelector('.curve polyline').getAttribute('points').includes(' ')")
             wait_until(tab, "document.querySelector('#legend li:not(.absent)')")
             assert re.search(r"\d", tab.inner_text("#legend li:not(.absent) .share"))
             tiles = tab.inner_text("#tiles")
             assert "FPS" in tiles and "7.4 W" in tiles and "48.5 \u00b0C" in tiles
+            assert "rail DDR" in tab.inner_text("#sensors") and "47.0 \u00b0C" in tab.inner_text("#sensors")
             assert tab.evaluate("document.documentElement.scrollWidth") <= size[0]  # nothing to scroll sideways
             bright = sum(tab.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"))
             assert (bright > 600) == (scheme == "light")

@@ -51,7 +51,7 @@ def test_a_run_before_its_first_frame():
 def test_everything_that_is_known_of_a_run():
     readings = {
         "VDD_IN": (7400.0, "mW"), "total": (9.5, "W"), "GPU": (48.5, "C"), "CPU": (50.0, "\u00b0C"),
-        "load": (37.0, "%"), "EMC": (1866.0, "MHz"), "fan": (1200.0, "rpm"),
+        "load": (37.0, "%"), "EMC": (1866.0, "MHz"), "fan": (1200.0, "rpm"), "memory used": (3.5, "GB"),
     }  # fmt: skip
     live = LiveStatistics(tiny_contract(), lambda: readings)
     live.watch(lambda: Counters(41, 3, (("infer", 41, 2.05), ("sink", 41, 0.1))))
@@ -71,6 +71,7 @@ def test_everything_that_is_known_of_a_run():
     assert values['ccc_temperature_celsius{sensor="CPU"}'] == 50.0
     assert values['ccc_load_ratio{sensor="load"}'] == pytest.approx(0.37)
     assert values['ccc_clock_hertz{sensor="EMC"}'] == pytest.approx(1.866e9)
+    assert values['ccc_memory_bytes{sensor="memory used"}'] == 3.5e9
     assert values['ccc_sensor{sensor="fan",unit="rpm"}'] == 1200.0
     assert values["ccc_fps"] > 0
     assert kinds["ccc_latency_seconds"] == "summary" and kinds["ccc_frames_total"] == "counter"

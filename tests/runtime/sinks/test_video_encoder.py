@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ccc_jetson.engines.machine import read_board
+from ccc_jetson.board import read_board
 from ccc_jetson.errors import SinkError
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.sinks import video_encoder

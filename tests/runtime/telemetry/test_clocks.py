@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from ccc_jetson.runtime.bench.clocks import Clock, Clocks, read_clocks
+from ccc_jetson.runtime.telemetry.clocks import Clock, Clocks, read_clocks
 
 CPU = "sys/devices/system/cpu/cpu{}/cpufreq/"
 GPU, EMC = "sys/class/devfreq/17000000.gp10b/", "sys/kernel/debug/bpmp/debug/clk/emc/"

@@ -1,0 +1,39 @@
+"""The command line's part of telemetry, the same for every command that runs a network."""
+
+import argparse
+import contextlib
+from typing import Iterator, Optional
+
+from ccc_jetson.command import number_from
+from ccc_jetson.progress import say
+from ccc_jetson.runtime.telemetry.monitor import DEFAULT_INTERVAL_S, SHORTEST_INTERVAL_S, Monitor
+from ccc_jetson.runtime.telemetry.power_mode import power_warnings
+
+
+def add_telemetry_options(parser: argparse.ArgumentParser) -> None:
+    """``--no-telemetry`` and ``--telemetry-interval``."""
+    group = parser.add_argument_group("telemetry")
+    group.add_argument("--no-telemetry", action="store_true", help="do not watch power, heat, clocks and memory")
+    group.add_argument(
+        "--telemetry-interval",
+        metavar="S",
+        type=number_from(SHORTEST_INTERVAL_S),
+        default=DEFAULT_INTERVAL_S,
+        help="seconds between two looks; default: %(default)g",
+    )
+
+
+@contextlib.contextmanager
+def monitored(arguments: argparse.Namespace) -> Iterator[Optional[Monitor]]:
+    """A monitor that runs as long as the block; None where none is wanted."""
+    if arguments.no_telemetry:
+        yield None
+        return
+    with Monitor(arguments.telemetry_interval) as monitor:
+        yield monitor
+
+
+def say_power_warnings() -> None:
+    """What makes this board slower than it is, and the commands that cure it; nothing off a Jetson."""
+    for warning in power_warnings():
+        say("warning: " + warning)
