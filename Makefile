@@ -31,7 +31,7 @@ $(VENV)/installed: pyproject.toml constraints/workstation.txt
 	touch $@
 
 $(VENV)/installed-tests: $(VENV)/installed
-	$(PIP) -c constraints/workstation.txt -e ".[export,test,docs]"
+	$(PIP) -c constraints/workstation.txt -e ".[export,serve,test,docs]"
 	touch $@
 
 clean:

@@ -3,7 +3,7 @@
 import math
 import os
 import platform
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from ccc_jetson.board import read_board, read_file
 from ccc_jetson.engines.machine import target_of
@@ -37,6 +37,15 @@ def nearest_rank(count: int, percent: int) -> int:
     return max(1, math.ceil(count * percent / 100.0))
 
 
+class Counters(NamedTuple):
+    """A run's totals so far: ``frames`` that reached the end of the sinks, ``dropped`` ones that newer ones replaced,
+    ``stages`` as (name, frames, seconds)."""
+
+    frames: int = 0
+    dropped: int = 0
+    stages: Tuple[Tuple[str, int, float], ...] = ()
+
+
 class StageTimes:
     """Durations per stage, in memory that does not grow with them: a day at 30 FPS costs what a second does.
 
@@ -59,6 +68,10 @@ class StageTimes:
         """Notes a duration of each stage in ``seconds``, such as ``Segmentation.seconds``."""
         for stage, duration in seconds.items():
             self._histograms[stage].add(duration)
+
+    def totals(self) -> Tuple[Tuple[str, int, float], ...]:
+        """(stage, durations, their sum in seconds) of the stages that have any; the sum may be one duration behind."""
+        return tuple((name, each.count, each.total) for name, each in self._histograms.items() if each.count)
 
     def summaries(self) -> List[StageSummary]:
         """Of the stages that have durations, in their order."""

@@ -3,6 +3,7 @@
 import os
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ccc_jetson.choices import STANDARD_OUTPUT
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import UsageError
 from ccc_jetson.files import check_output
@@ -16,11 +17,14 @@ _PICTURES_FPS = 10.0  # of a video made from pictures, which have no rate of the
 
 
 class Outputs(NamedTuple):
-    """The paths asked for; None where nothing was."""
+    """The paths asked for; None where nothing was. ``class_ids``: the numbers in ``class_maps``, of
+    ``choices.CLASS_IDS``."""
 
     out: Optional[str]
     class_maps: Optional[str]
     report: Optional[str]
+    class_ids: str = "network"
+    jsonl: Optional[str] = None
 
     @property
     def is_video(self) -> bool:
@@ -44,14 +48,20 @@ class Outputs(NamedTuple):
                 hint="--out FILE.mp4 for a video, --out FOLDER for a PNG file per frame",
             )
         for option, path in named:
-            if option == "--report" or (option == "--out" and self.is_video):
+            if option in ("--report", "--jsonl") or (option == "--out" and self.is_video):
                 check_output(path, (), option)
             else:
                 _check_folder(path, option)
         self._check_collisions(named, files, picture_folders)
 
     def _named(self) -> List[Tuple[str, str]]:
-        options = (("--out", self.out), ("--class-maps", self.class_maps), ("--report", self.report))
+        jsonl = None if self.jsonl == STANDARD_OUTPUT else self.jsonl
+        options = (
+            ("--out", self.out),
+            ("--class-maps", self.class_maps),
+            ("--report", self.report),
+            ("--jsonl", jsonl),
+        )
         return [(option, path) for option, path in options if path is not None]
 
     def _check_collisions(
@@ -69,9 +79,11 @@ class Outputs(NamedTuple):
                 )
             taken[real] = option
 
-    def open(self, contract: Contract, source: FrameSource, opacity: float, legend: bool) -> List[Sink]:
-        """The sinks for these paths; the report is none of them."""
-        sinks: List[Sink] = []
+    def open(
+        self, contract: Contract, source: FrameSource, opacity: float, legend: bool, opened: Sequence[Sink] = ()
+    ) -> List[Sink]:
+        """The sinks for these paths, the report is none of them; after those that are open already."""
+        sinks: List[Sink] = list(opened)
         try:
             if self.out is not None and self.is_video:
                 from ccc_jetson.runtime.sinks.video import OverlayVideo
@@ -84,9 +96,13 @@ class Outputs(NamedTuple):
 
                 sinks.append(OverlayPictures(self.out, Overlay(contract, opacity, legend)))
             if self.class_maps is not None:
-                from ccc_jetson.runtime.sinks.pictures import ClassMaps
+                from ccc_jetson.runtime.sinks.pictures import ClassMaps, class_numbers
 
-                sinks.append(ClassMaps(self.class_maps))
+                sinks.append(ClassMaps(self.class_maps, class_numbers(contract, self.class_ids)))
+            if self.jsonl is not None:
+                from ccc_jetson.runtime.sinks.json_lines import JsonLines
+
+                sinks.append(JsonLines(self.jsonl, contract))
         except BaseException:
             for sink in sinks:
                 sink.abort()

@@ -17,7 +17,7 @@ from typing import Any, Callable, Deque, List, NamedTuple, Optional, Sequence, T
 from ccc_jetson.runtime.backends import COMPUTE_STAGES, Backend
 from ccc_jetson.runtime.frames import Frame, FrameSource
 from ccc_jetson.runtime.handoff import Handoff
-from ccc_jetson.runtime.metrics import StageSummary, StageTimes
+from ccc_jetson.runtime.metrics import Counters, StageSummary, StageTimes
 from ccc_jetson.runtime.sinks import Sink
 
 STAGES = ("capture", "copy in") + COMPUTE_STAGES + ("sink",)
@@ -88,6 +88,8 @@ class Pipeline:
         self._started_s = self._ended_s = 0.0
         self._done = 0
         self._backend: Tuple[str, Tuple[Tuple[str, str], ...]] = ("", ())
+        for sink in self._sinks:
+            sink.watch(lambda: self.counters)
 
     @property
     def measured(self) -> Measured:
@@ -101,6 +103,11 @@ class Pipeline:
             *self._backend,
             started_s=self._started_s,
         )
+
+    @property
+    def counters(self) -> Counters:
+        """Running totals, cheap enough to be asked for with every frame, from any thread."""
+        return Counters(self._done, self._frames.dropped, self._times.totals())
 
     def run(self, on_frame: Callable[[], None] = lambda: None) -> Measured:
         """Runs to the end; to be called once.

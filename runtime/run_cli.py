@@ -6,13 +6,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 
-from ccc_jetson.choices import FITS
+from ccc_jetson.choices import CLASS_IDS, FITS, STANDARD_OUTPUT
 from ccc_jetson.command import INTERRUPTED, Parser, count_from, number_from, run_command
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.errors import CccError, UsageError
 from ccc_jetson.files import sha256_of, write_text
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.serve.options import add_serve_options, check_serve_options
 from ccc_jetson.runtime.source_arguments import add_source_arguments, files_of, reconnect_for_s, source_of
 from ccc_jetson.runtime.source_grammar import PicturePaths, Source, is_live
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
@@ -27,9 +28,9 @@ if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.telemetry.monitor import Monitor
 
 EXAMPLE = """ccc-run --camera /dev/video0
-ccc-run csi://0 --report run.json
+ccc-run csi://0 --serve
 ccc-run rtsp://me:secret@192.168.1.10/stream1 --headless
-ccc-run drive.mp4 --out overlay.mp4
+ccc-run drive.mp4 --out overlay.mp4 --report run.json
 ccc-run frames/ --class-maps masks/ --headless"""
 
 
@@ -57,13 +58,25 @@ def build_parser() -> argparse.ArgumentParser:
     results = parser.add_argument_group("results")
     results.add_argument("--out", metavar="FILE.mp4|FOLDER", help="overlays as a video, or as a PNG file per frame")
     results.add_argument("--class-maps", metavar="FOLDER", help="class numbers as a PNG file per frame, 255 = not seen")
+    results.add_argument(
+        "--class-ids",
+        choices=CLASS_IDS,
+        default="network",
+        help="the numbers in them: the network's own, or Cityscapes'; its server takes labelids; default: network",
+    )
+    results.add_argument(
+        "--jsonl", metavar="FILE|-", help="a line of JSON per frame: time, latency, shares of the classes, drops so far"
+    )
     results.add_argument("--report", metavar="FILE.json", help="everything that was measured")
     results.add_argument("--json", action="store_true", help="print the report instead of the summary")
-    results.add_argument("--headless", action="store_true", help="never open a window")
+    window = results.add_mutually_exclusive_group()
+    window.add_argument("--window", action="store_true", help="open a window beside other results, too")
+    window.add_argument("--headless", action="store_true", help="never open a window")
     results.add_argument(
         "--opacity", metavar="0..1", type=number_from(0, 1), default=0.5, help="of the colours; default: 0.5"
     )
     results.add_argument("--legend", action="store_true", help="draw the names of the classes")
+    add_serve_options(parser)
     parser.add_argument("--frames", metavar="N", type=count_from(1), help="stop after so many")
     return parser
 
@@ -81,9 +94,11 @@ def _work(arguments: argparse.Namespace) -> int:
     from ccc_jetson.runtime.outputs import Outputs
 
     frames = source_of(arguments)
+    check_serve_options(arguments)
+    _check_results(arguments)
     given = None if arguments.contract is None else read_contract_json(arguments.contract)
     choice = choose_model(arguments.model, contract=given)
-    outputs = Outputs(arguments.out, arguments.class_maps, arguments.report)
+    outputs = Outputs(arguments.out, arguments.class_maps, arguments.report, arguments.class_ids, arguments.jsonl)
     files, folders = files_of(frames)
     outputs.check([path for path in (choice.path, arguments.contract) if path is not None] + files, folders)
     model = _model(choice.path, choice.reason, given)
@@ -108,6 +123,22 @@ def _work(arguments: argparse.Namespace) -> int:
         return _segment(arguments, source, model, fit, outputs, stop, monitor)
 
 
+def _check_results(arguments: argparse.Namespace) -> None:
+    """Refuses results that exclude each other, or cannot be had here."""
+    if arguments.jsonl == STANDARD_OUTPUT and arguments.json:
+        raise UsageError(
+            "--jsonl - and --json both write to standard output", hint="--json --jsonl FILE, or --report FILE --jsonl -"
+        )
+    if arguments.class_ids != "network" and arguments.class_maps is None:
+        raise UsageError("--class-ids: there are no class maps without --class-maps", hint="--class-maps FOLDER")
+    if arguments.window:
+        from ccc_jetson.runtime.sinks.window import why_no_window
+
+        reason = why_no_window()
+        if reason:
+            raise UsageError("--window: " + reason, hint="leave it out; --serve shows the run in a browser")
+
+
 def _check_classifier(arguments: argparse.Namespace, frames: Source, contract: Contract) -> None:
     """Refuses what needs a class for every pixel."""
     if not isinstance(frames, PicturePaths):
@@ -119,6 +150,8 @@ def _check_classifier(arguments: argparse.Namespace, frames: Source, contract: C
         ("--out", arguments.out is not None),
         ("--class-maps", arguments.class_maps is not None),
         ("--legend", arguments.legend),
+        ("--serve", arguments.serve is not None),
+        ("--window", arguments.window),
     ):
         if given:
             raise UsageError(
@@ -147,11 +180,13 @@ def _segment(
 
     shares, tops = ClassShares(model.contract), TopClasses(model.contract)
     is_classifier = model.contract.is_classifier
-    sinks = outputs.open(model.contract, source, arguments.opacity, arguments.legend)
+    page = _page(arguments, source, model, monitor)
+    sinks = outputs.open(model.contract, source, arguments.opacity, arguments.legend, page)
     draws = arguments.out is not None
-    if not sinks and not arguments.headless and not is_classifier:
-        sinks.extend(_window(model.contract, arguments, stop.set))
-        draws = bool(sinks)
+    if arguments.window or (not sinks and not arguments.headless and not is_classifier):
+        windows = _window(model.contract, arguments, stop.set)
+        sinks.extend(windows)
+        draws = draws or bool(windows)
     contract = model.contract if arguments.contract else None
     gpu = gpu_options(arguments, arguments.opacity if draws else None)
     pipeline = Pipeline(
@@ -190,7 +225,8 @@ def _segment(
     if measured.frames or problem is None:
         if arguments.report is not None:
             write_text(arguments.report, report.to_json())
-        print(report.to_json().rstrip() if arguments.json else report.to_text())
+        text = report.to_json().rstrip() if arguments.json else report.to_text()
+        print(text, file=sys.stderr if arguments.jsonl == STANDARD_OUTPUT else sys.stdout)
     if problem is not None:
         sys.stdout.flush()
         raise problem
@@ -230,6 +266,23 @@ def _model(path: str, reason: str, given: Optional[Contract]) -> "Model":
     from ccc_jetson.runtime.report import Model
 
     return Model(path, sha256_of(path), reason, contract_of_model(path, given))
+
+
+def _page(
+    arguments: argparse.Namespace, source: "FrameSource", model: "Model", monitor: "Optional[Monitor]"
+) -> List["Sink"]:
+    """The page, open and told, where one is wanted."""
+    if arguments.serve is None:
+        return []
+    from ccc_jetson.runtime.live import no_telemetry
+    from ccc_jetson.runtime.serve.page import Page, tell
+
+    telemetry = no_telemetry if monitor is None else monitor.readings
+    page = Page(
+        arguments.serve, arguments.serve_token, model.contract, model.path, source, arguments.opacity, telemetry
+    )
+    tell(page)
+    return [page]
 
 
 def _window(contract: Contract, arguments: argparse.Namespace, on_quit: Callable[[], None]) -> List["Sink"]:

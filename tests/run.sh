@@ -33,7 +33,7 @@ device_tests() {
     "$python" -m venv --clear "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check pip==21.3.1
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
-      -c "constraints/python${version/./}.txt" setuptools wheel numpy onnx onnxruntime opencv-python-headless pytest pytest-cov shtab
+      -c "constraints/python${version/./}.txt" setuptools wheel numpy onnx onnxruntime opencv-python-headless pytest pytest-cov shtab tornado
     touch "$venv/installed"
   fi
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"

@@ -32,7 +32,19 @@ CALIB_ON_THE_DEVICE = (
     "inspect_qdq.py",
 )
 CALIB_ON_THE_DEVICE += ("provenance.py", "selection.py", "sources.py")
-HEAVY = ("cv2", "numpy", "onnx", "onnxruntime", "onnxsim", "openvino", "pycuda", "safetensors", "tensorrt", "torch")
+HEAVY = (
+    "cv2",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "onnxsim",
+    "openvino",
+    "pycuda",
+    "safetensors",
+    "tensorrt",
+    "torch",
+    "tornado",
+)
 COMMANDS = {
     "ccc-bench": "ccc_jetson.runtime.bench.cli",
     "ccc-build-engine": "ccc_jetson.engines.build_cli",

@@ -1,10 +1,14 @@
 """Overlays and class maps as PNG files, one a frame."""
 
 import os
+from typing import Optional
 
 import numpy as np
 
-from ccc_jetson.errors import SinkError
+from ccc_jetson.cityscapes import IGNORE, LABELS
+from ccc_jetson.clean_text import listed
+from ccc_jetson.contract import Contract
+from ccc_jetson.errors import SinkError, UsageError
 from ccc_jetson.files import replacing
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.preprocess import class_map_for_frame
@@ -30,14 +34,52 @@ class OverlayPictures(Sink):
 
 
 class ClassMaps(Sink):
-    """Writes each class map as FOLDER/NAME.png: 8 bits, the network's class numbers at the frame's size."""
+    """Writes each class map as FOLDER/NAME.png: 8 bits, at the frame's size.
 
-    def __init__(self, folder: str) -> None:
+    Args:
+        folder: is made where it is missing.
+        numbers: (256,) uint8, what is written for each of the network's class numbers and, last, for what it has not
+            seen; as they are by default. ``class_numbers`` has those of Cityscapes.
+    """
+
+    def __init__(self, folder: str, numbers: Optional[np.ndarray] = None) -> None:
         self.description = "class maps in {}{}".format(folder.rstrip(os.sep), os.sep)
         self._folder = existing_folder(folder)
+        self._numbers = numbers
 
     def write(self, frame: Frame, segmentation: Segmentation) -> None:
-        _write_png(self._folder, frame, class_map_for_frame(segmentation.class_map, segmentation.geometry, NOT_SEEN))
+        classes = class_map_for_frame(segmentation.class_map, segmentation.geometry, NOT_SEEN)
+        _write_png(self._folder, frame, classes if self._numbers is None else np.take(self._numbers, classes))
+
+
+def class_numbers(contract: Contract, ids: str) -> Optional[np.ndarray]:
+    """The table for ``ClassMaps``; None where the network's own numbers are wanted.
+
+    ``labelids`` are what Cityscapes' server and its scripts read; they find a frame's file by its beginning
+    (``ulm_000000_000019*.png``), which a picture's name keeps. What has no label there, or was not seen, becomes
+    "unlabeled".
+
+    Args:
+        ids: one of ``choices.CLASS_IDS``.
+
+    Raises:
+        UsageError: the network's classes have no such numbers.
+    """
+    if ids == "network":
+        return None
+    unlabeled = LABELS[0].label_id
+    table = np.full(256, IGNORE if ids == "trainids" else unlabeled, np.uint8)
+    for index, each in enumerate(contract.classes):
+        if ids == "trainids":
+            table[index] = each.train_id
+        elif each.label_id >= 0:
+            table[index] = each.label_id
+    if len(contract.classes) and (table[: len(contract.classes)] == table[NOT_SEEN]).all():
+        raise UsageError(
+            "--class-ids {}: the network's classes ({}) have none".format(ids, listed(contract.class_names)),
+            hint="leave it out for the network's own numbers",
+        )
+    return table
 
 
 def existing_folder(path: str) -> str:

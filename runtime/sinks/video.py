@@ -12,8 +12,9 @@ from ccc_jetson.runtime.backends import Segmentation
 from ccc_jetson.runtime.frames import Frame
 from ccc_jetson.runtime.overlay import Overlay
 from ccc_jetson.runtime.sinks import Sink
+from ccc_jetson.runtime.sinks.video_encoder import open_encoder
 
-_CODEC = "mp4v"  # MPEG-4 part 2: the one that every build of OpenCV can encode
+_HARDWARE_SLACK = 1  # frames: GStreamer counts those of a finished video by its duration
 _HELD = 8  # frames that wait until their rate is known
 _LONE_FRAME_FPS = 1.0
 _RESERVE_BYTES, _RESERVE_EVERY = 64 << 20, 50  # an MP4 file needs room for its index at the end
@@ -40,6 +41,7 @@ class OverlayVideo(Sink):
         self._held: List[np.ndarray] = []
         self._held_since_s = self._held_until_s = 0.0
         self._writer: Any = None
+        self._in_hardware = False
         self._written = 0
         self._shape = (0, 0, 0)
         self._replacement: Any = replacing(path)
@@ -73,7 +75,7 @@ class OverlayVideo(Sink):
                 self.abort()
                 return
             self._writer.release()
-            _check_video(self._temporary, self.path, self._written)
+            _check_video(self._temporary, self.path, self._written, _HARDWARE_SLACK if self._in_hardware else 0)
         except BaseException:
             self.abort()
             raise
@@ -104,9 +106,8 @@ class OverlayVideo(Sink):
             duration_s = self._held_until_s - self._held_since_s
             fps = (len(self._held) - 1) / duration_s if duration_s > 0 else _LONE_FRAME_FPS
         self._check_room()
-        cv2 = import_cv2()
         size = (self._shape[1], self._shape[0])
-        self._writer = cv2.VideoWriter(self._temporary, cv2.VideoWriter_fourcc(*_CODEC), max(0.01, round(fps, 2)), size)
+        self._writer, self._in_hardware = open_encoder(self._temporary, max(0.01, round(fps, 2)), size)
         if not self._writer.isOpened():
             raise SinkError(
                 "{}: this OpenCV cannot encode {}x{} MP4 video".format(self.path, *size),
@@ -135,19 +136,19 @@ class OverlayVideo(Sink):
             )
 
 
-def _check_video(temporary: str, path: str, frames: int) -> None:
-    """Opens a finished video again: all frames must be there, and the last one must be readable."""
+def _check_video(temporary: str, path: str, frames: int, slack: int) -> None:
+    """Opens a finished video again: all frames must be there, but for ``slack``, and the last one must be readable."""
     cv2 = import_cv2()
     found, last_is_good = 0, False
     if os.path.getsize(temporary):
         capture = cv2.VideoCapture(temporary)
         try:
             found = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
-            capture.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
+            capture.set(cv2.CAP_PROP_POS_FRAMES, max(0, frames - 1 - slack))
             last_is_good = bool(capture.read()[0])
         finally:
             capture.release()
-    if found != frames or not last_is_good:
+    if abs(found - frames) > slack or not last_is_good:
         raise SinkError(
             "{}: only {} of {} frames can be read back, so the video was deleted; the disk may be full".format(
                 path, found, frames

@@ -11,3 +11,5 @@ INT8_LEAST_MEAN = 0.7  # and of all frames together, for a network that is fit f
 EVAL_SIZES = ("network", "full")  # where predictions and labels are compared
 SHARED_MEMORY = ("input", "class_map", "picture")  # what CPU and GPU exchange; the picture is the overlay
 MEMORY_POLICIES = COPY, MAPPED, MANAGED = ("copy", "mapped", "managed")  # and how
+CLASS_IDS = ("network", "trainids", "labelids")  # numbers in class maps: the network's own, or Cityscapes'
+STANDARD_OUTPUT = "-"  # in place of a file

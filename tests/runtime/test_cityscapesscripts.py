@@ -129,3 +129,25 @@ def test_ccc_eval_on_cityscapes_layout_gives_their_figures(tmp_path, fit, eval_s
     assert_agrees(np.array(ours["confusion"]), results)
     assert abs(ours["miou"] - results["averageScoreClasses"]) < 1e-12
     assert ours["pixels_without_class"] > 0
+
+
+def test_their_scripts_find_and_understand_our_class_maps(tmp_path, monkeypatch):
+    from ccc_jetson.runtime.frames import Frame
+    from ccc_jetson.runtime.sinks.pictures import ClassMaps, class_numbers
+    from tests.doubles.stages import segmentation_of
+    from tests.doubles.tiny_model import tiny_contract
+
+    sink = ClassMaps(str(tmp_path / "results"), class_numbers(tiny_contract(), "labelids"))
+    image = np.zeros((64, 128, 3), np.uint8)
+    for frame, class_index in ((0, 0), (1, 13)):
+        name = "ulm_{:06d}_000019_leftImg8bit".format(frame)
+        sink.write(Frame(frame, name, image, 0.0), segmentation_of(image, class_index))
+    truth = []
+    for frame, label in ((0, 7), (1, 26)):
+        truth.append(str(tmp_path / "ulm_{:06d}_000019_gtFine_labelIds.png".format(frame)))
+        write_image(truth[-1], np.full((64, 128), label, np.uint8))
+    monkeypatch.setattr(theirs.args, "predictionPath", str(tmp_path / "results"))
+    monkeypatch.setattr(theirs.args, "predictionWalk", None)
+    predictions = [theirs.getPrediction(theirs.args, path) for path in truth]
+    results = their_results(predictions, truth)
+    assert results["classScores"]["road"] == results["classScores"]["car"] == 1.0

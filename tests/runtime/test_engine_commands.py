@@ -231,3 +231,19 @@ def test_a_picture_alone_is_read_as_the_frame_it_is(folder, tmp_path):
     with open_backend(str(folder / "model.onnx")) as on_the_cpu:
         expected = on_the_cpu.infer(read_frame(path)).class_map
     assert np.array_equal(class_maps(tmp_path / "maps")[0], expected)
+
+
+def test_a_page_asks_nothing_of_the_gpu(folder, tmp_path):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    counted = {}
+    for name, more in (("without", ()), ("with", ("--serve", "127.0.0.1:0"))):
+        reports = tmp_path / name
+        reports.mkdir()
+        code, out, err = command(
+            folder, "ccc-run", "--video", "drive.avi", "--headless", *BY_HAND, *more, reports=reports
+        )
+        assert code == 0, err
+        assert_nothing_is_left(reports)
+        counted[name] = only_report(reports)
+    assert "page at http://127.0.0.1:" in out
+    assert counted["with"] == counted["without"]

@@ -5,8 +5,10 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -18,6 +20,7 @@ from ccc_jetson.runtime.backends import open_backend
 from ccc_jetson.runtime.backends.cpu import CpuBackend
 from ccc_jetson.runtime.run_cli import build_parser, main
 from ccc_jetson.runtime.sinks.video import OverlayVideo
+from tests.doubles.http_client import ask
 from tests.doubles.stages import FakeSource, video_frames, write_video
 from tests.runtime.frames.test_pictures import write_picture
 
@@ -161,9 +164,17 @@ def test_a_model_without_contract_runs_with_one(folder, capsys):
         (["--video", "drive.mp4", "--report", "none/run.json"], "does not exist"),
         (["--images", "none"], "none: no such file or folder"),
         (["--camera", "97"], "/dev/video97: no such camera"),
+        (["--video", "drive.mp4", "--serve-token", "x" * 20], "there is no page without --serve"),
+        (["--video", "drive.mp4", "--class-ids", "labelids"], "there are no class maps without --class-maps"),
+        (["--video", "drive.mp4", "--jsonl", "-", "--json"], "both write to standard output"),
+        (["--video", "drive.mp4", "--jsonl", "drive.mp4"], "would be overwritten"),
+        (["--video", "drive.mp4", "--jsonl", "none/run.jsonl"], "does not exist"),
+        (["--video", "drive.mp4", "--window"], "--window: there is no display"),
     ],
 )
-def test_mistakes_are_told_with_their_cure_and_without_a_traceback(folder, capsys, argv, message):
+def test_mistakes_are_told_with_their_cure_and_without_a_traceback(folder, capsys, monkeypatch, argv, message):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     before = sorted(os.listdir("."))
     code, out, err = run(capsys, *argv)
     assert code in (1, 2)
@@ -192,6 +203,9 @@ def test_no_model_at_all(folder, capsys):
         ["--video", "a", "--fit", "zoom"],
         ["--camera", "0", "--camera-size", "1280"],
         ["--camera", "0", "--camera-size", "0x720"],
+        ["--video", "a", "--serve", "::1:80"],
+        ["--video", "a", "--window", "--headless"],
+        ["--video", "a", "--class-ids", "colors"],
     ],
 )
 def test_arguments_out_of_range_are_refused(argv):
@@ -345,6 +359,127 @@ def test_two_problems_are_both_told(folder, capsys, monkeypatch):
     assert "camera lost" in err and "the video is not whole" in err
 
 
+# Results beside pictures
+
+
+def test_json_lines_on_standard_output_are_all_there_is(folder, capfd):
+    assert main(["--video", "drive.mp4", "--jsonl", "-"]) == 0
+    captured = capfd.readouterr()
+    records = [json.loads(line) for line in captured.out.splitlines()]
+    assert [record["frame"] for record in records] == list(range(12))
+    assert all(abs(sum(record["classes"].values()) - 1) < 1e-3 and record["dropped"] == 0 for record in records)
+    assert "12 frames in" in captured.err and "window" not in captured.err
+
+
+def test_json_lines_count_what_was_dropped(folder, capsys, monkeypatch):
+    with_camera(monkeypatch, frames=60, seconds=0.002)
+    start = CpuBackend.start
+
+    def slow(self, staged):
+        time.sleep(0.02)
+        return start(self, staged)
+
+    monkeypatch.setattr(CpuBackend, "start", slow)
+    _, out, _ = run(capsys, "--camera", "0", "--headless", "--jsonl", "run.jsonl", "--json")
+    dropped = [json.loads(line)["dropped"] for line in (folder / "run.jsonl").read_text().splitlines()]
+    record = json.loads(out)
+    assert dropped == sorted(dropped) and 0 < dropped[-1] <= record["dropped"]
+    assert len(dropped) == record["frames"]
+    assert record["outputs"] == ["JSON lines in run.jsonl"]
+
+
+def test_class_maps_for_cityscapes_server(folder, capsys):
+    path = write_picture(folder / "ulm_000000_000019_leftImg8bit.png", 77, size=(64, 32))
+    arguments = ("--images", path, "--headless")
+    assert run(capsys, *arguments, "--class-maps", "own")[0] == 0
+    assert run(capsys, *arguments, "--class-maps", "ids", "--class-ids", "labelids")[0] == 0
+    own, ids = (read_labels(name + "/ulm_000000_000019_leftImg8bit.png") for name in ("own", "ids"))
+    label_ids = [each.label_id for each in tiny_contract().classes]
+    assert [label_ids[index] for index in own.ravel()] == ids.ravel().tolist()
+
+
+def test_a_window_beside_other_results(folder, capsys, monkeypatch):
+    from ccc_jetson.runtime.sinks import window
+    from tests.runtime.sinks.test_window import FakeCv2
+
+    fake = FakeCv2(keys=[-1] * 20)
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(window, "import_cv2", lambda: fake)
+    monkeypatch.setattr(window, "_window_opens", lambda: True)
+    code, out, _ = run(capsys, "--video", "drive.mp4", "--jsonl", "run.jsonl", "--window")
+    assert code == 0 and len(fake.shown) == 12
+    assert "window (q quits)" in out and "JSON lines in run.jsonl" in out
+
+
+# The page
+
+
+def test_a_page_is_told_and_reported_without_its_token(folder, capsys):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    token = "a-token-of-a-test-0123"
+    code, out, err = run(
+        capsys, "--video", "drive.mp4", "--serve", "127.0.0.1:0", "--serve-token", token, "--report", "run.json"
+    )
+    assert code == 0
+    url = re.search(r"page: (http://127\.0\.0\.1:\d+/) \(asks for the token you gave\)", err).group(1)
+    assert "no window" not in err
+    assert "output      page at " + url in out
+    assert token not in out + err + (folder / "run.json").read_text()
+    assert not any(thread.name in ("ccc-page", "ccc-encode") for thread in threading.enumerate())
+
+
+def test_a_busy_port_is_told_before_anything_else_happens(folder, capsys):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        where = "127.0.0.1:{}".format(taken.getsockname()[1])
+        code, out, err = run(capsys, "--video", "drive.mp4", "--out", "overlay.mp4", "--serve", where)
+    assert (code, out) == (2, "")
+    assert "another program has this port" in err and "127.0.0.1:0" in err
+    assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx"]
+
+
+def test_a_page_is_gone_when_another_output_cannot_be_opened(folder, capsys, monkeypatch):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+
+    def refused(*arguments):
+        raise SinkError("no")
+
+    monkeypatch.setattr(OverlayVideo, "__init__", refused)
+    assert run(capsys, "--video", "drive.mp4", "--out", "overlay.mp4", "--serve", "127.0.0.1:0")[0] == 1
+    assert not any(thread.name in ("ccc-page", "ccc-encode") for thread in threading.enumerate())
+
+
+def test_without_tornado_the_line_that_installs_it_is_told(folder):
+    (folder / "tornado.py").write_text("raise ImportError('there is none')")
+    process = started(folder, "--video", "drive.mp4", "--serve", "127.0.0.1:0", extra_path=str(folder))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert "--serve needs Tornado" in err and 'pip install "ccc-jetson[serve]"' in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_run_and_page(folder, number):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    write_video(folder / "long.mp4", frames=400)
+    process = started(folder, "--video", "long.mp4", "--serve", "127.0.0.1:0", "--report", "run.json")
+    url = ""
+    while not url:
+        line = process.stderr.readline()
+        assert line
+        url = line.split()[1] if line.startswith("page: ") else ""
+    wait_for_frames(process, 3)
+    answer = ask(int(url.rstrip("/").rsplit(":", 1)[1]), "/frame?after=0")
+    assert answer.status == 200
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    print(out, err)
+    assert process.returncode == 130
+    assert "; interrupted" in out and "Traceback" not in err
+    assert json.loads((folder / "run.json").read_text())["outputs"] == ["page at " + url]
+
+
 # In a process of its own
 
 
@@ -363,11 +498,14 @@ def command(*argv):
     return [sys.executable, "-c", script] + list(argv)
 
 
-def environment():
+def environment(extra_path=""):
     """The variables with which a process elsewhere finds the package that is tested, and measures no coverage."""
     measured = ("COVERAGE_PROCESS", "COV_CORE")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(measured)}
-    return dict(variables, PYTHONPATH=os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__))))
+    package = os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__)))
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    path = os.pathsep.join(each for each in [extra_path, package, *others] if each)
+    return dict(variables, PYTHONPATH=path)
 
 
 def default_sigint():
@@ -378,7 +516,7 @@ def started(folder, *argv, **options):
     return subprocess.Popen(
         command(*argv),
         cwd=str(folder),
-        env=environment(),
+        env=environment(options.get("extra_path", "")),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         universal_newlines=True,
@@ -493,6 +631,7 @@ def test_a_report_of_segmentation_has_no_pictures(folder, capsys):
         (["--images", "pictures", "--out", "o"], "--out: Tiny gives a picture one class"),
         (["--images", "pictures", "--class-maps", "o"], "--class-maps: Tiny gives a picture one class"),
         (["--images", "pictures", "--legend"], "--legend: Tiny gives a picture one class"),
+        (["--images", "pictures", "--serve"], "--serve: Tiny gives a picture one class"),
     ],
 )
 def test_what_needs_a_class_for_every_pixel_is_refused_of_a_classifier(pictures, capsys, arguments, message):

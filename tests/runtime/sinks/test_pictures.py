@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from ccc_jetson import files
-from ccc_jetson.errors import FileProblem, SinkError
+from ccc_jetson.errors import FileProblem, SinkError, UsageError
 from ccc_jetson.images import read_frame, read_labels
 from ccc_jetson.runtime.frames import Frame
 from ccc_jetson.runtime.overlay import Overlay
-from ccc_jetson.runtime.sinks.pictures import ClassMaps, OverlayPictures
+from ccc_jetson.runtime.sinks.pictures import ClassMaps, OverlayPictures, class_numbers
 from tests.doubles.stages import segmentation_of
 from tests.doubles.tiny_model import tiny_contract
 
@@ -58,3 +58,27 @@ def test_a_full_disk_leaves_no_half_picture(tmp_path, monkeypatch):
     with pytest.raises(FileProblem, match="no space left"):
         sink.write(frame._replace(name="b"), segmentation_of(frame.image, 7))
     assert os.listdir(str(tmp_path)) == ["a.png"]
+
+
+@pytest.mark.parametrize(("ids", "sky", "outside"), [("network", 10, 255), ("trainids", 10, 255), ("labelids", 23, 0)])
+def test_class_maps_can_hold_cityscapes_numbers(tmp_path, ids, sky, outside):
+    sink = ClassMaps(str(tmp_path), class_numbers(tiny_contract(), ids))
+    frame = frame_of(100, 100, "ulm_000000_000019_leftImg8bit")
+    sink.write(frame, segmentation_of(frame.image, 10, "crop"))
+    labels = read_labels(str(tmp_path / "ulm_000000_000019_leftImg8bit.png"))
+    assert set(labels[:25].ravel()) == {outside} and set(labels[25:75].ravel()) == {sky}
+
+
+def test_classes_of_another_data_set_have_no_label_ids():
+    contract = tiny_contract()
+    foreign = contract._replace(classes=tuple(each._replace(label_id=-1, train_id=255) for each in contract.classes))
+    for ids in ("labelids", "trainids"):
+        with pytest.raises(UsageError, match="--class-ids {}: the network's classes .road, ".format(ids)):
+            class_numbers(foreign, ids)
+
+
+def test_a_class_without_a_label_becomes_unlabeled():
+    contract = tiny_contract()
+    classes = (contract.classes[0]._replace(label_id=-1),) + contract.classes[1:]
+    table = class_numbers(contract._replace(classes=classes), "labelids")
+    assert (table[0], table[1], table[255]) == (0, 8, 0)

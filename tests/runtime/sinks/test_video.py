@@ -10,7 +10,7 @@ from ccc_jetson.errors import FileProblem, SinkError
 from ccc_jetson.runtime.frames import Frame
 from ccc_jetson.runtime.frames.video import VideoFile
 from ccc_jetson.runtime.overlay import Overlay
-from ccc_jetson.runtime.sinks import video
+from ccc_jetson.runtime.sinks import video, video_encoder
 from ccc_jetson.runtime.sinks.video import OverlayVideo
 from tests.doubles.stages import segmentation_of, video_frames
 from tests.doubles.tiny_model import tiny_contract
@@ -170,7 +170,7 @@ def test_a_disk_that_fills_up_ends_the_video_while_it_can_still_be_finished(tmp_
 
 
 def test_an_opencv_without_the_codec_suggests_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr(video, "_CODEC", "zzzz")
+    monkeypatch.setattr(video_encoder, "_CODEC", "zzzz")
     sink = sink_for(tmp_path / "out.mp4")
     with pytest.raises(SinkError, match="cannot encode 96x64 MP4 video") as caught:
         write(sink, 1)
