@@ -1,18 +1,21 @@
 """What an evaluation has shown: as JSON for machines, as a page of text for people."""
 
-import json
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.confusion import Scores
 from ccc_jetson.datasets import Dataset
+from ccc_jetson.json_records import report_text
 from ccc_jetson.label_mapping import some
 from ccc_jetson.published import Here, published_lines, published_record
+from ccc_jetson.revision import revision
 from ccc_jetson.runtime.backends import COMPUTE_STAGES
 from ccc_jetson.runtime.evaluation import LOGITS_STAGE, Tally
-from ccc_jetson.runtime.metrics import Machine, StageSummary, percentile_table
+from ccc_jetson.runtime.metrics import Distribution, Machine, StageSummary, percentile_table
 from ccc_jetson.runtime.report import SCHEMA, Model
 from ccc_jetson.tables import aligned_facts
+
+KIND = "evaluation"
 
 
 class EvalReport(NamedTuple):
@@ -34,6 +37,8 @@ class EvalReport(NamedTuple):
     stages: List[StageSummary]
     wall_s: float
     timed_frames: int
+    command: str = ""  # as ``shown_command`` has it
+    distributions: Dict[str, Distribution] = {}  # noqa: RUF012, of the stages, by name; nothing is written to it
 
     @property
     def fps(self) -> float:
@@ -51,8 +56,11 @@ class EvalReport(NamedTuple):
         scores, mapping, contract = self.tally.matrix.scores(), self.dataset.mapping, self.model.contract
         record: Dict[str, Any] = {
             "schema": SCHEMA,
+            "kind": KIND,
             "tool": "ccc-jetson " + __version__,
+            "revision": revision(),
             "started": self.started,
+            "command": self.command,
             "machine": self.machine.to_json(),
             "model": self.model.to_json(),
             "backend": self.backend,
@@ -72,8 +80,10 @@ class EvalReport(NamedTuple):
             "pixels": scores.pixels,
             "pixels_without_class": scores.pixels_without_class,
             "classes": [
-                {"name": name, "iou": _figure(iou), "pixels": pixels}
-                for name, iou, pixels in zip(mapping.classes, scores.iou, scores.pixels_of_class)
+                {"name": name, "iou": _figure(iou), "pixels": pixels, "color": list(color)}
+                for name, iou, pixels, color in zip(
+                    mapping.classes, scores.iou, scores.pixels_of_class, mapping.colors(contract)
+                )
             ],
             "confusion": self.tally.matrix.to_json(),
             "stages": {each.name: each.to_json() for each in self.stages},
@@ -81,8 +91,11 @@ class EvalReport(NamedTuple):
             "wall_s": round(self.wall_s, 6),
             "timed_frames": self.timed_frames,
             "published": published_record(contract, self._here(scores)),
+            "histograms": {
+                name: each.to_json() for name, each in self.distributions.items() if name in ("infer", LOGITS_STAGE)
+            },
         }
-        return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+        return report_text(record)
 
     def to_text(self) -> str:
         """The page: what was evaluated, accuracy per class, speed beside it, and what others published."""

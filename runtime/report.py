@@ -1,19 +1,23 @@
 """What a run has shown: as JSON for machines, as a page of text for people."""
 
-import json
 from typing import Any, Dict, NamedTuple, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
+from ccc_jetson.json_records import plain, report_text
 from ccc_jetson.published import Here, published_lines, published_record
+from ccc_jetson.revision import revision
 from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck, slowest_thread
 from ccc_jetson.runtime.sinks.top_classes import Classified
+from ccc_jetson.shown_command import without_secrets
 from ccc_jetson.tables import aligned_facts, aligned_table
 
-SCHEMA = 1
+SCHEMA = 1  # rises when a field changes its meaning or goes; more fields may come
+KIND = "run"
 COMPLETE, ENDED_BY_USER = "complete", "interrupted"
+_HISTOGRAMS = {"infer": "infer", TO_SINKS: "latency"}  # of what, and its name in reports
 _CLASSES_SHOWN = 6
 _FACTS_SHOWN = ("memory", "cuda_graph", "note")
 
@@ -28,7 +32,7 @@ class Model(NamedTuple):
 
     def to_json(self) -> Dict[str, Any]:
         """What a report says of the model."""
-        contract = self.contract
+        contract, is_classifier = self.contract, self.contract.is_classifier
         return {
             "path": self.path,
             "sha256": self.sha256,
@@ -37,6 +41,18 @@ class Model(NamedTuple):
             "title": contract.architecture.title,
             "input": {"width": contract.input.width, "height": contract.input.height},
             "checkpoint": contract.source.file,
+            "contract": {
+                "target": contract.target,
+                "precision": contract.precision,
+                "passes": list(contract.passes),
+                "preprocessing": plain(contract.preprocessing),
+                "output": contract.output.kind,
+                "classes": len(contract.classes),
+                # of a classifier there may be thousands, which nothing is drawn in
+                "palette": [
+                    {"name": each.name, "color": list(each.color)} for each in contract.classes if not is_classifier
+                ],
+            },
         }
 
 
@@ -57,6 +73,7 @@ class Report(NamedTuple):
     class_shares: Tuple[Tuple[str, float], ...]
     ended: str
     classified: Tuple[Classified, ...] = ()
+    command: str = ""  # as ``shown_command`` has it
 
     def to_json(self) -> str:
         """Indented JSON, schema 1; durations in milliseconds, ``wall_s`` in seconds."""
@@ -64,15 +81,18 @@ class Report(NamedTuple):
         latency = {each.name: each.to_json() for each in measured.latency}
         record: Dict[str, Any] = {
             "schema": SCHEMA,
+            "kind": KIND,
             "tool": "ccc-jetson " + __version__,
+            "revision": revision(),
             "started": self.started,
-            "ended": self.ended,
+            "command": self.command,
+            "ended": without_secrets(self.ended),
             "machine": self.machine.to_json(),
             "model": self.model.to_json(),
             "backend": measured.backend,
             "backend_facts": dict(measured.facts),
             "fit": self.fit,
-            "source": {"description": self.source, "live": self.live},
+            "source": {"description": without_secrets(self.source), "live": self.live},
             "outputs": list(self.outputs),
             "frames": measured.frames,
             "dropped": measured.dropped,
@@ -85,8 +105,12 @@ class Report(NamedTuple):
             "class_shares": {name: round(share, 6) for name, share in self.class_shares},
             "pictures": [each.to_json() for each in self.classified],
             "published": published_record(self.model.contract, self._here()),
+            "timeline": measured.timeline.to_json() if measured.timeline else None,
+            "histograms": {
+                _HISTOGRAMS[name]: each.to_json() for name, each in measured.distributions if name in _HISTOGRAMS
+            },
         }
-        return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+        return report_text(record)
 
     def to_text(self) -> str:
         """The summary: speed, stages, bottleneck, classes, and what others published for the network."""

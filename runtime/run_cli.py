@@ -11,9 +11,11 @@ from ccc_jetson.choices import FITS
 from ccc_jetson.command import INTERRUPTED, Parser, count_from, number_from, run_command, size
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.errors import CccError, UsageError
-from ccc_jetson.files import sha256_of, write_text
+from ccc_jetson.files import sha256_of
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.reports.formats import HELP, HTML, METAVAR, format_of
+from ccc_jetson.shown_command import shown_command
 from ccc_jetson.targets import CPU_TARGET, TENSORRT, runtime_for
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
@@ -21,10 +23,11 @@ if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.outputs import Outputs
     from ccc_jetson.runtime.pipeline import Pipeline
     from ccc_jetson.runtime.report import Model
+    from ccc_jetson.runtime.reports.gallery import EvenlySpread
     from ccc_jetson.runtime.sinks import Sink
 
 EXAMPLE = """ccc-run --camera /dev/video0
-ccc-run --video drive.mp4 --out overlay.mp4 --report run.json
+ccc-run --video drive.mp4 --out overlay.mp4 --report run.html --report run.json
 ccc-run --images frames/ --class-maps masks/ --headless"""
 
 
@@ -54,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     results = parser.add_argument_group("results")
     results.add_argument("--out", metavar="FILE.mp4|FOLDER", help="overlays as a video, or as a PNG file per frame")
     results.add_argument("--class-maps", metavar="FOLDER", help="class numbers as a PNG file per frame, 255 = not seen")
-    results.add_argument("--report", metavar="FILE.json", help="everything that was measured")
+    results.add_argument("--report", metavar=METAVAR, action="append", default=[], help=HELP)
     results.add_argument("--json", action="store_true", help="print the report instead of the summary")
     results.add_argument("--headless", action="store_true", help="never open a window")
     results.add_argument(
@@ -70,10 +73,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Entry point; returns the exit code."""
-    return run_command(build_parser(), _work, argv)
+    command = shown_command(["ccc-run"] + list(sys.argv[1:] if argv is None else argv))
+    return run_command(build_parser(), lambda arguments: _work(arguments, command), argv)
 
 
-def _work(arguments: argparse.Namespace) -> int:
+def _work(arguments: argparse.Namespace, command: str) -> int:
     from ccc_jetson.runtime.backends import choose_model
     from ccc_jetson.runtime.outputs import Outputs
 
@@ -84,7 +88,7 @@ def _work(arguments: argparse.Namespace) -> int:
         )
     given = None if arguments.contract is None else read_contract_json(arguments.contract)
     choice = choose_model(arguments.model, contract=given)
-    outputs = Outputs(arguments.out, arguments.class_maps, arguments.report)
+    outputs = Outputs(arguments.out, arguments.class_maps, tuple(arguments.report))
     outputs.check(*_inputs(arguments, choice.path))
     model = _model(choice.path, choice.reason, given)
     contract = model.contract
@@ -100,7 +104,7 @@ def _work(arguments: argparse.Namespace) -> int:
         ))  # fmt: skip
     with _open_source(arguments) as source:
         say("frames: {}, fit: {}".format(source.description, fit))
-        return _segment(arguments, source, model, fit, outputs)
+        return _segment(arguments, source, model, fit, outputs, command)
 
 
 def _check_classifier(arguments: argparse.Namespace, contract: Contract) -> None:
@@ -122,12 +126,15 @@ def _check_classifier(arguments: argparse.Namespace, contract: Contract) -> None
             )
 
 
-def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model", fit: str, outputs: "Outputs") -> int:
+def _segment(
+    arguments: argparse.Namespace, source: "FrameSource", model: "Model", fit: str, outputs: "Outputs", command: str
+) -> int:
     from ccc_jetson.runtime.backends import open_backend
     from ccc_jetson.runtime.interrupts import FinishOnInterrupt
     from ccc_jetson.runtime.metrics import machine
     from ccc_jetson.runtime.pipeline import Pipeline
     from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Report
+    from ccc_jetson.runtime.reports.writing import write_reports
     from ccc_jetson.runtime.sinks.shares import ClassShares
     from ccc_jetson.runtime.sinks.top_classes import TopClasses
 
@@ -139,17 +146,18 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
     if not sinks and not arguments.headless and not is_classifier:
         sinks.extend(_window(model.contract, arguments, stop.set))
         draws = bool(sinks)
+    total = min((number for number in (source.total, arguments.frames) if number is not None), default=None)
+    gallery = _gallery(arguments, model.contract, total)
     contract = model.contract if arguments.contract else None
     gpu = gpu_options(arguments, arguments.opacity if draws else None)
     pipeline = Pipeline(
         source,
         lambda: open_backend(model.path, fit, contract, arguments.threads, gpu=gpu),
-        [tops if is_classifier else shares] + sinks,
+        [tops if is_classifier else shares, *sinks, *gallery],
         arguments.frames,
         stop,
     )
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    total = min((number for number in (source.total, arguments.frames) if number is not None), default=None)
     with FinishOnInterrupt(stop.set) as interrupts, Progress(
         "classifying" if is_classifier else "segmenting", total
     ) as progress:
@@ -167,15 +175,24 @@ def _segment(arguments: argparse.Namespace, source: "FrameSource", model: "Model
         class_shares=shares.shares,
         ended=str(problem) if problem else ENDED_BY_USER if stop.is_set() else COMPLETE,
         classified=tops.classified,
+        command=command,
     )
     if measured.frames or problem is None:
-        if arguments.report is not None:
-            write_text(arguments.report, report.to_json())
+        pictures = [picture for each in gallery for picture in each.pictures]
+        write_reports(arguments.report, report.to_json(), pictures)
         print(report.to_json().rstrip() if arguments.json else report.to_text())
     if problem is not None:
         sys.stdout.flush()
         raise problem
     return INTERRUPTED if interrupts.received and not source.live else 0
+
+
+def _gallery(arguments: argparse.Namespace, contract: Contract, total: Optional[int]) -> "List[EvenlySpread]":
+    """What keeps pictures for the pages that show some."""
+    from ccc_jetson.runtime.reports.gallery import EvenlySpread
+
+    wanted = HTML in map(format_of, arguments.report) and not contract.is_classifier
+    return [EvenlySpread(contract, total, arguments.opacity)] if wanted else []
 
 
 def _run_and_finish(

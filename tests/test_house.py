@@ -38,6 +38,7 @@ COMMANDS = {
     "ccc-calibrate": "ccc_jetson.calib.cli",
     "ccc-export": "ccc_jetson.export.cli",
     "ccc-inspect": "ccc_jetson.engines.inspect_cli",
+    "ccc-report": "ccc_jetson.runtime.reports.cli",
     "ccc-run": "ccc_jetson.runtime.run_cli",
     "ccc-eval": "ccc_jetson.runtime.eval_cli",
 }

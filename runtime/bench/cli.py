@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 from ccc_jetson.choices import FITS
 from ccc_jetson.command import INTERRUPTED, Parser, count_from, number_from, print_error, run_command, size
 from ccc_jetson.errors import CccError
-from ccc_jetson.files import check_output, sha256_of, write_text
+from ccc_jetson.files import sha256_of
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.bench.plan import (
     DEFAULT_DURATION_S,
@@ -20,6 +20,8 @@ from ccc_jetson.runtime.bench.plan import (
     Plan,
 )
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.reports.formats import HELP, METAVAR, check_reports
+from ccc_jetson.shown_command import shown_command
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.contract import Contract
@@ -27,7 +29,7 @@ if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.bench.frames import HeldFrames
     from ccc_jetson.runtime.bench.report import Benched
 
-EXAMPLE = """ccc-bench model.engine --report tx2.json
+EXAMPLE = """ccc-bench model.engine --report tx2.json --report tx2.html
 ccc-bench model.engine --size 1280x720 --fit crop --duration 600 --report camera.json
 ccc-bench old.onnx new.onnx
 ccc-bench compare before.json after.json"""
@@ -76,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--threads", metavar="N", type=count_from(0), default=0, help="of the CPU; default: all cores")
     add_gpu_options(parser)
     results = parser.add_argument_group("results")
-    results.add_argument("--report", metavar="OUT.json", help="everything that was measured, every frame's time too")
+    results.add_argument("--report", metavar=METAVAR, action="append", default=[], help=HELP)
     results.add_argument("--json", action="store_true", help="print the report instead of the page")
     return parser
 
@@ -110,15 +112,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["compare"]:
         return run_command(build_compare_parser(), _compare, words[1:])
-    return run_command(build_parser(), _work, words)
+    command = shown_command(["ccc-bench"] + words)
+    return run_command(build_parser(), lambda arguments: _work(arguments, command), words)
 
 
-def _work(arguments: argparse.Namespace) -> int:
+def _work(arguments: argparse.Namespace, command: str) -> int:
     from ccc_jetson.contract import read_contract_json
     from ccc_jetson.runtime.backends import ModelChoice, choose_model
     from ccc_jetson.runtime.bench.report import BenchReport, environment
     from ccc_jetson.runtime.interrupts import FinishOnInterrupt
     from ccc_jetson.runtime.metrics import machine
+    from ccc_jetson.runtime.reports.writing import write_reports
 
     plan = _plan(arguments)
     given = read_contract_json(arguments.contract) if arguments.contract else None
@@ -152,9 +156,9 @@ def _work(arguments: argparse.Namespace) -> int:
             benched=tuple(benched),
             problems=tuple(problems),
             not_run=tuple(not_run),
+            command=command,
         )
-        if arguments.report is not None:
-            write_text(arguments.report, report.to_json())
+        write_reports(arguments.report, report.to_json())
         print(report.to_json().rstrip() if arguments.json else report.to_text())
     return INTERRUPTED if interrupted else 1 if problems else 0
 
@@ -202,10 +206,9 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 def _check_report(arguments: argparse.Namespace, choices: "List[ModelChoice]") -> None:
     """What is to be written at the end must be writable now, and destroy nothing."""
-    if arguments.report is not None:
-        read = [choice.path for choice in choices] + (arguments.images or [])
-        read += [path for path in (arguments.contract, arguments.video) if path is not None]
-        check_output(arguments.report, read, "--report")
+    read = [choice.path for choice in choices] + (arguments.images or [])
+    read += [path for path in (arguments.contract, arguments.video) if path is not None]
+    check_reports(arguments.report, read)
 
 
 def _frames(arguments: argparse.Namespace) -> "Callable[[Contract], HeldFrames]":

@@ -1,14 +1,13 @@
 """What a benchmark has shown: as JSON for machines and ``ccc-bench compare``, as a page of text for people."""
 
-import json
 import os
-import re
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
-from ccc_jetson.json_records import plain
+from ccc_jetson.json_records import plain, report_text
 from ccc_jetson.published import Here, published_lines, published_record
+from ccc_jetson.revision import revision
 from ccc_jetson.runtime.bench.frames import MOST_BYTES
 from ccc_jetson.runtime.bench.measure import Result, Samples
 from ccc_jetson.runtime.bench.plan import FLOOR_FRAMES, FLOOR_S, MOST_SAMPLES, Plan
@@ -19,7 +18,6 @@ from ccc_jetson.tables import aligned_facts, aligned_table
 
 _SLOWED = 0.95  # last slice to first
 _SAMPLES = (("frame", "frame_ms"), ("latency", "latency_ms"), ("network", "network_ms"))
-_NUMBERS = re.compile(r"\[\n[^\[\]{}\":]*\]")  # a list of numbers as json.dumps indents it; texts hold no line breaks
 
 
 class Environment(NamedTuple):
@@ -65,6 +63,7 @@ class BenchReport(NamedTuple):
     benched: Tuple[Benched, ...]
     problems: Tuple[Tuple[str, str], ...]
     not_run: Tuple[str, ...]
+    command: str = ""  # as ``shown_command`` has it
 
     @property
     def is_complete(self) -> bool:
@@ -78,7 +77,9 @@ class BenchReport(NamedTuple):
             "schema": SCHEMA,
             "kind": KIND,
             "tool": "ccc-jetson " + __version__,
+            "revision": revision(),
             "started": self.started,
+            "command": self.command,
             "ended": COMPLETE if self.is_complete else ENDED_BY_USER,
             "environment": self.environment.to_json(),
             "protocol": {
@@ -96,8 +97,7 @@ class BenchReport(NamedTuple):
             "problems": [{"model": model, "message": message} for model, message in self.problems],
             "not_run": list(self.not_run),
         }
-        text = json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False)
-        return _NUMBERS.sub(lambda found: " ".join(found.group().split()), text) + "\n"
+        return report_text(record)
 
     def _result(self, benched: Benched) -> Dict[str, Any]:
         result = benched.result
@@ -118,12 +118,15 @@ class BenchReport(NamedTuple):
             "network_is": _network_is(result),
             "stages": {each.name: each.to_json() for each in result.stages},
             "bottleneck": result.bottleneck,
+            "notes": self._notes(benched),
             "slices_fps": [round(fps, 4) for fps in result.slices_fps],
             "clocks": {
                 "before": result.clocks_before.to_json() if result.clocks_before else None,
                 "after": result.clocks_after.to_json() if result.clocks_after else None,
             },
             "published": published_record(benched.model.contract, self._here(result)),
+            "timeline": result.timeline.to_json() if result.timeline else None,
+            "histograms": {name: each.to_json() for name, each in result.distributions.items()},
             "samples": {title: _samples(result.samples[name]) for name, title in _SAMPLES},
         }
 

@@ -1,6 +1,7 @@
 """Records as JSON and back. What is read may be from anyone: every field is checked, every complaint names it."""
 
 import json
+import re
 import reprlib
 from typing import Any, Callable, Dict, Iterable, List, NoReturn, Tuple, Type, Union
 
@@ -12,6 +13,17 @@ _DEEPEST = 8  # lists and objects within each other, where a value has no fixed 
 _LONGEST_VALUE = 80  # in a message
 _LONGEST_REASON = 500
 _HEX_DIGITS = frozenset("0123456789abcdef")
+_NUMBERS = re.compile(r"\[\n[^\[\]{}\":]*\]")  # a list of numbers as json.dumps indents it; texts hold no line breaks
+
+
+def report_text(record: Any) -> str:
+    """Indented JSON of a report, ASCII, a list of numbers on one line.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False)
+    return _NUMBERS.sub(lambda found: " ".join(found.group().split()), text) + "\n"
 
 
 def plain(value: Any) -> Any:

@@ -59,6 +59,7 @@ def test_the_json_has_everything_a_comparison_needs():
         "title": "Tiny",
         "input": {"width": 64, "height": 32},
         "checkpoint": "tiny.pth",
+        "contract": record["model"]["contract"],
     }
     assert record["machine"] == {
         "board": "", "cpu": "Some CPU", "cores": 2, "system": "Debian", "python": "3.11.2"

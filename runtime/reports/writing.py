@@ -1,0 +1,50 @@
+"""From a report's JSON to its pages: the same page comes from a run and, later or elsewhere, from its saved JSON."""
+
+from typing import Sequence
+
+from ccc_jetson.files import write_text
+from ccc_jetson.runtime.reports.document import Document, Picture
+from ccc_jetson.runtime.reports.formats import HTML, JSON, format_of
+from ccc_jetson.runtime.reports.html import page
+from ccc_jetson.runtime.reports.markdown import markdown
+from ccc_jetson.runtime.reports.of_benchmark import benchmark_document
+from ccc_jetson.runtime.reports.of_evaluation import evaluation_document
+from ccc_jetson.runtime.reports.of_run import run_document
+from ccc_jetson.runtime.reports.reading import read_report
+from ccc_jetson.runtime.reports.records import Benchmark, Evaluation
+
+
+def write_reports(paths: Sequence[str], text: str, pictures: Sequence[Picture] = (), origin: str = "report") -> None:
+    """Writes a report to each path, in the format of its suffix.
+
+    Args:
+        paths: checked by ``formats.check_reports``.
+        text: the report's JSON.
+        pictures: for the formats that hold any.
+        origin: names the JSON in messages.
+
+    Raises:
+        UsageError: the JSON is no report.
+        FileProblem: a file cannot be written.
+    """
+    formats = [format_of(path) for path in paths]
+    document = document_of(text, pictures, origin) if set(formats) - {JSON} else None
+    for path, form in zip(paths, formats):
+        if document is None or form == JSON:
+            write_text(path, text)
+        else:
+            write_text(path, page(document) if form == HTML else markdown(document))
+
+
+def document_of(text: str, pictures: Sequence[Picture] = (), origin: str = "report") -> Document:
+    """What the report says.
+
+    Raises:
+        UsageError: the JSON is no report.
+    """
+    reading = read_report(text, origin)
+    if isinstance(reading, Benchmark):
+        return benchmark_document(reading)
+    if isinstance(reading, Evaluation):
+        return evaluation_document(reading, pictures)
+    return run_document(reading, pictures)
