@@ -5,7 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from ccc_jetson import __version__
 from ccc_jetson.confusion import Scores
 from ccc_jetson.datasets import Dataset
-from ccc_jetson.json_records import report_text
+from ccc_jetson.json_records import indented
 from ccc_jetson.label_mapping import some
 from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.revision import revision
@@ -95,7 +95,7 @@ class EvalReport(NamedTuple):
                 name: each.to_json() for name, each in self.distributions.items() if name in ("infer", LOGITS_STAGE)
             },
         }
-        return report_text(record)
+        return indented(record)
 
     def to_text(self) -> str:
         """The page: what was evaluated, accuracy per class, speed beside it, and what others published."""

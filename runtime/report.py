@@ -5,7 +5,7 @@ from typing import Any, Dict, NamedTuple, Tuple
 from ccc_jetson import __version__
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
-from ccc_jetson.json_records import plain, report_text
+from ccc_jetson.json_records import indented, plain
 from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.revision import revision
 from ccc_jetson.runtime.metrics import Machine, percentile_table
@@ -110,7 +110,7 @@ class Report(NamedTuple):
                 _HISTOGRAMS[name]: each.to_json() for name, each in measured.distributions if name in _HISTOGRAMS
             },
         }
-        return report_text(record)
+        return indented(record)
 
     def to_text(self) -> str:
         """The summary: speed, stages, bottleneck, classes, and what others published for the network."""

@@ -5,7 +5,7 @@ import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
-from ccc_jetson.json_records import plain, report_text
+from ccc_jetson.json_records import indented, plain
 from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.revision import revision
 from ccc_jetson.runtime.bench.frames import MOST_BYTES
@@ -97,7 +97,7 @@ class BenchReport(NamedTuple):
             "problems": [{"model": model, "message": message} for model, message in self.problems],
             "not_run": list(self.not_run),
         }
-        return report_text(record)
+        return indented(record)
 
     def _result(self, benched: Benched) -> Dict[str, Any]:
         result = benched.result

@@ -11,7 +11,7 @@ class Line(NamedTuple):
 
 
 class LineChart(NamedTuple):
-    """Lines over one x axis from 0 to ``until``. ``shades`` are (from, to, what) on it.
+    """Lines over one x axis from 0 to ``until``. ``shades`` are (from, to, what) on it, called ``shaded`` together.
 
     ``from_zero`` makes the y axis begin there, as quantities want that can be nothing. ``filled`` fills what is below
     the first line.
@@ -26,6 +26,7 @@ class LineChart(NamedTuple):
     shades: Tuple[Tuple[float, float, str], ...] = ()
     from_zero: bool = True
     filled: bool = False
+    shaded: str = ""
 
 
 class Histogram(NamedTuple):

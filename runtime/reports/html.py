@@ -79,7 +79,8 @@ def _block(each: Block, name: str) -> Markup:
     if isinstance(each, document.Table):
         return _table(each)
     if isinstance(each, document.FactSheets):
-        return block("div", {"class": "sheets"}, *map(_facts, each.sheets))
+        kind = "sheets" if len(each.sheets) > 1 else "sheets single"
+        return block("div", {"class": kind}, *map(_facts, each.sheets))
     if isinstance(each, document.Pictures):
         return block("div", {"class": "pictures wide" if each.wide else "pictures"}, *map(_picture, each.pictures))
     if isinstance(each, document.SideBySide):

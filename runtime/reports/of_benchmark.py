@@ -55,12 +55,14 @@ def benchmark_document(benchmark: Benchmark) -> Document:
     for each in results:
         if single is None:
             sections.append(Section(each.name, (Paragraph(_lead(each)),), level=1))
-        sections += _sections(benchmark, each)
+        sections += _sections(benchmark, each, single is not None)
+    if single is None:
+        sections.append(Section("Measured on", (FactSheets((machine_facts(header),)),)))
     sections += reproduce_section(header)
     return Document(
         command="ccc-bench",
         title="{} on {}".format(title, name_of(header.machine)),
-        lead=((_lead(single) if single else "") or "No model was measured.", moment(header.started)),
+        lead=(_lead(single), moment(header.started)) if single else (moment(header.started),),
         warning=" ".join(warnings),
         headlines=tuple(_headlines(single)) if single else (),
         sections=tuple(sections),
@@ -105,7 +107,8 @@ def _p50(summary: Optional[StageSummary]) -> Optional[float]:
     return None if summary is None else summary.p50_ms
 
 
-def _sections(benchmark: Benchmark, each: Benched) -> List[Section]:
+def _sections(benchmark: Benchmark, each: Benched, with_machine: bool) -> List[Section]:
+    """Those of one model; the machine is told once where there are several."""
     figures: List[Figure] = []
     threads = threads_figure(each.stages)
     if threads is not None:
@@ -121,15 +124,12 @@ def _sections(benchmark: Benchmark, each: Benched) -> List[Section]:
     frames = Facts(
         "Frames", tuple(row for row in (("source", each.source), ("network alone", each.network_is)) if row[1])
     )
-    sheets = (
-        machine_facts(benchmark.header),
-        frames,
-        model_facts(each.model, each.backend, benchmark.fit, each.facts),
-    )
+    model = model_facts(each.model, each.backend, benchmark.fit, each.facts)
+    sheets = (machine_facts(benchmark.header), frames, model) if with_machine else (frames, model)
     return [
         *([Section("Where the time goes", tuple(blocks))] if blocks else []),
         *([Section("Over the run", (Figures(tuple(charts)),))] if charts else []),
         *telemetry_section(each.telemetry),
         *published_section(each.published),
-        Section("Measured on", (FactSheets(sheets),)),
+        Section("Measured on" if with_machine else "Measured with", (FactSheets(sheets),)),
     ]

@@ -27,6 +27,11 @@ from ccc_jetson.runtime.timeline import Timeline
 
 _MINUTES_FROM_S, _HOURS_FROM_S = 180.0, 10800.0
 _DEGREES = ("C", "\u00b0C", "degC")
+_GROUPS = {"W": "Power", "mW": "Power", "MHz": "Clocks", "%": "Load", "GB": "Memory"}  # unit -> what is measured in it
+_GROUPS.update((unit, "Temperature") for unit in _DEGREES)
+_NAMED_BY_GROUP = ("temperature ", "rail ")  # in the name of a series, where the chart's title says so too
+_MOST_LINES = 6  # of a chart: as many as can be told apart
+_MOST_THROTTLED = 10
 _HASH = 16  # digits that tell two files apart at a glance
 
 
@@ -141,39 +146,49 @@ def telemetry_section(telemetry: Optional[Telemetry]) -> List[Section]:
         return []
     until_s = max(each.points[-1][0] for each in telemetry.series if each.points)
     time, factor = _time_unit(until_s)
-    shades = tuple(
-        (factor * start, factor * end, "throttled: " + reason) for start, end, reason in telemetry.throttling
-    )
+    shades = tuple((factor * start, factor * end, reason) for start, end, reason in telemetry.throttling)
     charts = []
     for group in dict.fromkeys(each.unit for each in telemetry.series if each.points):
-        lines = tuple(
-            Line(each.name, tuple((factor * max(0.0, at), value) for at, value in each.points))
+        title = _GROUPS.get(group, group)
+        lines = [
+            Line(_without_group(each.name), tuple((factor * max(0.0, at), value) for at, value in each.points))
             for each in telemetry.series
             if each.unit == group and each.points
-        )
-        ends = "; ".join(
-            "{} from {:.4g} to {:.4g}".format(line.name, min(y for _, y in line.points), max(y for _, y in line.points))
-            for line in lines
-        )
-        title = ", ".join(line.name for line in lines[:3]) + (" \u2026" if len(lines) > 3 else "")
-        charts.append(
-            LineChart(
-                title, ends + ".", "time, " + time, group, factor * max(until_s, 1e-9), lines, shades,
-                from_zero=group not in _DEGREES,
+        ]
+        for start in range(0, len(lines), _MOST_LINES):
+            shown = tuple(lines[start : start + _MOST_LINES])
+            ends = "; ".join(
+                "{} from {:.4g} to {:.4g}".format(
+                    line.name, min(y for _, y in line.points), max(y for _, y in line.points)
+                )
+                for line in shown
             )
-        )  # fmt: skip
-    facts = [(name.replace("_", " "), "{:,.4g}".format(value)) for name, value in telemetry.summary]
+            until = factor * max(until_s, 1e-9)
+            unit = "\u00b0C" if group == "C" else group
+            from_zero = group not in _DEGREES
+            charts.append(
+                LineChart(title, ends + ".", "time, " + time, unit, until, shown, shades, from_zero, shaded="throttled")
+            )
+    facts = list(telemetry.summary)
     if telemetry.joules_per_frame is not None:
         facts.insert(0, ("energy of a frame", "{:.3g} J".format(telemetry.joules_per_frame)))
     facts.append(("read every", "{:g} s".format(telemetry.interval_s)))
     notes = [
         "throttled from {:.0f} to {:.0f} s: {}".format(start, end, reason)
-        for start, end, reason in telemetry.throttling
+        for start, end, reason in telemetry.throttling[:_MOST_THROTTLED]
     ]
+    if len(telemetry.throttling) > _MOST_THROTTLED:
+        notes.append("throttled {} times more".format(len(telemetry.throttling) - _MOST_THROTTLED))
+    notes += telemetry.notes
     blocks: List[Block] = [Figures(tuple(charts))]
     blocks += [Notes(tuple(notes))] * bool(notes)
     blocks.append(FactSheets((Facts("Summary", tuple(facts)),)))
     return [Section("Power, temperature and clocks", tuple(blocks))]
+
+
+def _without_group(name: str) -> str:
+    """``temperature GPU`` -> ``GPU``."""
+    return next((name[len(start) :] for start in _NAMED_BY_GROUP if name.startswith(start)), name)
 
 
 def published_section(published: Sequence[Publication]) -> List[Section]:

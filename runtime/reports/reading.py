@@ -30,6 +30,7 @@ _CURE = "measure again: ccc-run --report FILE.json, or ccc-eval, or ccc-bench"
 _LONGEST_TEXT, _LONGEST_COMMAND = 400, 8000
 _MOST = 1e15  # of any figure
 _MOST_PARTS, _MOST_BARS, _MOST_POINTS, _MOST_SERIES, _MOST_RESULTS = 10000, 10000, 200000, 100, 100
+_UNITS = {"_w": "W", "_j": "J", "_c": "\u00b0C", "_mhz": "MHz", "_bytes": "GB", "_s": "s", "_percent": "%", "_mw": "mW"}
 _TIMES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")
 _COLUMNS = ("from_s", "to_s", "frames", "dropped", "latency_p50_ms", "latency_max_ms")
 
@@ -237,16 +238,38 @@ class _Reader:
                 for at, each in self.records(value, "series", field, _MOST_SERIES)
             ),
             summary=tuple(
-                (name[:_LONGEST_TEXT], self.figure(summary, name, field + "summary."))
+                (_without_unit(name), text)
                 for name in summary
-                if summary[name] is not None
+                for text in [self.quantity(name, summary[name], field + "summary.")]
+                if text
             ),
             throttling=tuple(
-                (self.figure(each, "from_s", at), self.figure(each, "to_s", at), self.text(each, "reason", at))
+                (self.figure(each, "from_s", at), self.figure(each, "to_s", at), self.reason(each, at))
                 for at, each in self.records(value, "throttling", field, _MOST_PARTS)
             ),
             joules_per_frame=self.maybe(value, "joules_per_frame", field),
+            notes=self.texts(value, "notes", field),
         )
+
+    def reason(self, record: Dict[str, Any], field: str) -> str:
+        """Why something was slowed down; what did it and how far, where these are told apart."""
+        cause, detail = self.text(record, "cause", field), self.text(record, "detail", field)
+        return self.text(record, "reason", field) or (cause + " (" + detail + ")" if detail else cause)
+
+    def quantity(self, name: str, value: Any, field: str) -> str:
+        """A value of a summary in the unit that its name ends with; "" where there is none."""
+        if isinstance(value, dict):
+            return ", ".join(
+                "{} {}".format(key[:_LONGEST_TEXT], self.quantity(name, value[key], field + name[:80] + "."))
+                for key in value
+            )
+        if value is None or isinstance(value, str):
+            return (value or "")[:_LONGEST_TEXT]
+        found = self.json.number_within(value, field + name[:80], -_MOST, _MOST)
+        unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
+        if unit == "GB":
+            found /= 1e9
+        return "{:,.4g} {}".format(found, unit).strip()
 
     def points(self, record: Dict[str, Any], field: str) -> Tuple[Tuple[float, float], ...]:
         """In the order of time; a moment without a value is passed over."""
@@ -391,3 +414,9 @@ class _Reader:
             histograms=self.histograms(record, field),
             telemetry=self.telemetry(record, field) or telemetry,
         )
+
+
+def _without_unit(name: str) -> str:
+    """``mean_power_w`` -> ``mean power``."""
+    ending = next((ending for ending in _UNITS if name.endswith(ending)), "")
+    return name[: len(name) - len(ending)][:_LONGEST_TEXT].replace("_", " ")

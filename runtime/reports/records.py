@@ -59,13 +59,15 @@ class Series(NamedTuple):
 
 
 class Telemetry(NamedTuple):
-    """What the machine's sensors showed. ``throttling`` are (from, to, reason) in seconds since the start."""
+    """What the machine's sensors showed. ``throttling`` are (from, to, reason) in seconds since the start; ``summary``
+    are (name, text)."""
 
     interval_s: float
     series: Tuple[Series, ...]
-    summary: Tuple[Tuple[str, float], ...]
+    summary: Tuple[Tuple[str, str], ...]
     throttling: Tuple[Tuple[float, float, str], ...]
     joules_per_frame: Optional[float]
+    notes: Tuple[str, ...] = ()
 
 
 class Run(NamedTuple):

@@ -58,6 +58,13 @@ def rounded_up(value: float, most: int) -> float:
     return step * math.ceil(value / step - 1e-9)
 
 
+def rounded_span(low: float, high: float, most: int) -> Tuple[float, float]:
+    """The ends of an axis that need not hold 0: the ticks below ``low`` and above ``high``, at least two apart."""
+    step = _step(max((high - low) / max(1, most - 2), 1e-3 * max(abs(low), abs(high)), 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return step * (first - (last - first < 1)), step * (last + (last - first < 2))
+
+
 def label(value: float, step: float) -> str:
     """A tick's number, with as many digits as its distance to the next one needs."""
     digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0

@@ -9,7 +9,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from ccc_jetson.runtime.reports.document import Bars, Figure, HeatMap, Histogram, LineChart
 from ccc_jetson.runtime.reports.markup import Markup, Value, block, element, empty
-from ccc_jetson.runtime.reports.scales import Scale, labels, log_ticks, rounded_up, ticks
+from ccc_jetson.runtime.reports.scales import Scale, labels, log_ticks, rounded_span, rounded_up, ticks
 
 WIDTH = 440
 WIDE = 860
@@ -56,16 +56,14 @@ def _line_chart(chart: LineChart, name: str) -> Markup:
     lines = [(each.name, _thinned(each.points)) for each in chart.lines]
     values = [y for _, points in lines for _, y in points]
     if chart.from_zero:
-        low, high = 0.0, rounded_up(max(values, default=0.0), 5)
+        low, high = 0.0, rounded_up(max(values, default=0.0), _MOST_TICKS)
     else:
-        low, high = min(values, default=0.0), max(values, default=1.0)
-        room = 0.1 * (high - low) or max(1.0, 0.1 * abs(high))
-        low, high = low - room, high + room
-    marks = ticks(low, high, 5)
+        low, high = rounded_span(min(values, default=0.0), max(values, default=1.0), _MOST_TICKS)
+    marks = ticks(low, high, _MOST_TICKS)
     texts = labels(marks)
     entries = [(each.name, "line line-{}".format(index % COLORS + 1)) for index, each in enumerate(chart.lines)]
     entries = entries if len(entries) > 1 else []
-    entries += [(reason, "shade") for reason in sorted({reason for _, _, reason in chart.shades})]
+    entries += [(chart.shaded, "shade")] * bool(chart.shades)
     legend, top = _legend(entries)
     left = 12 + _LETTER * max(len(text) for text in texts)
     x = Scale(0.0, chart.until, left, WIDTH - _RIGHT)

@@ -16,16 +16,6 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 _NUMBERS = re.compile(r"\[\n[^\[\]{}\":]*\]")  # a list of numbers as json.dumps indents it; texts hold no line breaks
 
 
-def report_text(record: Any) -> str:
-    """Indented JSON of a report, ASCII, a list of numbers on one line.
-
-    Raises:
-        ValueError: a number is not finite.
-    """
-    text = json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False)
-    return _NUMBERS.sub(lambda found: " ".join(found.group().split()), text) + "\n"
-
-
 def plain(value: Any) -> Any:
     """Records as dictionaries, tuples as lists."""
     if hasattr(value, "_fields"):
@@ -35,6 +25,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def indented(record: Any) -> str:
+    """A record as JSON for files that people open too: indented, but each list of numbers on one line; ASCII."""
+    text = json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False)
+    return _NUMBERS.sub(lambda found: " ".join(found.group().split()), text) + "\n"
 
 
 class JsonReader:

@@ -10,7 +10,7 @@ from typing import List, Sequence
 
 HIDDEN = "***"
 _NAME = r"[\w.-]*(?:pass|pwd|pw|token|secret|key|auth|credential|signature|user)[\w.-]*"
-_IN_ADDRESS = re.compile(r"(?<=://)[^/?#\s]*@")  # to the last @: a password may hold one
+_IN_ADDRESS = re.compile(r"(?<=://).*@")  # to the last @: where nobody quoted a password it may hold anything
 _NAMED = re.compile(r"(?<![\w.-])(" + _NAME + r"=)[^&;,\s]+", re.IGNORECASE)
 _OPTION = re.compile(r"\A--?" + _NAME + r"\Z", re.IGNORECASE)
 
