@@ -59,7 +59,7 @@ class TimelineRecorder:
 
     def timeline(self, wall_s: float) -> Timeline:
         """The run of ``wall_s`` in parts that are long enough for their figures to mean something."""
-        parts, part_s = self._parts, self._part_s
+        parts, part_s = self._parts if wall_s > 0 else [], self._part_s
         while len(parts) >= 2 * _LEAST_PARTS and sum(part.frames for part in parts) < _FRAMES_IN_A_PART * len(parts):
             parts, part_s = _halved(parts), 2.0 * part_s
         edges = [index * part_s for index in range(len(parts))] + [wall_s]
@@ -67,8 +67,8 @@ class TimelineRecorder:
             parts = parts[:-2] + [parts[-2].plus(parts[-1])]
             del edges[-2]
         return Timeline(
-            from_s=[round(edge, 3) for edge in edges[:-1]] if parts else [],
-            to_s=[round(edge, 3) for edge in edges[1:]],
+            from_s=[round(edge, 6) for edge in edges[:-1]] if parts else [],
+            to_s=[round(edge, 6) for edge in edges[1:]],
             frames=[part.frames for part in parts],
             dropped=[part.dropped for part in parts],
             latency_p50_ms=[round(1000.0 * part.median_s, 3) for part in parts],

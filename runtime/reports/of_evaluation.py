@@ -145,7 +145,7 @@ def _confusion_section(evaluation: Evaluation) -> Section:
             names[row],
             columns[column],
             "{:.1f}".format(100.0 * shares[row][column]),
-            "{:.2f}".format(100.0 * count / evaluation.pixels),
+            "{:.2f}".format(100.0 * count / max(1, evaluation.pixels)),
         )
         for count, row, column in confused[:_MOST_CONFUSIONS]
     )

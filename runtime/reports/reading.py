@@ -68,6 +68,9 @@ class _Reader:
     def figure(self, record: Dict[str, Any], key: str, field: str) -> float:
         return self.json.number_within(record.get(key), field + key, -_MOST, _MOST)
 
+    def amount(self, record: Dict[str, Any], key: str, field: str) -> float:
+        return self.json.number_within(record.get(key), field + key, 0.0, _MOST)
+
     def maybe(self, record: Dict[str, Any], key: str, field: str) -> Optional[float]:
         return None if record.get(key) is None else self.figure(record, key, field)
 
@@ -92,9 +95,9 @@ class _Reader:
             self.too_many(field + key, len(found), most)
         return [("{}{}[{}].".format(field, key, index), each) for index, each in enumerate(found)]
 
-    def column(self, record: Dict[str, Any], key: str, field: str, most: int) -> List[float]:
+    def column(self, record: Dict[str, Any], key: str, field: str, most: int, low: float = -_MOST) -> List[float]:
         found = self.json.each(
-            record.get(key), field + key, lambda value, name: self.json.number_within(value, name, -_MOST, _MOST)
+            record.get(key), field + key, lambda value, name: self.json.number_within(value, name, low, _MOST)
         )
         if len(found) > most:
             self.too_many(field + key, len(found), most)
@@ -189,7 +192,7 @@ class _Reader:
         return tuple(
             Publication(
                 self.text(each, "figure", at),
-                self.figure(each, "value", at),
+                self.json.number_within(each.get("value"), at + "value", 1e-9, _MOST),
                 self.text(each, "where", at),
                 self.maybe(each, "measured", at),
                 self.json.flag(each.get("comparable"), at + "comparable"),
@@ -202,12 +205,14 @@ class _Reader:
         if record.get("timeline") is None:
             return None
         value, field = self.mapping(record, "timeline", field), field + "timeline."
-        columns = [self.column(value, key, field, _MOST_PARTS) for key in _COLUMNS]
+        columns = [self.column(value, key, field, _MOST_PARTS, 0.0) for key in _COLUMNS]
         if len({len(column) for column in columns}) != 1:
             self.json.damaged("{} has columns of several lengths".format(field[:-1]))
-        edges = columns[0] + columns[1][-1:]
-        if any(later <= earlier for earlier, later in zip(edges, edges[1:])):
-            self.json.damaged("{}from_s does not rise".format(field))
+        parts = list(zip(columns[0], columns[1]))
+        if any(end <= start for start, end in parts) or any(
+            later[0] < earlier[1] for earlier, later in zip(parts, parts[1:])
+        ):
+            self.json.damaged("{} has parts that do not follow each other".format(field[:-1]))
         frames, dropped = ([int(each) for each in column] for column in columns[2:4])
         return Timeline(columns[0], columns[1], frames, dropped, columns[4], columns[5])
 
@@ -310,8 +315,8 @@ class _Reader:
             ended=self.text(record, "ended", ""),
             frames=self.count(record, "frames", ""),
             dropped=self.count(record, "dropped", ""),
-            wall_s=self.figure(record, "wall_s", ""),
-            fps=self.figure(record, "fps", ""),
+            wall_s=self.amount(record, "wall_s", ""),
+            fps=self.amount(record, "fps", ""),
             stages=self.stages(record, ""),
             latency=self.summary(record, "latency", "", "latency"),
             latency_to_class_map=self.summary(record, "latency_to_class_map", "", "latency to the class map"),
@@ -339,8 +344,11 @@ class _Reader:
             for at, each in self.records(record, "classes", "", MAX_CLASSES)
         )
         rows = self.json.each(record.get("confusion"), "confusion", self.counts)
+        pixels = self.count(record, "pixels", "")
         if len(rows) != len(classes) or any(len(row) != len(classes) + 1 for row in rows):
             self.json.damaged("confusion has not a row for each of {} classes".format(len(classes)))
+        if sum(map(sum, rows)) != pixels:
+            self.json.damaged("confusion does not hold the {} pixels".format(pixels))
         return Evaluation(
             header=self.header(record),
             model=self.model(record, ""),
@@ -359,13 +367,13 @@ class _Reader:
             frames=self.count(record, "frames", ""),
             miou=self.share(record, "miou", ""),
             pixel_accuracy=self.share(record, "pixel_accuracy", ""),
-            pixels=self.count(record, "pixels", ""),
+            pixels=pixels,
             pixels_without_class=self.count(record, "pixels_without_class", ""),
             classes=classes,
             confusion=tuple(rows),
             stages=self.stages(record, ""),
-            fps=self.figure(record, "fps", ""),
-            wall_s=self.figure(record, "wall_s", ""),
+            fps=self.amount(record, "fps", ""),
+            wall_s=self.amount(record, "wall_s", ""),
             timed_frames=self.count(record, "timed_frames", ""),
             published=self.published(record, ""),
             histograms=self.histograms(record, ""),
@@ -400,8 +408,8 @@ class _Reader:
             source=self.text(self.mapping(record, "source", field), "description", field + "source."),
             ended=self.text(record, "ended", field),
             frames=self.count(record, "frames", field),
-            wall_s=self.figure(record, "wall_s", field),
-            fps=self.figure(record, "fps", field),
+            wall_s=self.amount(record, "wall_s", field),
+            fps=self.amount(record, "fps", field),
             frame=self.summary(record, "frame", field, "frame time"),
             latency=self.summary(record, "latency", field, "latency, queues full"),
             network=self.summary(record, "network", field, "network alone"),

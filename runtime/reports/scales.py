@@ -59,8 +59,11 @@ def rounded_up(value: float, most: int) -> float:
 
 
 def rounded_span(low: float, high: float, most: int) -> Tuple[float, float]:
-    """The ends of an axis that need not hold 0: the ticks below ``low`` and above ``high``, at least two apart."""
-    step = _step(max((high - low) / max(1, most - 2), 1e-3 * max(abs(low), abs(high)), 1e-9))
+    """The ends of an axis that need not hold 0: the ticks below ``low`` and above ``high``.
+
+    A step is a hundredth of the values at least, so that what hardly moves looks so.
+    """
+    step = _step(max((high - low) / max(1, most - 2), 0.01 * max(abs(low), abs(high))) or 1.0)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return step * (first - (last - first < 1)), step * (last + (last - first < 2))
 

@@ -27,13 +27,14 @@ def write_reports(paths: Sequence[str], text: str, pictures: Sequence[Picture] =
         UsageError: the JSON is no report.
         FileProblem: a file cannot be written.
     """
-    formats = [format_of(path) for path in paths]
-    document = document_of(text, pictures, origin) if set(formats) - {JSON} else None
-    for path, form in zip(paths, formats):
-        if document is None or form == JSON:
+    pages = [path for path in paths if format_of(path) != JSON]
+    for path in paths:  # first what everything else can be made of again
+        if path not in pages:
             write_text(path, text)
-        else:
-            write_text(path, page(document) if form == HTML else markdown(document))
+    if pages:
+        document = document_of(text, pictures, origin)
+        for path in pages:
+            write_text(path, page(document) if format_of(path) == HTML else markdown(document))
 
 
 def document_of(text: str, pictures: Sequence[Picture] = (), origin: str = "report") -> Document:
