@@ -21,6 +21,7 @@ PAGES = (
     "docs/manifest.md",
     "docs/networks.md",
     "docs/passes.md",
+    "docs/reports.md",
     "docs/runtime.md",
     "docs/tensorrt-members.md",
 )

@@ -48,7 +48,7 @@ def _head_of(report: Document) -> Markup:
 
 
 def _headline(figure: document.Headline) -> Markup:
-    value = [figure.value, element("small", {}, figure.unit)] if figure.unit else [figure.value]
+    value = [figure.value, element("small", {}, " " + figure.unit)] if figure.unit else [figure.value]
     return block(
         "div",
         {},

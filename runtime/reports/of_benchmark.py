@@ -3,6 +3,7 @@
 from typing import List, Optional
 
 from ccc_jetson.runtime.metrics import StageSummary
+from ccc_jetson.runtime.report import COMPLETE
 from ccc_jetson.runtime.reports.document import (
     Bar,
     Bars,
@@ -37,8 +38,6 @@ from ccc_jetson.runtime.reports.parts import (
 )
 from ccc_jetson.runtime.reports.records import Benched, Benchmark
 
-_COMPLETE = "complete"
-
 
 def benchmark_document(benchmark: Benchmark) -> Document:
     """The report."""
@@ -47,7 +46,7 @@ def benchmark_document(benchmark: Benchmark) -> Document:
     title = single.model.title if single else plural(len(results), "model")
     warnings = ["{}: {}".format(model, message) for model, message in benchmark.problems]
     warnings += ["{} was not measured".format(model) for model in benchmark.not_run]
-    if benchmark.ended != _COMPLETE:
+    if benchmark.ended != COMPLETE:
         warnings.insert(0, "Interrupted: this is what was measured until then.")
     sections: List[Section] = []
     if single is None:

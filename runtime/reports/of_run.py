@@ -3,6 +3,7 @@
 from typing import List, Optional, Sequence
 
 from ccc_jetson.runtime.metrics import StageSummary
+from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER
 from ccc_jetson.runtime.reports.document import (
     Bar,
     Bars,
@@ -39,7 +40,6 @@ from ccc_jetson.runtime.reports.parts import (
 )
 from ccc_jetson.runtime.reports.records import Run
 
-_COMPLETE, _BY_USER = "complete", "interrupted"
 _MOST_PICTURES = 40  # of a classifier, in the table
 _LEAST_SHARE = 0.0005  # of a class that is drawn
 
@@ -47,9 +47,9 @@ _LEAST_SHARE = 0.0005  # of a class that is drawn
 def run_document(run: Run, pictures: Sequence[Picture] = ()) -> Document:
     """The report; ``pictures`` are overlays of some of its frames."""
     warning = ""
-    if run.ended == _BY_USER:
+    if run.ended == ENDED_BY_USER:
         warning = "Interrupted: this is what was measured until then."
-    elif run.ended != _COMPLETE:
+    elif run.ended != COMPLETE:
         warning = "Ended early: " + run.ended
     return Document(
         command="ccc-run",

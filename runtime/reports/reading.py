@@ -3,12 +3,17 @@
 Fields that older versions did not write are empty or None, and what is not known is passed over.
 """
 
-from typing import Any, Dict, List, NoReturn, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from ccc_jetson.confusion import MAX_CLASSES
 from ccc_jetson.errors import UsageError
 from ccc_jetson.json_records import JsonReader
+from ccc_jetson.runtime.bench.reader import KIND as BENCHMARK
+from ccc_jetson.runtime.eval_report import KIND as EVALUATION
 from ccc_jetson.runtime.metrics import Distribution, Machine, StageSummary
+from ccc_jetson.runtime.report import KIND as RUN
+from ccc_jetson.runtime.report import SCHEMA
+from ccc_jetson.runtime.reports.fields import LONGEST_TEXT, MOST, Fields
 from ccc_jetson.runtime.reports.records import (
     Benched,
     Benchmark,
@@ -24,11 +29,9 @@ from ccc_jetson.runtime.reports.records import (
 )
 from ccc_jetson.runtime.timeline import Timeline
 
-RUN, EVALUATION, BENCHMARK = KINDS = ("run", "evaluation", "benchmark")
-SCHEMA = 1
+KINDS = (RUN, EVALUATION, BENCHMARK)
 _CURE = "measure again: ccc-run --report FILE.json, or ccc-eval, or ccc-bench"
-_LONGEST_TEXT, _LONGEST_COMMAND = 400, 8000
-_MOST = 1e15  # of any figure
+_LONGEST_COMMAND = 8000
 _MOST_PARTS, _MOST_BARS, _MOST_POINTS, _MOST_SERIES, _MOST_RESULTS = 10000, 10000, 200000, 100, 100
 _UNITS = {"_w": "W", "_j": "J", "_c": "\u00b0C", "_mhz": "MHz", "_bytes": "GB", "_s": "s", "_percent": "%", "_mw": "mW"}
 _TIMES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")
@@ -57,94 +60,49 @@ class _Reader:
 
     def __init__(self, origin: str) -> None:
         self.json = JsonReader(origin, "the report", _CURE, UsageError)
-
-    # one value
-
-    def text(self, record: Dict[str, Any], key: str, field: str, longest: int = _LONGEST_TEXT) -> str:
-        """Empty where there is none."""
-        value = self.json.text(record.get(key, ""), field + key)
-        return value if len(value) <= longest else value[:longest] + "..."
-
-    def figure(self, record: Dict[str, Any], key: str, field: str) -> float:
-        return self.json.number_within(record.get(key), field + key, -_MOST, _MOST)
-
-    def amount(self, record: Dict[str, Any], key: str, field: str) -> float:
-        return self.json.number_within(record.get(key), field + key, 0.0, _MOST)
-
-    def maybe(self, record: Dict[str, Any], key: str, field: str) -> Optional[float]:
-        return None if record.get(key) is None else self.figure(record, key, field)
-
-    def count(self, record: Dict[str, Any], key: str, field: str) -> int:
-        return self.json.integer(record.get(key), field + key, 0, int(_MOST))
-
-    def share(self, record: Dict[str, Any], key: str, field: str) -> Optional[float]:
-        value = record.get(key)
-        return None if value is None else self.json.number_within(value, field + key, 0.0, 1.0)
-
-    def texts(self, record: Dict[str, Any], key: str, field: str) -> Tuple[str, ...]:
-        found = self.json.each(record.get(key, []), field + key, self.json.text)
-        return tuple(each[:_LONGEST_TEXT] for each in found)
-
-    def mapping(self, record: Dict[str, Any], key: str, field: str) -> Dict[str, Any]:
-        return self.json.mapping(record.get(key, {}), field + key)
-
-    def records(self, record: Dict[str, Any], key: str, field: str, most: int) -> List[Tuple[str, Dict[str, Any]]]:
-        """(where it stands, the record) of each in a list."""
-        found = self.json.each(record.get(key, []), field + key, self.json.mapping)
-        if len(found) > most:
-            self.too_many(field + key, len(found), most)
-        return [("{}{}[{}].".format(field, key, index), each) for index, each in enumerate(found)]
-
-    def column(self, record: Dict[str, Any], key: str, field: str, most: int, low: float = -_MOST) -> List[float]:
-        found = self.json.each(
-            record.get(key), field + key, lambda value, name: self.json.number_within(value, name, low, _MOST)
-        )
-        if len(found) > most:
-            self.too_many(field + key, len(found), most)
-        return found
-
-    def too_many(self, field: str, found: int, most: int) -> NoReturn:
-        self.json.damaged("{} has {} values, expected at most {}".format(field, found, most))
+        self.get = Fields(self.json)
 
     # parts of reports
 
     def header(self, record: Dict[str, Any], machine_key: str = "machine") -> Header:
-        machine = self.mapping(record, machine_key, "")
+        machine = self.get.mapping(record, machine_key, "")
         field = machine_key + "."
         names = [name for name in Machine._fields if name != "cores"]
-        known = {name: self.text(machine, name, field) for name in names}
-        libraries = [(name, self.text(machine, key, field)) for name, key in (("numpy", "numpy"), ("OpenCV", "opencv"))]
+        known = {name: self.get.text(machine, name, field) for name in names}
+        libraries = [
+            (name, self.get.text(machine, key, field)) for name, key in (("numpy", "numpy"), ("OpenCV", "opencv"))
+        ]
         return Header(
-            tool=self.text(record, "tool", ""),
-            revision=self.text(record, "revision", ""),
-            started=self.text(record, "started", ""),
-            command=self.text(record, "command", "", _LONGEST_COMMAND),
-            machine=Machine(cores=self.count(machine, "cores", field), **known),
+            tool=self.get.text(record, "tool", ""),
+            revision=self.get.text(record, "revision", ""),
+            started=self.get.text(record, "started", ""),
+            command=self.get.text(record, "command", "", _LONGEST_COMMAND),
+            machine=Machine(cores=self.get.count(machine, "cores", field), **known),
             libraries=tuple(each for each in libraries if each[1]),
         )
 
     def model(self, record: Dict[str, Any], field: str) -> Model:
-        value, field = self.mapping(record, "model", field), field + "model."
-        size = self.mapping(value, "input", field)
-        contract, inner = self.mapping(value, "contract", field), field + "contract."
+        value, field = self.get.mapping(record, "model", field), field + "model."
+        size = self.get.mapping(value, "input", field)
+        contract, inner = self.get.mapping(value, "contract", field), field + "contract."
         palette = [
-            (self.text(each, "name", at), self.color(each, at))
-            for at, each in self.records(contract, "palette", inner, MAX_CLASSES + 1)
+            (self.get.text(each, "name", at), self.color(each, at))
+            for at, each in self.get.records(contract, "palette", inner, MAX_CLASSES + 1)
         ]
         return Model(
-            path=self.text(value, "path", field),
+            path=self.get.text(value, "path", field),
             sha256=self.json.sha256(value.get("sha256"), field + "sha256"),
-            title=self.text(value, "title", field),
-            width=self.count(size, "width", field + "input."),
-            height=self.count(size, "height", field + "input."),
-            checkpoint=self.text(value, "checkpoint", field),
-            chosen=self.text(value, "chosen", field),
-            target=self.text(contract, "target", inner),
-            precision=self.text(contract, "precision", inner),
-            passes=self.texts(contract, "passes", inner),
+            title=self.get.text(value, "title", field),
+            width=self.get.count(size, "width", field + "input."),
+            height=self.get.count(size, "height", field + "input."),
+            checkpoint=self.get.text(value, "checkpoint", field),
+            chosen=self.get.text(value, "chosen", field),
+            target=self.get.text(contract, "target", inner),
+            precision=self.get.text(contract, "precision", inner),
+            passes=self.get.texts(contract, "passes", inner),
             preprocessing=self.preprocessing(contract, inner),
-            output=self.text(contract, "output", inner),
-            classes=self.count(contract, "classes", inner) if "classes" in contract else 0,
+            output=self.get.text(contract, "output", inner),
+            classes=self.get.count(contract, "classes", inner) if "classes" in contract else 0,
             palette=tuple(palette),
         )
 
@@ -158,54 +116,55 @@ class _Reader:
         """Empty where it is not known."""
         if "preprocessing" not in contract:
             return ""
-        value, field = self.mapping(contract, "preprocessing", field), field + "preprocessing."
+        value, field = self.get.mapping(contract, "preprocessing", field), field + "preprocessing."
         mean, std = (self.json.three(value.get(key), field + key, self.json.number) for key in ("mean", "std"))
         return "{}, (pixel - [{}]) / [{}] * {:g}".format(
-            self.text(value, "color_order", field),
+            self.get.text(value, "color_order", field),
             " ".join("{:.6g}".format(each) for each in mean),
             " ".join("{:.6g}".format(each) for each in std),
-            self.figure(value, "scale", field),
+            self.get.figure(value, "scale", field),
         )
 
     def facts(self, record: Dict[str, Any], key: str, field: str) -> Tuple[Tuple[str, str], ...]:
-        facts = self.mapping(record, key, field)
-        return tuple((name[:_LONGEST_TEXT], self.text(facts, name, field + key + ".")) for name in sorted(facts))
+        facts = self.get.mapping(record, key, field)
+        return tuple((name[:LONGEST_TEXT], self.get.text(facts, name, field + key + ".")) for name in sorted(facts))
 
     def stages(self, record: Dict[str, Any], field: str) -> Tuple[StageSummary, ...]:
-        stages = self.mapping(record, "stages", field)
+        stages = self.get.mapping(record, "stages", field)
         if len(stages) > _MOST_SERIES:
-            self.too_many(field + "stages", len(stages), _MOST_SERIES)
+            self.get.too_many(field + "stages", len(stages), _MOST_SERIES)
         return tuple(
-            self._summary(self.mapping(stages, name, field), name[:_LONGEST_TEXT], field + "stages.") for name in stages
+            self._summary(self.get.mapping(stages, name, field), name[:LONGEST_TEXT], field + "stages.")
+            for name in stages
         )
 
     def summary(self, record: Dict[str, Any], key: str, field: str, name: str) -> Optional[StageSummary]:
         if record.get(key) is None:
             return None
-        return self._summary(self.mapping(record, key, field), name, field + key + ".")
+        return self._summary(self.get.mapping(record, key, field), name, field + key + ".")
 
     def _summary(self, value: Dict[str, Any], name: str, field: str) -> StageSummary:
-        times = {key: self.json.number_within(value.get(key), field + key, 0.0, _MOST) for key in _TIMES}
-        return StageSummary(name, self.count(value, "count", field), **times)
+        times = {key: self.json.number_within(value.get(key), field + key, 0.0, MOST) for key in _TIMES}
+        return StageSummary(name, self.get.count(value, "count", field), **times)
 
     def published(self, record: Dict[str, Any], field: str) -> Tuple[Publication, ...]:
         return tuple(
             Publication(
-                self.text(each, "figure", at),
-                self.json.number_within(each.get("value"), at + "value", 1e-9, _MOST),
-                self.text(each, "where", at),
-                self.maybe(each, "measured", at),
+                self.get.text(each, "figure", at),
+                self.json.number_within(each.get("value"), at + "value", 1e-9, MOST),
+                self.get.text(each, "where", at),
+                self.get.maybe(each, "measured", at),
                 self.json.flag(each.get("comparable"), at + "comparable"),
-                self.text(each, "why_not", at),
+                self.get.text(each, "why_not", at),
             )
-            for at, each in self.records(record, "published", field, _MOST_SERIES)
+            for at, each in self.get.records(record, "published", field, _MOST_SERIES)
         )
 
     def timeline(self, record: Dict[str, Any], field: str) -> Optional[Timeline]:
         if record.get("timeline") is None:
             return None
-        value, field = self.mapping(record, "timeline", field), field + "timeline."
-        columns = [self.column(value, key, field, _MOST_PARTS, 0.0) for key in _COLUMNS]
+        value, field = self.get.mapping(record, "timeline", field), field + "timeline."
+        columns = [self.get.column(value, key, field, _MOST_PARTS, 0.0) for key in _COLUMNS]
         if len({len(column) for column in columns}) != 1:
             self.json.damaged("{} has columns of several lengths".format(field[:-1]))
         parts = list(zip(columns[0], columns[1]))
@@ -217,15 +176,15 @@ class _Reader:
         return Timeline(columns[0], columns[1], frames, dropped, columns[4], columns[5])
 
     def histograms(self, record: Dict[str, Any], field: str) -> Dict[str, Distribution]:
-        found = self.mapping(record, "histograms", field)
+        found = self.get.mapping(record, "histograms", field)
         if len(found) > _MOST_SERIES:
-            self.too_many(field + "histograms", len(found), _MOST_SERIES)
-        return {name: self.distribution(self.mapping(found, name, field), name, field) for name in found}
+            self.get.too_many(field + "histograms", len(found), _MOST_SERIES)
+        return {name: self.distribution(self.get.mapping(found, name, field), name, field) for name in found}
 
     def distribution(self, value: Dict[str, Any], name: str, field: str) -> Distribution:
-        field += "histograms.{}.".format(name[:_LONGEST_TEXT])
-        edges = self.column(value, "edges_ms", field, _MOST_BARS)
-        counts = [int(each) for each in self.column(value, "counts", field, _MOST_BARS)]
+        field += "histograms.{}.".format(name[:LONGEST_TEXT])
+        edges = self.get.column(value, "edges_ms", field, _MOST_BARS)
+        counts = [int(each) for each in self.get.column(value, "counts", field, _MOST_BARS)]
         rising = all(0 < earlier < later for earlier, later in zip(edges, edges[1:]))
         if not counts or len(edges) != len(counts) + 1 or not rising or min(counts) < 0 or not any(counts):
             self.json.damaged("{} has no rising edges around its counts".format(field[:-1]))
@@ -234,13 +193,13 @@ class _Reader:
     def telemetry(self, record: Dict[str, Any], field: str) -> Optional[Telemetry]:
         if record.get("telemetry") is None:
             return None
-        value, field = self.mapping(record, "telemetry", field), field + "telemetry."
-        summary = self.mapping(value, "summary", field)
+        value, field = self.get.mapping(record, "telemetry", field), field + "telemetry."
+        summary = self.get.mapping(value, "summary", field)
         return Telemetry(
-            interval_s=self.figure(value, "interval_s", field),
+            interval_s=self.get.figure(value, "interval_s", field),
             series=tuple(
-                Series(self.text(each, "name", at), self.text(each, "unit", at), self.points(each, at))
-                for at, each in self.records(value, "series", field, _MOST_SERIES)
+                Series(self.get.text(each, "name", at), self.get.text(each, "unit", at), self.points(each, at))
+                for at, each in self.get.records(value, "series", field, _MOST_SERIES)
             ),
             summary=tuple(
                 (_without_unit(name), text)
@@ -249,28 +208,28 @@ class _Reader:
                 if text
             ),
             throttling=tuple(
-                (self.figure(each, "from_s", at), self.figure(each, "to_s", at), self.reason(each, at))
-                for at, each in self.records(value, "throttling", field, _MOST_PARTS)
+                (self.get.figure(each, "from_s", at), self.get.figure(each, "to_s", at), self.reason(each, at))
+                for at, each in self.get.records(value, "throttling", field, _MOST_PARTS)
             ),
-            joules_per_frame=self.maybe(value, "joules_per_frame", field),
-            notes=self.texts(value, "notes", field),
+            joules_per_frame=self.get.maybe(value, "joules_per_frame", field),
+            notes=self.get.texts(value, "notes", field),
         )
 
     def reason(self, record: Dict[str, Any], field: str) -> str:
         """Why something was slowed down; what did it and how far, where these are told apart."""
-        cause, detail = self.text(record, "cause", field), self.text(record, "detail", field)
-        return self.text(record, "reason", field) or (cause + " (" + detail + ")" if detail else cause)
+        cause, detail = self.get.text(record, "cause", field), self.get.text(record, "detail", field)
+        return self.get.text(record, "reason", field) or (cause + " (" + detail + ")" if detail else cause)
 
     def quantity(self, name: str, value: Any, field: str) -> str:
         """A value of a summary in the unit that its name ends with; "" where there is none."""
         if isinstance(value, dict):
             return ", ".join(
-                "{} {}".format(key[:_LONGEST_TEXT], self.quantity(name, value[key], field + name[:80] + "."))
+                "{} {}".format(key[:LONGEST_TEXT], self.quantity(name, value[key], field + name[:80] + "."))
                 for key in value
             )
         if value is None or isinstance(value, str):
-            return (value or "")[:_LONGEST_TEXT]
-        found = self.json.number_within(value, field + name[:80], -_MOST, _MOST)
+            return (value or "")[:LONGEST_TEXT]
+        found = self.json.number_within(value, field + name[:80], -MOST, MOST)
         unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
         if unit == "GB":
             found /= 1e9
@@ -285,44 +244,44 @@ class _Reader:
                 self.json.fail(name, "a moment and a value", value)
             if pair[1] is None:
                 return None
-            at_s, found = (self.json.number_within(each, name, -_MOST, _MOST) for each in pair)
+            at_s, found = (self.json.number_within(each, name, -MOST, MOST) for each in pair)
             return at_s, found
 
         points = self.json.each(record.get("points"), field + "points", point)
         if len(points) > _MOST_POINTS:
-            self.too_many(field + "points", len(points), _MOST_POINTS)
+            self.get.too_many(field + "points", len(points), _MOST_POINTS)
         return tuple(sorted(each for each in points if each is not None))
 
     # whole reports
 
     def run(self, record: Dict[str, Any]) -> Run:
-        source = self.mapping(record, "source", "")
-        shares = self.mapping(record, "class_shares", "")
+        source = self.get.mapping(record, "source", "")
+        shares = self.get.mapping(record, "class_shares", "")
         pictures = []
-        for at, each in self.records(record, "pictures", "", int(_MOST)):
-            for inner, top in self.records(each, "top", at, _MOST_SERIES)[:1]:
+        for at, each in self.get.records(record, "pictures", "", int(MOST)):
+            for inner, top in self.get.records(each, "top", at, _MOST_SERIES)[:1]:
                 best = self.json.number_within(top.get("probability"), inner + "probability", 0.0, 1.0)
-                pictures.append((self.text(each, "name", at), self.text(top, "class", inner), best))
+                pictures.append((self.get.text(each, "name", at), self.get.text(top, "class", inner), best))
         return Run(
             header=self.header(record),
             model=self.model(record, ""),
-            backend=self.text(record, "backend", ""),
+            backend=self.get.text(record, "backend", ""),
             facts=self.facts(record, "backend_facts", ""),
-            fit=self.text(record, "fit", ""),
-            source=self.text(source, "description", "source."),
+            fit=self.get.text(record, "fit", ""),
+            source=self.get.text(source, "description", "source."),
             live=self.json.flag(source.get("live"), "source.live"),
-            outputs=self.texts(record, "outputs", ""),
-            ended=self.text(record, "ended", ""),
-            frames=self.count(record, "frames", ""),
-            dropped=self.count(record, "dropped", ""),
-            wall_s=self.amount(record, "wall_s", ""),
-            fps=self.amount(record, "fps", ""),
+            outputs=self.get.texts(record, "outputs", ""),
+            ended=self.get.text(record, "ended", ""),
+            frames=self.get.count(record, "frames", ""),
+            dropped=self.get.count(record, "dropped", ""),
+            wall_s=self.get.amount(record, "wall_s", ""),
+            fps=self.get.amount(record, "fps", ""),
             stages=self.stages(record, ""),
             latency=self.summary(record, "latency", "", "latency"),
             latency_to_class_map=self.summary(record, "latency_to_class_map", "", "latency to the class map"),
-            bottleneck=self.text(record, "bottleneck", ""),
+            bottleneck=self.get.text(record, "bottleneck", ""),
             class_shares=tuple(
-                (name[:_LONGEST_TEXT], self.json.number_within(shares[name], "class_shares", 0.0, 1.0))
+                (name[:LONGEST_TEXT], self.json.number_within(shares[name], "class_shares", 0.0, 1.0))
                 for name in shares
             ),
             pictures=tuple(pictures),
@@ -333,18 +292,18 @@ class _Reader:
         )
 
     def evaluation(self, record: Dict[str, Any]) -> Evaluation:
-        dataset = self.mapping(record, "dataset", "")
+        dataset = self.get.mapping(record, "dataset", "")
         classes = tuple(
             ClassScore(
-                self.text(each, "name", at),
-                self.share(each, "iou", at),
-                self.count(each, "pixels", at),
+                self.get.text(each, "name", at),
+                self.get.share(each, "iou", at),
+                self.get.count(each, "pixels", at),
                 self.color(each, at) if "color" in each else "",
             )
-            for at, each in self.records(record, "classes", "", MAX_CLASSES)
+            for at, each in self.get.records(record, "classes", "", MAX_CLASSES)
         )
         rows = self.json.each(record.get("confusion"), "confusion", self.counts)
-        pixels = self.count(record, "pixels", "")
+        pixels = self.get.count(record, "pixels", "")
         if len(rows) != len(classes) or any(len(row) != len(classes) + 1 for row in rows):
             self.json.damaged("confusion has not a row for each of {} classes".format(len(classes)))
         if sum(map(sum, rows)) != pixels:
@@ -352,71 +311,71 @@ class _Reader:
         return Evaluation(
             header=self.header(record),
             model=self.model(record, ""),
-            backend=self.text(record, "backend", ""),
-            fit=self.text(record, "fit", ""),
-            eval_size=self.text(record, "eval_size", ""),
-            prediction=self.text(record, "prediction", ""),
-            dataset=self.text(dataset, "title", "dataset."),
-            split=self.text(dataset, "split", "dataset."),
-            mapping=self.text(dataset, "mapping", "dataset."),
-            notes=self.texts(dataset, "notes", "dataset."),
+            backend=self.get.text(record, "backend", ""),
+            fit=self.get.text(record, "fit", ""),
+            eval_size=self.get.text(record, "eval_size", ""),
+            prediction=self.get.text(record, "prediction", ""),
+            dataset=self.get.text(dataset, "title", "dataset."),
+            split=self.get.text(dataset, "split", "dataset."),
+            mapping=self.get.text(dataset, "mapping", "dataset."),
+            notes=self.get.texts(dataset, "notes", "dataset."),
             skipped=tuple(
-                (self.text(each, "name", at), self.text(each, "reason", at))
-                for at, each in self.records(record, "skipped", "", int(_MOST))
+                (self.get.text(each, "name", at), self.get.text(each, "reason", at))
+                for at, each in self.get.records(record, "skipped", "", int(MOST))
             ),
-            frames=self.count(record, "frames", ""),
-            miou=self.share(record, "miou", ""),
-            pixel_accuracy=self.share(record, "pixel_accuracy", ""),
+            frames=self.get.count(record, "frames", ""),
+            miou=self.get.share(record, "miou", ""),
+            pixel_accuracy=self.get.share(record, "pixel_accuracy", ""),
             pixels=pixels,
-            pixels_without_class=self.count(record, "pixels_without_class", ""),
+            pixels_without_class=self.get.count(record, "pixels_without_class", ""),
             classes=classes,
             confusion=tuple(rows),
             stages=self.stages(record, ""),
-            fps=self.amount(record, "fps", ""),
-            wall_s=self.amount(record, "wall_s", ""),
-            timed_frames=self.count(record, "timed_frames", ""),
+            fps=self.get.amount(record, "fps", ""),
+            wall_s=self.get.amount(record, "wall_s", ""),
+            timed_frames=self.get.count(record, "timed_frames", ""),
             published=self.published(record, ""),
             histograms=self.histograms(record, ""),
             telemetry=self.telemetry(record, ""),
         )
 
     def counts(self, value: Any, field: str) -> Tuple[int, ...]:
-        return tuple(self.json.each(value, field, lambda each, name: self.json.integer(each, name, 0, int(_MOST))))
+        return tuple(self.json.each(value, field, lambda each, name: self.json.integer(each, name, 0, int(MOST))))
 
     def benchmark(self, record: Dict[str, Any]) -> Benchmark:
-        protocol = self.mapping(record, "protocol", "")
-        results = self.records(record, "results", "", _MOST_RESULTS)
+        protocol = self.get.mapping(record, "protocol", "")
+        results = self.get.records(record, "results", "", _MOST_RESULTS)
         whole = self.telemetry(record, "") if len(results) == 1 else None
         return Benchmark(
             header=self.header(record, "environment"),
-            fit=self.text(protocol, "fit", "protocol."),
-            ended=self.text(record, "ended", ""),
+            fit=self.get.text(protocol, "fit", "protocol."),
+            ended=self.get.text(record, "ended", ""),
             results=tuple(self.benched(each, at, whole) for at, each in results),
             problems=tuple(
-                (self.text(each, "model", at), self.text(each, "message", at))
-                for at, each in self.records(record, "problems", "", _MOST_RESULTS)
+                (self.get.text(each, "model", at), self.get.text(each, "message", at))
+                for at, each in self.get.records(record, "problems", "", _MOST_RESULTS)
             ),
-            not_run=self.texts(record, "not_run", ""),
+            not_run=self.get.texts(record, "not_run", ""),
         )
 
     def benched(self, record: Dict[str, Any], field: str, telemetry: Optional[Telemetry]) -> Benched:
         return Benched(
-            name=self.text(record, "name", field),
+            name=self.get.text(record, "name", field),
             model=self.model(record, field),
-            backend=self.text(record, "backend", field),
+            backend=self.get.text(record, "backend", field),
             facts=self.facts(record, "facts", field),
-            source=self.text(self.mapping(record, "source", field), "description", field + "source."),
-            ended=self.text(record, "ended", field),
-            frames=self.count(record, "frames", field),
-            wall_s=self.amount(record, "wall_s", field),
-            fps=self.amount(record, "fps", field),
+            source=self.get.text(self.get.mapping(record, "source", field), "description", field + "source."),
+            ended=self.get.text(record, "ended", field),
+            frames=self.get.count(record, "frames", field),
+            wall_s=self.get.amount(record, "wall_s", field),
+            fps=self.get.amount(record, "fps", field),
             frame=self.summary(record, "frame", field, "frame time"),
             latency=self.summary(record, "latency", field, "latency, queues full"),
             network=self.summary(record, "network", field, "network alone"),
-            network_is=self.text(record, "network_is", field),
+            network_is=self.get.text(record, "network_is", field),
             stages=self.stages(record, field),
-            bottleneck=self.text(record, "bottleneck", field),
-            notes=self.texts(record, "notes", field),
+            bottleneck=self.get.text(record, "bottleneck", field),
+            notes=self.get.texts(record, "notes", field),
             published=self.published(record, field),
             timeline=self.timeline(record, field),
             histograms=self.histograms(record, field),
@@ -427,4 +386,4 @@ class _Reader:
 def _without_unit(name: str) -> str:
     """``mean_power_w`` -> ``mean power``."""
     ending = next((ending for ending in _UNITS if name.endswith(ending)), "")
-    return name[: len(name) - len(ending)][:_LONGEST_TEXT].replace("_", " ")
+    return name[: len(name) - len(ending)][:LONGEST_TEXT].replace("_", " ")

@@ -27,11 +27,8 @@ class Scale(NamedTuple):
 def ticks(low: float, high: float, most: int) -> List[float]:
     """At most ``most`` multiples of 1, 2 or 5 times a power of ten, from ``low`` to ``high``; at least one."""
     step = _step((high - low) / max(1, most - 1)) if high > low else 1.0
-    while True:
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        if last - first < most:
-            return [index * step for index in range(first, last + 1)] or [low]
-        step = _step(step * 1.5)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [index * step for index in range(first, last + 1)] or [low]
 
 
 def log_ticks(low: float, high: float, most: int) -> List[float]:

@@ -110,6 +110,17 @@ def test_several_lines_have_a_legend_and_differ_by_their_dashes():
     assert not {"FPS"} & set(texts(tree_of(line_chart())))  # of one line the title tells
 
 
+def test_a_legend_takes_the_rows_that_it_needs_and_the_plot_begins_below():
+    few, many = (
+        tree_of(line_chart(lines=tuple(FPS._replace(name="a long name {}".format(index)) for index in range(count))))
+        for count in (2, 6)
+    )
+    rows = [{each.get("y") for each in tree.iter("text") if each.text.startswith("a long")} for tree in (few, many)]
+    assert len(rows[0]) == 1 and len(rows[1]) >= 2
+    heights = [float(tree.get("viewBox").split()[3]) for tree in (few, many)]
+    assert heights[1] - heights[0] == 18 * (len(rows[1]) - 1)
+
+
 def test_no_peak_is_lost_where_there_are_more_points_than_pixels():
     points = [(index / 1000.0, 5.0) for index in range(30000)]
     points[12345] = (12.345, 80.0)
