@@ -103,6 +103,9 @@ def build_compare_parser() -> argparse.ArgumentParser:
         default=DEFAULT_TOLERANCE_PERCENT,
         help="differences that do not count; default: %(default)g",
     )
+    parser.add_argument(
+        "--report", metavar=METAVAR, action="append", default=[], help="the comparison, as for ccc-bench"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser
 
@@ -111,7 +114,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Entry point; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["compare"]:
-        return run_command(build_compare_parser(), _compare, words[1:])
+        again = shown_command(["ccc-bench"] + words)
+        return run_command(build_compare_parser(), lambda arguments: _compare(arguments, again), words[1:])
     command = shown_command(["ccc-bench"] + words)
     return run_command(build_parser(), lambda arguments: _work(arguments, command), words)
 
@@ -230,11 +234,15 @@ def _frames(arguments: argparse.Namespace) -> "Callable[[Contract], HeldFrames]"
     return lambda contract: synthetic(arguments.size or (contract.input.width, contract.input.height))
 
 
-def _compare(arguments: argparse.Namespace) -> int:
+def _compare(arguments: argparse.Namespace, command: str) -> int:
     from ccc_jetson.runtime.bench.compare import compare
     from ccc_jetson.runtime.bench.reader import read_report
+    from ccc_jetson.runtime.reports.writing import write_reports
 
-    comparison = compare(read_report(arguments.a), read_report(arguments.b), arguments.stat, arguments.tolerance)
+    check_reports(arguments.report, [arguments.a, arguments.b])
+    a, b = read_report(arguments.a), read_report(arguments.b)
+    comparison = compare(a, b, arguments.stat, arguments.tolerance)._replace(command=command)
+    write_reports(arguments.report, comparison.to_json())
     print(comparison.to_json().rstrip() if arguments.json else comparison.to_text())
     return comparison.exit_code
 

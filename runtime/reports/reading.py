@@ -8,6 +8,9 @@ from typing import Any, Dict, Optional, Tuple
 from ccc_jetson.confusion import MAX_CLASSES
 from ccc_jetson.errors import UsageError
 from ccc_jetson.json_records import JsonReader
+from ccc_jetson.runtime.bench.compare import KIND as COMPARISON
+from ccc_jetson.runtime.bench.compare import VERDICTS
+from ccc_jetson.runtime.bench.plan import STATISTICS
 from ccc_jetson.runtime.bench.reader import KIND as BENCHMARK
 from ccc_jetson.runtime.eval_report import KIND as EVALUATION
 from ccc_jetson.runtime.metrics import Distribution, Machine, StageSummary
@@ -18,22 +21,23 @@ from ccc_jetson.runtime.reports.records import (
     Benched,
     Benchmark,
     ClassScore,
+    ComparedPair,
+    Comparison,
     Evaluation,
     Header,
     Model,
     Publication,
     Reading,
     Run,
-    Series,
     Telemetry,
 )
+from ccc_jetson.runtime.reports.telemetry_reading import read_telemetry
 from ccc_jetson.runtime.timeline import Timeline
 
-KINDS = (RUN, EVALUATION, BENCHMARK)
+KINDS = (RUN, EVALUATION, BENCHMARK, COMPARISON)
 _CURE = "measure again: ccc-run --report FILE.json, or ccc-eval, or ccc-bench"
 _LONGEST_COMMAND = 8000
-_MOST_PARTS, _MOST_BARS, _MOST_POINTS, _MOST_SERIES, _MOST_RESULTS = 10000, 10000, 200000, 100, 100
-_UNITS = {"_w": "W", "_j": "J", "_c": "\u00b0C", "_mhz": "MHz", "_bytes": "GB", "_s": "s", "_percent": "%", "_mw": "mW"}
+_MOST_PARTS, _MOST_BARS, _MOST_SERIES, _MOST_RESULTS = 10000, 10000, 100, 100
 _TIMES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")
 _COLUMNS = ("from_s", "to_s", "frames", "dropped", "latency_p50_ms", "latency_max_ms")
 
@@ -52,6 +56,8 @@ def read_report(text: str, origin: str) -> Reading:
     reader.json.version(record, "schema", SCHEMA)
     if kind == BENCHMARK:
         return reader.benchmark(record)
+    if kind == COMPARISON:
+        return reader.comparison(record)
     return reader.run(record) if kind == RUN else reader.evaluation(record)
 
 
@@ -190,68 +196,6 @@ class _Reader:
             self.json.damaged("{} has no rising edges around its counts".format(field[:-1]))
         return Distribution(edges, counts)
 
-    def telemetry(self, record: Dict[str, Any], field: str) -> Optional[Telemetry]:
-        if record.get("telemetry") is None:
-            return None
-        value, field = self.get.mapping(record, "telemetry", field), field + "telemetry."
-        summary = self.get.mapping(value, "summary", field)
-        return Telemetry(
-            interval_s=self.get.figure(value, "interval_s", field),
-            series=tuple(
-                Series(self.get.text(each, "name", at), self.get.text(each, "unit", at), self.points(each, at))
-                for at, each in self.get.records(value, "series", field, _MOST_SERIES)
-            ),
-            summary=tuple(
-                (_without_unit(name), text)
-                for name in summary
-                for text in [self.quantity(name, summary[name], field + "summary.")]
-                if text
-            ),
-            throttling=tuple(
-                (self.get.figure(each, "from_s", at), self.get.figure(each, "to_s", at), self.reason(each, at))
-                for at, each in self.get.records(value, "throttling", field, _MOST_PARTS)
-            ),
-            joules_per_frame=self.get.maybe(value, "joules_per_frame", field),
-            notes=self.get.texts(value, "notes", field),
-        )
-
-    def reason(self, record: Dict[str, Any], field: str) -> str:
-        """Why something was slowed down; what did it and how far, where these are told apart."""
-        cause, detail = self.get.text(record, "cause", field), self.get.text(record, "detail", field)
-        return self.get.text(record, "reason", field) or (cause + " (" + detail + ")" if detail else cause)
-
-    def quantity(self, name: str, value: Any, field: str) -> str:
-        """A value of a summary in the unit that its name ends with; "" where there is none."""
-        if isinstance(value, dict):
-            return ", ".join(
-                "{} {}".format(key[:LONGEST_TEXT], self.quantity(name, value[key], field + name[:80] + "."))
-                for key in value
-            )
-        if value is None or isinstance(value, str):
-            return (value or "")[:LONGEST_TEXT]
-        found = self.json.number_within(value, field + name[:80], -MOST, MOST)
-        unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
-        if unit == "GB":
-            found /= 1e9
-        return "{:,.4g} {}".format(found, unit).strip()
-
-    def points(self, record: Dict[str, Any], field: str) -> Tuple[Tuple[float, float], ...]:
-        """In the order of time; a moment without a value is passed over."""
-
-        def point(value: Any, name: str) -> Optional[Tuple[float, float]]:
-            pair = self.json.each(value, name, lambda item, _: item)
-            if len(pair) != 2:
-                self.json.fail(name, "a moment and a value", value)
-            if pair[1] is None:
-                return None
-            at_s, found = (self.json.number_within(each, name, -MOST, MOST) for each in pair)
-            return at_s, found
-
-        points = self.json.each(record.get("points"), field + "points", point)
-        if len(points) > _MOST_POINTS:
-            self.get.too_many(field + "points", len(points), _MOST_POINTS)
-        return tuple(sorted(each for each in points if each is not None))
-
     # whole reports
 
     def run(self, record: Dict[str, Any]) -> Run:
@@ -288,7 +232,7 @@ class _Reader:
             published=self.published(record, ""),
             timeline=self.timeline(record, ""),
             histograms=self.histograms(record, ""),
-            telemetry=self.telemetry(record, ""),
+            telemetry=read_telemetry(self.get, record, ""),
         )
 
     def evaluation(self, record: Dict[str, Any]) -> Evaluation:
@@ -336,7 +280,7 @@ class _Reader:
             timed_frames=self.get.count(record, "timed_frames", ""),
             published=self.published(record, ""),
             histograms=self.histograms(record, ""),
-            telemetry=self.telemetry(record, ""),
+            telemetry=read_telemetry(self.get, record, ""),
         )
 
     def counts(self, value: Any, field: str) -> Tuple[int, ...]:
@@ -345,7 +289,7 @@ class _Reader:
     def benchmark(self, record: Dict[str, Any]) -> Benchmark:
         protocol = self.get.mapping(record, "protocol", "")
         results = self.get.records(record, "results", "", _MOST_RESULTS)
-        whole = self.telemetry(record, "") if len(results) == 1 else None
+        whole = read_telemetry(self.get, record, "") if len(results) == 1 else None
         return Benchmark(
             header=self.header(record, "environment"),
             fit=self.get.text(protocol, "fit", "protocol."),
@@ -379,11 +323,33 @@ class _Reader:
             published=self.published(record, field),
             timeline=self.timeline(record, field),
             histograms=self.histograms(record, field),
-            telemetry=self.telemetry(record, field) or telemetry,
+            telemetry=read_telemetry(self.get, record, field) or telemetry,
         )
 
-
-def _without_unit(name: str) -> str:
-    """``mean_power_w`` -> ``mean power``."""
-    ending = next((ending for ending in _UNITS if name.endswith(ending)), "")
-    return name[: len(name) - len(ending)][:LONGEST_TEXT].replace("_", " ")
+    def comparison(self, record: Dict[str, Any]) -> Comparison:
+        return Comparison(
+            tool=self.get.text(record, "tool", ""),
+            revision=self.get.text(record, "revision", ""),
+            command=self.get.text(record, "command", "", _LONGEST_COMMAND),
+            a=self.get.text(record, "a", ""),
+            b=self.get.text(record, "b", ""),
+            statistic=self.json.one_of(record.get("statistic"), "statistic", tuple(STATISTICS)),
+            tolerance_percent=self.get.amount(record, "tolerance_percent", ""),
+            pairs=tuple(
+                ComparedPair(
+                    name=self.get.text(each, "name", at),
+                    figure_a=self.get.amount(each, "a", at),
+                    figure_b=self.get.amount(each, "b", at),
+                    ratio=self.get.amount(each, "ratio", at),
+                    low=self.get.amount(each, "low", at),
+                    high=self.get.amount(each, "high", at),
+                    verdict=self.json.one_of(each.get("verdict"), at + "verdict", VERDICTS),
+                )
+                for at, each in self.get.records(record, "pairs", "", _MOST_RESULTS)
+            ),
+            differences=tuple(
+                (self.get.text(each, "what", at), self.get.text(each, "a", at), self.get.text(each, "b", at))
+                for at, each in self.get.records(record, "differences", "", _MOST_PARTS)
+            ),
+            notes=self.get.texts(record, "notes", ""),
+        )

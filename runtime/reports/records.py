@@ -173,4 +173,31 @@ class Benchmark(NamedTuple):
     not_run: Tuple[str, ...]
 
 
-Reading = Union[Run, Evaluation, Benchmark]
+class ComparedPair(NamedTuple):
+    """One model in two benchmarks, as ``bench.compare.Pair``."""
+
+    name: str
+    figure_a: float
+    figure_b: float
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+
+
+class Comparison(NamedTuple):
+    """A report of ``ccc-bench compare``; ``differences`` are (what, in A, in B)."""
+
+    tool: str
+    revision: str
+    command: str
+    a: str
+    b: str
+    statistic: str
+    tolerance_percent: float
+    pairs: Tuple[ComparedPair, ...]
+    differences: Tuple[Tuple[str, str, str], ...]
+    notes: Tuple[str, ...]
+
+
+Reading = Union[Run, Evaluation, Benchmark, Comparison]

@@ -8,10 +8,11 @@ from ccc_jetson.runtime.reports.formats import HTML, JSON, format_of
 from ccc_jetson.runtime.reports.html import page
 from ccc_jetson.runtime.reports.markdown import markdown
 from ccc_jetson.runtime.reports.of_benchmark import benchmark_document
+from ccc_jetson.runtime.reports.of_comparison import comparison_document
 from ccc_jetson.runtime.reports.of_evaluation import evaluation_document
 from ccc_jetson.runtime.reports.of_run import run_document
 from ccc_jetson.runtime.reports.reading import read_report
-from ccc_jetson.runtime.reports.records import Benchmark, Evaluation
+from ccc_jetson.runtime.reports.records import Benchmark, Comparison, Evaluation
 
 
 def write_reports(paths: Sequence[str], text: str, pictures: Sequence[Picture] = (), origin: str = "report") -> None:
@@ -46,6 +47,8 @@ def document_of(text: str, pictures: Sequence[Picture] = (), origin: str = "repo
     reading = read_report(text, origin)
     if isinstance(reading, Benchmark):
         return benchmark_document(reading)
+    if isinstance(reading, Comparison):
+        return comparison_document(reading)
     if isinstance(reading, Evaluation):
         return evaluation_document(reading, pictures)
     return run_document(reading, pictures)

@@ -1,13 +1,17 @@
 """Reports as ``ccc-run``, ``ccc-eval`` and ``ccc-bench`` save them, of machines that never were. Needs ``onnx``."""
 
 import json
+import os
+import tempfile
 
 from ccc_jetson.confusion import ConfusionMatrix
 from ccc_jetson.datasets import Dataset
 from ccc_jetson.label_mapping import named_mapping
+from ccc_jetson.runtime.bench.compare import compare
+from ccc_jetson.runtime.bench.reader import read_report as read_benchmark
 from ccc_jetson.runtime.eval_report import EvalReport
 from ccc_jetson.runtime.evaluation import Tally
-from ccc_jetson.runtime.metrics import Machine, StageTimes, distribution_of
+from ccc_jetson.runtime.metrics import Machine, StageTimes
 from ccc_jetson.runtime.pipeline import STAGES, TO_CLASS_MAP, TO_SINKS, Measured
 from ccc_jetson.runtime.report import COMPLETE, Model, Report
 from ccc_jetson.runtime.timeline import TimelineRecorder
@@ -113,6 +117,13 @@ def benchmark_record(*frame_ms):
     return json.loads(report_of(*benched, command="ccc-bench model0.engine").to_json())
 
 
-def seconds_distribution():
-    """The distribution of a few durations."""
-    return distribution_of([0.05, 0.055, 0.06, 0.08, 0.2])
+def comparison_record(a=((62.5, 64.0),), b=((80.0, 82.0),), command="ccc-bench compare a.json b.json"):
+    """The JSON of a comparison of benchmarks whose models' frames took turns between these milliseconds."""
+    readings = []
+    for name, models in (("a.json", a), ("b.json", b)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, name)
+            with open(path, "w") as file:
+                json.dump(benchmark_record(*[list(times) * 60 for times in models]), file)
+            readings.append(read_benchmark(path)._replace(origin=name))
+    return json.loads(compare(*readings)._replace(command=command).to_json())

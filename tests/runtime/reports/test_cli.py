@@ -9,7 +9,7 @@ pytest.importorskip("onnx")
 
 from ccc_jetson.runtime.reports.cli import build_parser, main
 from ccc_jetson.runtime.reports.writing import write_reports
-from tests.doubles.reports import benchmark_record, evaluation_record, run_record
+from tests.doubles.reports import benchmark_record, comparison_record, evaluation_record, run_record
 
 
 @pytest.fixture
@@ -18,7 +18,13 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "run.json").write_text(json.dumps(run_record()))
     (tmp_path / "eval.json").write_text(json.dumps(evaluation_record()))
     (tmp_path / "bench.json").write_text(json.dumps(benchmark_record()))
+    (tmp_path / "compare.json").write_text(json.dumps(comparison_record()))
     return tmp_path
+
+
+def test_a_saved_comparison_becomes_its_page(folder):
+    assert main(["compare.json", "a.html"]) == 0
+    assert "<h1>B against A, frames per second</h1>" in (folder / "a.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["run", "eval", "bench"])
