@@ -2,7 +2,7 @@
 
 from typing import List
 
-from ccc_jetson.runtime.bench.compare import FASTER, SLOWER
+from ccc_jetson.runtime.bench.compare import FASTER, NEITHER, SLOWER
 from ccc_jetson.runtime.bench.plan import STATISTICS
 from ccc_jetson.runtime.reports.document import (
     Bar,
@@ -19,7 +19,9 @@ from ccc_jetson.runtime.reports.document import (
 )
 from ccc_jetson.runtime.reports.records import Comparison
 
-_SIGNS = {FASTER: "faster", SLOWER: "slower"}
+_BEYOND = "the whole interval shows it"
+# value, unit and detail of a headline
+_SIGNS = {FASTER: (FASTER, "", _BEYOND), SLOWER: (SLOWER, "", _BEYOND), NEITHER: ("\u2248", "A", NEITHER)}
 
 
 def comparison_document(comparison: Comparison) -> Document:
@@ -32,12 +34,13 @@ def comparison_document(comparison: Comparison) -> Document:
         sections.append(Section("Other circumstances", (told, table)))
     if comparison.command:
         sections.append(Section("To compare them again", (Command(comparison.command),)))
-    slower = sum(pair.verdict == SLOWER for pair in comparison.pairs)
+    slower, pairs = sum(pair.verdict == SLOWER for pair in comparison.pairs), len(comparison.pairs)
+    warning = "B is slower in {} of {} models.".format(slower, pairs) if pairs > 1 else "B is slower."
     return Document(
         command="ccc-bench compare",
         title="B against A, {}".format(statistic),
         lead=("A is {}".format(comparison.a), "B is {}".format(comparison.b)),
-        warning="B is slower in {} of {}.".format(slower, len(comparison.pairs)) if slower else "",
+        warning=warning if slower else "",
         headlines=tuple(_headlines(comparison, statistic)),
         sections=tuple(sections),
         footer=comparison.tool + (", revision " + comparison.revision if comparison.revision else ""),
@@ -54,7 +57,7 @@ def _headlines(comparison: Comparison, statistic: str) -> List[Headline]:
         Headline("A", "{:.2f}".format(pair.figure_a), "", statistic),
         Headline("B", "{:.2f}".format(pair.figure_b), "", statistic),
         Headline("B / A", "{:.3f}".format(pair.ratio), "", detail),
-        Headline("B is", _SIGNS.get(pair.verdict, "\u2248"), "", pair.verdict),
+        Headline("B is", *_SIGNS[pair.verdict]),
     ]
 
 
@@ -71,7 +74,7 @@ def _verdict(comparison: Comparison, statistic: str) -> List[Block]:
         "runs, by a moving-block bootstrap; how much runs differ from each other, only more runs show."
     )
     blocks: List[Block] = [
-        Figures((Bars(statistic[:1].upper() + statistic[1:], "A and B of each model.", statistic, tuple(bars)),)),
+        Figures((Bars("A and B", "The figures of each model.", statistic, tuple(bars)),)),
         Table(("model", "A", "B", "B / A", "95 % interval", "B is"), tuple(rows), (0, 5)),
         Paragraph(told.format(comparison.tolerance_percent)),
     ]

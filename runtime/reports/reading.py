@@ -327,6 +327,8 @@ class _Reader:
         )
 
     def comparison(self, record: Dict[str, Any]) -> Comparison:
+        if not record.get("pairs"):
+            self.json.damaged("it compares nothing")
         return Comparison(
             tool=self.get.text(record, "tool", ""),
             revision=self.get.text(record, "revision", ""),

@@ -23,6 +23,10 @@ RECORDS = {
 }
 
 
+for result in RECORDS["benchmark"]["results"]:
+    del result["samples"]  # which pages do not use, and which are long
+
+
 def read(record):
     return read_report(json.dumps(record), "a.json")
 
@@ -170,20 +174,18 @@ def places(value, path=()):
                 yield each
 
 
-JUNK = (None, True, -1, 0, 1e300, float("nan"), "\x1b<b>\ud800", [], {}, [[]], {"a": None}, ["x"] * 3, [1e14, -1e14])
+JUNK = (None, -1, 0, 1e300, float("nan"), "\x1b<b>\ud800", [], {"a": None}, [1e14, -1e14])
 
 
 @pytest.mark.parametrize("kind", sorted(RECORDS))
 def test_rubbish_anywhere_is_refused_or_shown_and_never_more(kind):
-    refused = shown = 0
-    for path in places(RECORDS[kind]):
-        if not path or path[-2:-1] == ("samples",) or "values" in path:
-            continue
+    record, refused, shown = copy.deepcopy(RECORDS[kind]), 0, 0
+    for path in list(places(RECORDS[kind]))[1:]:
+        inner = record
+        for key in path[:-1]:
+            inner = inner[key]
+        before = inner[path[-1]]
         for junk in JUNK:
-            record = copy.deepcopy(RECORDS[kind])
-            inner = record
-            for key in path[:-1]:
-                inner = inner[key]
             inner[path[-1]] = junk
             try:
                 document = document_of(json.dumps(record))
@@ -194,5 +196,6 @@ def test_rubbish_anywhere_is_refused_or_shown_and_never_more(kind):
                 page(document).encode("utf-8")
                 markdown(document).encode("utf-8")
                 shown += 1
+        inner[path[-1]] = before
     print(refused, "refused,", shown, "shown")
     assert refused > 100 and shown > 50
