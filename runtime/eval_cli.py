@@ -133,7 +133,7 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
             tally=evaluation.tally,
             remarks=tuple(remarks),
             stages=evaluation.times.summaries(),
-            distributions=evaluation.times.distributions(),
+            distributions=tuple(evaluation.times.distributions().items()),
             wall_s=evaluation.seconds,
             timed_frames=evaluation.frames - done_before,
             command=shown_command(command),

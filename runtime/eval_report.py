@@ -38,7 +38,7 @@ class EvalReport(NamedTuple):
     wall_s: float
     timed_frames: int
     command: str = ""  # as ``shown_command`` has it
-    distributions: Dict[str, Distribution] = {}  # noqa: RUF012, of the stages, by name; nothing is written to it
+    distributions: Tuple[Tuple[str, Distribution], ...] = ()  # of the stages, by name
 
     @property
     def fps(self) -> float:
@@ -92,7 +92,7 @@ class EvalReport(NamedTuple):
             "timed_frames": self.timed_frames,
             "published": published_record(contract, self._here(scores)),
             "histograms": {
-                name: each.to_json() for name, each in self.distributions.items() if name in ("infer", LOGITS_STAGE)
+                name: each.to_json() for name, each in self.distributions if name in ("infer", LOGITS_STAGE)
             },
         }
         return indented(record)

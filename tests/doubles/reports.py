@@ -97,7 +97,7 @@ def evaluation_record(contract=None, **changes):
         wall_s=2.5,
         timed_frames=24,
         command="ccc-eval model.onnx --mapping camvid",
-        distributions=times.distributions(),
+        distributions=tuple(times.distributions().items()),
     )
     return json.loads(report._replace(**changes).to_json())
 

@@ -78,6 +78,22 @@ def test_the_json_has_everything_a_comparison_needs():
     assert record["bottleneck"].startswith("infer: 58.0 ms")
 
 
+def test_the_json_has_what_the_model_promises_in_its_contract():
+    contract = json.loads(report().to_json())["model"]["contract"]
+    assert (contract["target"], contract["precision"], contract["output"]) == ("tx2", "fp32", "class_map")
+    assert (contract["passes"], contract["classes"]) == (["fold-batchnorm"], 19)
+    assert contract["preprocessing"]["color_order"] == "BGR"
+    assert tuple(contract["preprocessing"]["mean"]) == TINY.preprocessing.mean
+    assert contract["palette"][1] == {"name": "sidewalk", "color": [244, 35, 232]}
+    classifier = json.loads(report(model=Model("m", "ab" * 32, "", tiny_contract("scores", classes=300))).to_json())
+    assert (classifier["model"]["contract"]["palette"], classifier["model"]["contract"]["classes"]) == ([], 300)
+
+
+def test_secrets_of_an_address_are_in_no_report():
+    shown = report(source="rtsp://me:secret@cam/1, 1280x720", ended="rtsp://me:secret@cam/1: lost").to_json()
+    assert "secret" not in shown and "rtsp://***@cam/1, 1280x720" in shown
+
+
 def test_the_networks_published_speed_is_in_the_json_beside_what_was_measured():
     (speed,) = json.loads(report(CCC1).to_json())["published"]
     assert (speed["value"], speed["measured"], speed["comparable"]) == (15.9, 7.95, False)
