@@ -149,11 +149,12 @@ def telemetry_section(telemetry: Optional[Telemetry]) -> List[Section]:
     shades = tuple((factor * start, factor * end, reason) for start, end, reason in telemetry.throttling)
     charts = []
     for group in dict.fromkeys(each.unit for each in telemetry.series if each.points):
-        title = _GROUPS.get(group, group)
+        series = [each for each in telemetry.series if each.unit == group and each.points]
+        alone = series[0].name[:1].upper() + series[0].name[1:]
+        title = _GROUPS.get(group, group) if len(series) > 1 else alone
         lines = [
             Line(_without_group(each.name), tuple((factor * max(0.0, at), value) for at, value in each.points))
-            for each in telemetry.series
-            if each.unit == group and each.points
+            for each in series
         ]
         for start in range(0, len(lines), _MOST_LINES):
             shown = tuple(lines[start : start + _MOST_LINES])
@@ -183,7 +184,7 @@ def telemetry_section(telemetry: Optional[Telemetry]) -> List[Section]:
     blocks: List[Block] = [Figures(tuple(charts))]
     blocks += [Notes(tuple(notes))] * bool(notes)
     blocks.append(FactSheets((Facts("Summary", tuple(facts)),)))
-    return [Section("Power, temperature and clocks", tuple(blocks))]
+    return [Section("The machine over the run", tuple(blocks))]
 
 
 def _without_group(name: str) -> str:

@@ -68,7 +68,7 @@ def test_telemetry_of_the_whole_benchmark_or_of_a_model_is_drawn():
     record = benchmark_record([62.5] * 120, [80.0] * 120)
     record["results"][1]["telemetry"] = TELEMETRY
     found = document_of(json.dumps(record))
-    assert titles(found).count("Power, temperature and clocks") == 1
+    assert titles(found).count("The machine over the run") == 1
 
 
 def test_without_any_result_the_page_says_why():

@@ -153,7 +153,7 @@ def test_a_long_run_is_told_in_minutes_and_hours():
 
 def test_telemetry_is_drawn_by_unit_with_throttling_shaded():
     found = document_from(telemetry=TELEMETRY)
-    power, heat = figures(found)["Power"], figures(found)["Temperature"]
+    power, heat = figures(found)["Power"], figures(found)["Temperature GPU"]
     assert [line.name for line in power.lines] == ["power", "VDD_SYS_GPU"]
     assert (power.unit, heat.unit, power.from_zero, heat.from_zero) == ("W", "\u00b0C", True, False)
     assert power.shades == ((0.5, 1.5, "GPU clock (limit 828 of 1300 MHz)"),)
@@ -179,4 +179,4 @@ def test_more_series_than_can_be_told_apart_take_several_charts_and_much_throttl
 
 @pytest.mark.parametrize("telemetry", [None, dict(TELEMETRY, series=[])])
 def test_without_sensors_there_is_no_section_for_them(telemetry):
-    assert "Power, temperature and clocks" not in titles(document_from(telemetry=telemetry))
+    assert "The machine over the run" not in titles(document_from(telemetry=telemetry))
