@@ -93,7 +93,7 @@ class Report(NamedTuple):
             "backend_facts": dict(measured.facts),
             "fit": self.fit,
             "source": {"description": without_secrets(self.source), "live": self.live},
-            "outputs": list(self.outputs),
+            "outputs": [without_secrets(output) for output in self.outputs],
             "frames": measured.frames,
             "dropped": measured.dropped,
             "wall_s": round(measured.wall_s, 6),

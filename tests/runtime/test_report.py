@@ -90,7 +90,9 @@ def test_the_json_has_what_the_model_promises_in_its_contract():
 
 
 def test_secrets_of_an_address_are_in_no_report():
-    shown = report(source="rtsp://me:secret@cam/1, 1280x720", ended="rtsp://me:secret@cam/1: lost").to_json()
+    outputs = ("page at http://127.0.0.1:8080/?token=secret",)
+    shown = report(source="rtsp://me:secret@cam/1, 1280x720", ended="rtsp://me:secret@cam/1: lost", outputs=outputs)
+    shown = shown.to_json()
     assert "secret" not in shown and "rtsp://***@cam/1, 1280x720" in shown
 
 
