@@ -150,5 +150,6 @@ def _model(run: Run) -> Facts:
 
 def _frames(run: Run) -> Facts:
     rows = [("source", run.source), ("kind", "live: the newest frame is taken" if run.live else "a file: every frame")]
+    rows += run.source_facts
     rows += [("written", output) for output in run.outputs]
     return Facts("Frames", (*rows, ("ended", run.ended)))

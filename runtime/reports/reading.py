@@ -31,12 +31,14 @@ from ccc_jetson.runtime.reports.records import (
     Run,
     Telemetry,
 )
-from ccc_jetson.runtime.reports.telemetry_reading import read_telemetry
+from ccc_jetson.runtime.reports.telemetry_reading import quantity, read_telemetry, without_unit
 from ccc_jetson.runtime.timeline import Timeline
+from ccc_jetson.shown_command import without_secrets
 
 KINDS = (RUN, EVALUATION, BENCHMARK, COMPARISON)
 _CURE = "measure again: ccc-run --report FILE.json, or ccc-eval, or ccc-bench"
 _LONGEST_COMMAND = 8000
+_TOLD = ("description", "live", "kind", "source")  # of a source: what its description says already
 _MOST_PARTS, _MOST_BARS, _MOST_SERIES, _MOST_RESULTS = 10000, 10000, 100, 100
 _TIMES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")
 _COLUMNS = ("from_s", "to_s", "frames", "dropped", "latency_p50_ms", "latency_max_ms")
@@ -229,6 +231,11 @@ class _Reader:
                 for name in shares
             ),
             pictures=tuple(pictures),
+            source_facts=tuple(
+                (without_unit(key), without_secrets(quantity(self.get, key, source[key], "source.")))
+                for key in sorted(source)
+                if key not in _TOLD and type(source[key]) in (str, int, float) and source[key]
+            ),
             published=self.published(record, ""),
             timeline=self.timeline(record, ""),
             histograms=self.histograms(record, ""),

@@ -92,6 +92,7 @@ class Run(NamedTuple):
     bottleneck: str
     class_shares: Tuple[Tuple[str, float], ...]
     pictures: Tuple[Tuple[str, str, float], ...]  # (picture, its best class, probability)
+    source_facts: Tuple[Tuple[str, str], ...]  # what else there is to know of the source
     published: Tuple[Publication, ...]
     timeline: Optional[Timeline]
     histograms: Dict[str, Distribution]

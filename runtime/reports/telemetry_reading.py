@@ -6,7 +6,7 @@ from ccc_jetson.runtime.reports.fields import LONGEST_TEXT, MOST, Fields
 from ccc_jetson.runtime.reports.records import Series, Telemetry
 
 _MOST_SERIES, _MOST_POINTS, _MOST_THROTTLED = 100, 200000, 10000
-_UNITS = {"_w": "W", "_j": "J", "_c": "\u00b0C", "_mhz": "MHz", "_bytes": "GB", "_s": "s", "_percent": "%", "_mw": "mW"}
+_UNITS = {"_w": "W", "_j": "J", "_c": "\u00b0C", "_mhz": "MHz", "_bytes": "GB", "_s": "s", "_percent": "%", "_ms": "ms"}
 
 
 def read_telemetry(get: Fields, record: Dict[str, Any], field: str) -> Optional[Telemetry]:
@@ -22,9 +22,9 @@ def read_telemetry(get: Fields, record: Dict[str, Any], field: str) -> Optional[
             for at, each in get.records(value, "series", field, _MOST_SERIES)
         ),
         summary=tuple(
-            (_without_unit(name), text)
+            (without_unit(name), text)
             for name in summary
-            for text in [_quantity(get, name, summary[name], field + "summary.")]
+            for text in [quantity(get, name, summary[name], field + "summary.")]
             if text
         ),
         throttling=tuple(
@@ -42,11 +42,11 @@ def _reason(get: Fields, record: Dict[str, Any], field: str) -> str:
     return get.text(record, "reason", field) or (cause + " (" + detail + ")" if detail else cause)
 
 
-def _quantity(get: Fields, name: str, value: Any, field: str, of_several: bool = False) -> str:
+def quantity(get: Fields, name: str, value: Any, field: str, of_several: bool = False) -> str:
     """A value of a summary in the unit that its name ends with, or several by their names; "" where there is none."""
     if isinstance(value, dict) and not of_several:
         return ", ".join(
-            "{} {}".format(key[:LONGEST_TEXT], _quantity(get, name, value[key], field + name[:80] + ".", True))
+            "{} {}".format(key[:LONGEST_TEXT], quantity(get, name, value[key], field + name[:80] + ".", True))
             for key in value
         )
     if value is None or isinstance(value, str):
@@ -76,7 +76,7 @@ def _points(get: Fields, record: Dict[str, Any], field: str) -> Tuple[Tuple[floa
     return tuple(sorted(each for each in points if each is not None))
 
 
-def _without_unit(name: str) -> str:
+def without_unit(name: str) -> str:
     """``mean_power_w`` -> ``mean power``."""
     ending = next((ending for ending in _UNITS if name.endswith(ending)), "")
     return name[: len(name) - len(ending)][:LONGEST_TEXT].replace("_", " ")

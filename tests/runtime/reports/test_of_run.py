@@ -98,6 +98,18 @@ def test_conditions_hold_what_a_comparison_needs():
     assert "engine sha256" not in shown  # it is the model's, which is there already
 
 
+def test_what_else_a_source_tells_is_told_without_its_secrets():
+    record = run_record()
+    record["source"].update(
+        kind="rtsp", reconnects=2, lost_s=3.25, stalls=0, age_ms=41.5, backend="GStreamer", asked={"width": 1280},
+        pipeline="rtspsrc location=rtsp://me:secret@cam/1 ! appsink", passed_over=["FFMPEG: none"], on_arrival=True,
+    )  # fmt: skip
+    shown = facts(document_of(json.dumps(record)))
+    assert (shown["reconnects"], shown["lost"], shown["age"]) == ("2", "3.25 s", "41.5 ms")
+    assert shown["pipeline"] == "rtspsrc location=rtsp://***@cam/1 ! appsink"
+    assert not {"stalls", "asked", "passed over", "on arrival"} & set(shown)
+
+
 def test_the_command_can_be_typed_again():
     (command,) = blocks(document_from(), document.Command)
     assert command.text == "ccc-run --camera /dev/video0 --report 'my run.html'"
