@@ -37,12 +37,15 @@ def main() -> int:
         command(sys.executable, HERE / "scenes_to_disk.py", scenes)
     video = arguments.video or scenes / "clip.mp4"
     command(tool("ccc-export"), arguments.checkpoint or WEIGHTS, model, "--target", "cpu")
-    command(tool("ccc-run"), "--model", model, "--video", video, "--out", overlay, "--report", run_report)
+    pages = [report.with_suffix(".html") for report in (run_report, eval_report)]
+    words = ("--model", model, "--video", video, "--out", overlay, "--report", run_report, "--report", pages[0])
+    command(tool("ccc-run"), *words)
     if scored:
         labelled = ["--images", scenes / "images", "--labels", scenes / "labels", "--mapping", "trainids"]
-        command(tool("ccc-eval"), model, *labelled, "--report", eval_report)
+        command(tool("ccc-eval"), model, *labelled, "--report", eval_report, "--report", pages[1])
     pictures = write_pictures(str(overlay), out)
     print(f"\noverlay video  {overlay}\npictures       {pictures[0]} ... {pictures[-1].name}")
+    print("reports        " + " ".join(str(page) for page in pages[: 1 + scored]))
     print(f"FPS            {json.loads(run_report.read_text())['fps']:.1f} (on this machine's CPU)")
     if scored:
         miou = json.loads(eval_report.read_text())["miou"]

@@ -12,7 +12,9 @@ from ccc_jetson.errors import UsageError
 from ccc_jetson.files import check_output
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.reports.formats import HELP, HTML, METAVAR, check_reports, format_of
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored
+from ccc_jetson.shown_command import shown_command
 
 if TYPE_CHECKING:
     from ccc_jetson.datasets import Dataset
@@ -62,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_gpu_options(parser)
     add_telemetry_options(parser)
     out = parser.add_argument_group("output")
-    out.add_argument("--report", metavar="FILE.json", help="everything as JSON, with the confusion matrix")
+    out.add_argument("--report", metavar=METAVAR, action="append", default=[], help=HELP)
     out.add_argument("--json", action="store_true", help="print the report instead of the tables")
     out.add_argument(
         "--resume", metavar="FILE", help="keep what is done there, and go on from it after an interruption"
@@ -79,12 +81,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _work(arguments: argparse.Namespace, command: List[str]) -> int:
     # Here and not above: numpy is no part of --help
     from ccc_jetson.contract import read_contract_json
-    from ccc_jetson.files import sha256_of, write_text
+    from ccc_jetson.files import sha256_of
     from ccc_jetson.runtime.backends import choose_model, contract_of_model, open_backend
     from ccc_jetson.runtime.eval_report import EvalReport
     from ccc_jetson.runtime.evaluation import Evaluation
     from ccc_jetson.runtime.metrics import machine
     from ccc_jetson.runtime.report import Model
+    from ccc_jetson.runtime.reports.gallery import WorstAndBest
+    from ccc_jetson.runtime.reports.writing import write_reports
     from ccc_jetson.runtime.telemetry.monitor import Span
 
     _check(arguments)
@@ -107,7 +111,16 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
         say("frames: {} of {}, fit: {}".format(len(dataset.samples), dataset.title, fit))
         for note in (*dataset.notes, *remarks):
             say("note: " + note)
-        evaluation = Evaluation(backend, dataset, fit, eval_size, arguments.skip_unreadable)
+        gallery = WorstAndBest(dataset.mapping.colors(backend.contract))
+        keeps = HTML in map(format_of, arguments.report)
+        evaluation = Evaluation(
+            backend,
+            dataset,
+            fit,
+            eval_size,
+            arguments.skip_unreadable,
+            gallery.add if keeps else None,
+        )
         state = _state(arguments, model, evaluation)
         done_before = evaluation.frames
         with monitored(arguments) as monitor:
@@ -126,12 +139,13 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
             tally=evaluation.tally,
             remarks=tuple(remarks),
             stages=evaluation.times.summaries(),
+            distributions=tuple(evaluation.times.distributions().items()),
             wall_s=evaluation.seconds,
             timed_frames=span.frames,
             telemetry=monitor.record(span) if monitor else None,
+            command=shown_command(command),
         )
-    if arguments.report is not None:
-        write_text(arguments.report, report.to_json())
+    write_reports(arguments.report, report.to_json(), gallery.pictures)
     print(report.to_json().rstrip() if arguments.json else report.to_text())
     if state is not None:
         sys.stdout.flush()
@@ -163,10 +177,9 @@ def _check(arguments: argparse.Namespace) -> None:
 def _check_paths(arguments: argparse.Namespace, model: str) -> None:
     """What is to be written at the end must be writable now, and destroy nothing."""
     read = [path for path in (model, arguments.contract, arguments.mapping) if path is not None]
-    for option, path in (("--report", arguments.report), ("--resume", arguments.resume)):
-        if path is not None:
-            check_output(path, read, option)
-            read.append(path)
+    check_reports(arguments.report, read)
+    if arguments.resume is not None:
+        check_output(arguments.resume, read + arguments.report, "--resume")
 
 
 def _dataset(arguments: argparse.Namespace) -> "Dataset":

@@ -8,12 +8,15 @@ from ccc_jetson.datasets import Dataset
 from ccc_jetson.json_records import indented
 from ccc_jetson.label_mapping import some
 from ccc_jetson.published import Here, published_lines, published_record
+from ccc_jetson.revision import revision
 from ccc_jetson.runtime.backends import COMPUTE_STAGES
 from ccc_jetson.runtime.evaluation import LOGITS_STAGE, Tally
-from ccc_jetson.runtime.metrics import Machine, StageSummary, percentile_table
+from ccc_jetson.runtime.metrics import Distribution, Machine, StageSummary, percentile_table
 from ccc_jetson.runtime.report import SCHEMA, Model
 from ccc_jetson.runtime.telemetry.record import Telemetry
 from ccc_jetson.tables import aligned_facts
+
+KIND = "evaluation"
 
 
 class EvalReport(NamedTuple):
@@ -36,6 +39,8 @@ class EvalReport(NamedTuple):
     wall_s: float
     timed_frames: int
     telemetry: Optional[Telemetry] = None
+    command: str = ""  # as ``shown_command`` has it
+    distributions: Tuple[Tuple[str, Distribution], ...] = ()  # of the stages, by name
 
     @property
     def fps(self) -> float:
@@ -53,8 +58,11 @@ class EvalReport(NamedTuple):
         scores, mapping, contract = self.tally.matrix.scores(), self.dataset.mapping, self.model.contract
         record: Dict[str, Any] = {
             "schema": SCHEMA,
+            "kind": KIND,
             "tool": "ccc-jetson " + __version__,
+            "revision": revision(),
             "started": self.started,
+            "command": self.command,
             "machine": self.machine.to_json(),
             "model": self.model.to_json(),
             "backend": self.backend,
@@ -74,8 +82,10 @@ class EvalReport(NamedTuple):
             "pixels": scores.pixels,
             "pixels_without_class": scores.pixels_without_class,
             "classes": [
-                {"name": name, "iou": _figure(iou), "pixels": pixels}
-                for name, iou, pixels in zip(mapping.classes, scores.iou, scores.pixels_of_class)
+                {"name": name, "iou": _figure(iou), "pixels": pixels, "color": list(color)}
+                for name, iou, pixels, color in zip(
+                    mapping.classes, scores.iou, scores.pixels_of_class, mapping.colors(contract)
+                )
             ],
             "confusion": self.tally.matrix.to_json(),
             "stages": {each.name: each.to_json() for each in self.stages},
@@ -84,6 +94,9 @@ class EvalReport(NamedTuple):
             "timed_frames": self.timed_frames,
             "telemetry": self.telemetry.to_json() if self.telemetry else None,
             "published": published_record(contract, self._here(scores)),
+            "histograms": {
+                name: each.to_json() for name, each in self.distributions if name in ("infer", LOGITS_STAGE)
+            },
         }
         return indented(record)
 

@@ -21,7 +21,7 @@ from ccc_jetson.datasets import Dataset, Sample
 from ccc_jetson.errors import BackendError, FileProblem, UsageError
 from ccc_jetson.images import read_frame, read_labels
 from ccc_jetson.opencv import import_cv2
-from ccc_jetson.preprocess import Fitting, Region, class_map_for_frame, fitting
+from ccc_jetson.preprocess import Fitting, Region, at_frame_size, class_map_for_frame, fitting
 from ccc_jetson.runtime.backends import COMPUTE_STAGES, Backend, Segmentation
 from ccc_jetson.runtime.metrics import StageTimes
 
@@ -39,6 +39,17 @@ class Tally(NamedTuple):
     skipped: Tuple[Tuple[str, str], ...] = ()
 
 
+class Scored(NamedTuple):
+    """A frame that was counted: its own mIoU (nan without a labelled pixel), the frame (h, w, 3) uint8 BGR, labels and
+    prediction (H, W) uint8 evaluated classes."""
+
+    name: str
+    miou: float
+    picture: np.ndarray
+    labels: np.ndarray
+    prediction: np.ndarray
+
+
 class Evaluation:
     """Runs the frames of a data set through a backend and counts; ``tally`` is whole after every frame.
 
@@ -48,6 +59,7 @@ class Evaluation:
         fit: the one that the backend was opened with.
         eval_size: one of ``EVAL_SIZES``.
         skip_unreadable: notes unreadable files and goes on, instead of raising.
+        on_scored: called with each frame when it is counted, outside of all that is timed but ``seconds``.
 
     ``tally`` may be replaced by one to go on from. ``prediction`` says how predictions come to the evaluated size;
     ``times`` holds ``STAGES`` and ``seconds`` the duration of ``run``, both of this run alone.
@@ -60,6 +72,7 @@ class Evaluation:
         fit: str = "stretch",
         eval_size: str = "network",
         skip_unreadable: bool = False,
+        on_scored: Optional[Callable[[Scored], Any]] = None,
     ) -> None:
         if eval_size not in EVAL_SIZES:
             raise UsageError("unknown eval size {!r}; expected one of {}".format(eval_size, ", ".join(EVAL_SIZES)))
@@ -71,6 +84,7 @@ class Evaluation:
         self.fit = fit
         self.eval_size = eval_size
         self._skip_unreadable = skip_unreadable
+        self._on_scored = on_scored
         self._network_size = (backend.contract.input.width, backend.contract.input.height)
         self._table = dataset.mapping.prediction_table(backend.contract)
         self._warm_up()
@@ -123,6 +137,9 @@ class Evaluation:
         counted = ConfusionMatrix(matrix.classes)
         counted.add(frame.labels, prediction)
         self.times.add("score", time.perf_counter() - inferred)
+        if self._on_scored is not None:
+            miou = counted.scores().miou
+            self._on_scored(Scored(frame.sample.name, miou, frame.picture, frame.labels, prediction))
         return Tally(matrix.plus(counted), done + 1, skipped)
 
     def _read(self, sample: Sample) -> "_LabelledFrame":
@@ -144,7 +161,7 @@ class Evaluation:
             )
         labels = self.dataset.mapping.decode(stored, sample.labels)
         geometry = fitting(size, self._network_size, self.fit)
-        geometry = _evaluated(geometry, labels_size if self.eval_size == "full" else _network_scale(geometry))
+        geometry = at_frame_size(geometry, labels_size if self.eval_size == "full" else _network_scale(geometry))
         if geometry.frame_size != labels_size:
             cv2 = import_cv2()
             labels = cv2.resize(labels, geometry.frame_size, interpolation=cv2.INTER_NEAREST)
@@ -216,16 +233,6 @@ def _network_scale(geometry: Fitting) -> Tuple[int, int]:
         round(geometry.frame_size[0] * target.width / source.width),
         round(geometry.frame_size[1] * target.height / source.height),
     )
-
-
-def _evaluated(geometry: Fitting, size: Tuple[int, int]) -> Fitting:
-    """The same geometry for the frame resized to ``size``."""
-    (width, height), source = geometry.frame_size, geometry.source
-    new_width = max(1, round(source.width * size[0] / width))
-    new_height = max(1, round(source.height * size[1] / height))
-    x = min(round(source.x * size[0] / width), size[0] - new_width)
-    y = min(round(source.y * size[1] / height), size[1] - new_height)
-    return geometry._replace(source=Region(x, y, new_width, new_height), frame_size=size)
 
 
 def _from_logits(logits: np.ndarray, table: np.ndarray, geometry: Fitting) -> np.ndarray:

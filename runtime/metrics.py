@@ -3,7 +3,7 @@
 import math
 import os
 import platform
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ccc_jetson.board import read_board, read_file
 from ccc_jetson.engines.machine import target_of
@@ -12,6 +12,7 @@ from ccc_jetson.tables import aligned_table
 PERCENTS = (50, 90, 95, 99)
 _SHORTEST_S, _GROWTH, _BINS = 1e-6, 1.01, 2100  # 1 us * 1.01^2100 = 1190 s
 _LOG_GROWTH = math.log(_GROWTH)
+_BARS, _MOST_BARS = 30, 120  # of a distribution, at most: from its 1st to its 99th percentile, and altogether
 
 
 class StageSummary(NamedTuple):
@@ -30,6 +31,28 @@ class StageSummary(NamedTuple):
         """All but the name, times rounded to a microsecond."""
         record = {name: round(value, 3) for name, value in self._asdict().items() if name.endswith("_ms")}
         return dict(record, count=self.samples)
+
+
+class Distribution(NamedTuple):
+    """How many durations lie between which: ``counts[i]`` from ``edges_ms[i]`` to ``edges_ms[i + 1]``.
+
+    Every bin is wider than the one before by the same factor.
+    """
+
+    edges_ms: List[float]
+    counts: List[int]
+
+    def to_json(self) -> Dict[str, Any]:
+        """Edges rounded to a nanosecond."""
+        return {"edges_ms": [round(edge, 6) for edge in self.edges_ms], "counts": list(self.counts)}
+
+
+def distribution_of(seconds: Sequence[float]) -> Optional[Distribution]:
+    """The distribution of durations that are all there; None without any."""
+    histogram = _Histogram()
+    for each in seconds:
+        histogram.add(each)
+    return histogram.distribution()
 
 
 def nearest_rank(count: int, percent: int) -> int:
@@ -77,6 +100,11 @@ class StageTimes:
         """Of the stages that have durations, in their order."""
         return [self._histograms[name].summary(name) for name in self.stages if self._histograms[name].count]
 
+    def distributions(self) -> Dict[str, Distribution]:
+        """Of each stage that has durations, by its name."""
+        found = {name: self._histograms[name].distribution() for name in self.stages}
+        return {name: each for name, each in found.items() if each is not None}
+
 
 class _Histogram:
     """Durations in logarithmic bins."""
@@ -99,14 +127,32 @@ class _Histogram:
         self.longest = max(self.longest, seconds)
 
     def percentile(self, percent: int) -> float:
+        middle = _SHORTEST_S * _GROWTH ** (self._bin_of(percent) + 0.5)
+        return min(max(middle, self.shortest), self.longest)
+
+    def _bin_of(self, percent: int) -> int:
+        """In which bin a percentile lies."""
         rank = nearest_rank(self.count, percent)
         seen = 0
         for index, count in enumerate(self.bins):
             seen += count
             if seen >= rank:
-                middle = _SHORTEST_S * _GROWTH ** (index + 0.5)
-                return min(max(middle, self.shortest), self.longest)
-        return self.longest
+                return index
+        return _BINS
+
+    def distribution(self) -> Optional[Distribution]:
+        """Neighbouring bins as one, so that as many are left as can be drawn; None without durations."""
+        if not self.count:
+            return None
+        filled = [index for index, count in enumerate(self.bins) if count]
+        first, last = filled[0], filled[-1]
+        middle = self._bin_of(99) - self._bin_of(1) + 1
+        bars = min(_BARS, math.ceil(2 * math.sqrt(self.count)))  # of few durations few, or most would be empty
+        together = max(1, math.ceil(middle / bars), math.ceil((last - first + 1) / _MOST_BARS))
+        starts = range(first, last + 1, together)
+        counts = [sum(self.bins[start : start + together]) for start in starts]
+        edges_ms = [1000.0 * _SHORTEST_S * _GROWTH ** (first + together * index) for index in range(len(counts) + 1)]
+        return Distribution(edges_ms, counts)
 
     def summary(self, name: str) -> StageSummary:
         p50_ms, p90_ms, p95_ms, p99_ms = (1000.0 * self.percentile(percent) for percent in PERCENTS)

@@ -9,6 +9,7 @@ from ccc_jetson.errors import UsageError
 from ccc_jetson.files import check_output
 from ccc_jetson.runtime.frames import FrameSource
 from ccc_jetson.runtime.overlay import Overlay
+from ccc_jetson.runtime.reports.formats import format_of
 from ccc_jetson.runtime.sinks import Sink
 
 VIDEO_SUFFIX = ".mp4"
@@ -17,12 +18,12 @@ _PICTURES_FPS = 10.0  # of a video made from pictures, which have no rate of the
 
 
 class Outputs(NamedTuple):
-    """The paths asked for; None where nothing was. ``class_ids``: the numbers in ``class_maps``, of
-    ``choices.CLASS_IDS``."""
+    """The paths asked for; None where nothing was. ``reports`` may be several; ``class_ids``: the numbers in
+    ``class_maps``, of ``choices.CLASS_IDS``."""
 
     out: Optional[str]
     class_maps: Optional[str]
-    report: Optional[str]
+    reports: Tuple[str, ...] = ()
     class_ids: str = "network"
     jsonl: Optional[str] = None
 
@@ -53,15 +54,13 @@ class Outputs(NamedTuple):
             else:
                 _check_folder(path, option)
         self._check_collisions(named, files, picture_folders)
+        for path in self.reports:
+            format_of(path)
 
     def _named(self) -> List[Tuple[str, str]]:
         jsonl = None if self.jsonl == STANDARD_OUTPUT else self.jsonl
-        options = (
-            ("--out", self.out),
-            ("--class-maps", self.class_maps),
-            ("--report", self.report),
-            ("--jsonl", jsonl),
-        )
+        options = [("--out", self.out), ("--class-maps", self.class_maps), ("--jsonl", jsonl)]
+        options += [("--report", path) for path in self.reports]
         return [(option, path) for option, path in options if path is not None]
 
     def _check_collisions(

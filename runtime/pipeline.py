@@ -17,8 +17,9 @@ from typing import Any, Callable, Deque, List, NamedTuple, Optional, Sequence, T
 from ccc_jetson.runtime.backends import COMPUTE_STAGES, Backend
 from ccc_jetson.runtime.frames import Frame, FrameSource
 from ccc_jetson.runtime.handoff import Handoff
-from ccc_jetson.runtime.metrics import Counters, StageSummary, StageTimes
+from ccc_jetson.runtime.metrics import Counters, Distribution, StageSummary, StageTimes
 from ccc_jetson.runtime.sinks import Sink
+from ccc_jetson.runtime.timeline import Timeline, TimelineRecorder
 
 STAGES = ("capture", "copy in") + COMPUTE_STAGES + ("sink",)
 # stages that share a thread add up
@@ -34,7 +35,8 @@ class Measured(NamedTuple):
 
     ``wall_s`` runs from the start of the first capture to the end of the last frame's sinks; the model is loaded and
     warm before. ``latency`` is of frames ``TO_SINKS`` and ``TO_CLASS_MAP``; empty where none got there. ``backend`` is
-    its description, ``facts`` what else there is to know of it.
+    its description, ``facts`` what else there is to know of it. ``timeline`` is of the frames and their latencies
+    ``TO_SINKS``, ``distributions`` of each stage's and each latency's durations, by name.
     """
 
     frames: int
@@ -45,6 +47,8 @@ class Measured(NamedTuple):
     backend: str
     facts: Tuple[Tuple[str, str], ...] = ()
     started_s: float = 0.0  # of the first capture, by time.monotonic()
+    timeline: Optional[Timeline] = None
+    distributions: Tuple[Tuple[str, Distribution], ...] = ()
 
     @property
     def fps(self) -> float:
@@ -85,6 +89,7 @@ class Pipeline:
         self._lock = threading.Lock()
         self._times = StageTimes(STAGES)
         self._latency = StageTimes((TO_SINKS, TO_CLASS_MAP))
+        self._timeline = TimelineRecorder()
         self._started_s = self._ended_s = 0.0
         self._done = 0
         self._backend: Tuple[str, Tuple[Tuple[str, str], ...]] = ("", ())
@@ -94,20 +99,27 @@ class Pipeline:
     @property
     def measured(self) -> Measured:
         """What has been measured so far; also after a run that failed."""
+        wall_s = max(0.0, self._ended_s - self._started_s)
         return Measured(
             self._done,
-            self._frames.dropped + self._source.replaced,
-            max(0.0, self._ended_s - self._started_s),
+            self._dropped,
+            wall_s,
             self._times.summaries(),
             self._latency.summaries(),
             *self._backend,
             started_s=self._started_s,
+            timeline=self._timeline.timeline(wall_s),
+            distributions=(*self._times.distributions().items(), *self._latency.distributions().items()),
         )
 
     @property
     def counters(self) -> Counters:
         """Running totals, cheap enough to be asked for with every frame, from any thread."""
-        return Counters(self._done, self._frames.dropped, self._times.totals())
+        return Counters(self._done, self._dropped, self._times.totals())
+
+    @property
+    def _dropped(self) -> int:
+        return self._frames.dropped + self._source.replaced
 
     def run(self, on_frame: Callable[[], None] = lambda: None) -> Measured:
         """Runs to the end; to be called once.
@@ -249,7 +261,9 @@ class Pipeline:
                 sink.write(frame, result)
             self._ended_s = time.monotonic()
             self._times.add("sink", self._ended_s - started_s)
-            self._latency.add(TO_SINKS, self._ended_s - frame.captured_s)
+            latency_s = self._ended_s - frame.captured_s
+            self._latency.add(TO_SINKS, latency_s)
+            self._timeline.add(self._ended_s - self._started_s, latency_s, self._dropped)
             self._done += 1
             on_frame()
 

@@ -5,17 +5,21 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 from ccc_jetson import __version__
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
-from ccc_jetson.json_records import indented
+from ccc_jetson.json_records import indented, plain
 from ccc_jetson.published import Here, published_lines, published_record
+from ccc_jetson.revision import revision
 from ccc_jetson.runtime.frames.details import SourceDetails
 from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck, slowest_thread
 from ccc_jetson.runtime.sinks.top_classes import Classified
 from ccc_jetson.runtime.telemetry.record import Telemetry
+from ccc_jetson.shown_command import without_secrets
 from ccc_jetson.tables import aligned_facts, aligned_table
 
-SCHEMA = 1
+SCHEMA = 1  # rises when a field changes its meaning or goes; more fields may come
+KIND = "run"
 COMPLETE, ENDED_BY_USER = "complete", "interrupted"
+_HISTOGRAMS = {"infer": "infer", TO_SINKS: "latency"}  # of what, and its name in reports
 _CLASSES_SHOWN = 6
 _FACTS_SHOWN = ("memory", "cuda_graph", "note")
 
@@ -30,7 +34,7 @@ class Model(NamedTuple):
 
     def to_json(self) -> Dict[str, Any]:
         """What a report says of the model."""
-        contract = self.contract
+        contract, is_classifier = self.contract, self.contract.is_classifier
         return {
             "path": self.path,
             "sha256": self.sha256,
@@ -39,6 +43,18 @@ class Model(NamedTuple):
             "title": contract.architecture.title,
             "input": {"width": contract.input.width, "height": contract.input.height},
             "checkpoint": contract.source.file,
+            "contract": {
+                "target": contract.target,
+                "precision": contract.precision,
+                "passes": list(contract.passes),
+                "preprocessing": plain(contract.preprocessing),
+                "output": contract.output.kind,
+                "classes": len(contract.classes),
+                # of a classifier there may be thousands, which nothing is drawn in
+                "palette": [
+                    {"name": each.name, "color": list(each.color)} for each in contract.classes if not is_classifier
+                ],
+            },
         }
 
 
@@ -61,6 +77,7 @@ class Report(NamedTuple):
     classified: Tuple[Classified, ...] = ()
     telemetry: Optional[Telemetry] = None
     details: Optional[SourceDetails] = None
+    command: str = ""  # as ``shown_command`` has it
 
     def to_json(self) -> str:
         """Indented JSON, schema 1; durations in milliseconds, ``wall_s`` in seconds."""
@@ -68,18 +85,23 @@ class Report(NamedTuple):
         latency = {each.name: each.to_json() for each in measured.latency}
         record: Dict[str, Any] = {
             "schema": SCHEMA,
+            "kind": KIND,
             "tool": "ccc-jetson " + __version__,
+            "revision": revision(),
             "started": self.started,
-            "ended": self.ended,
+            "command": self.command,
+            "ended": without_secrets(self.ended),
             "machine": self.machine.to_json(),
             "model": self.model.to_json(),
             "backend": measured.backend,
             "backend_facts": dict(measured.facts),
             "fit": self.fit,
             "source": dict(
-                {} if self.details is None else self.details.to_json(), description=self.source, live=self.live
+                {} if self.details is None else self.details.to_json(),
+                description=without_secrets(self.source),
+                live=self.live,
             ),
-            "outputs": list(self.outputs),
+            "outputs": [without_secrets(output) for output in self.outputs],
             "frames": measured.frames,
             "dropped": measured.dropped,
             "wall_s": round(measured.wall_s, 6),
@@ -92,6 +114,10 @@ class Report(NamedTuple):
             "pictures": [each.to_json() for each in self.classified],
             "telemetry": self.telemetry.to_json() if self.telemetry else None,
             "published": published_record(self.model.contract, self._here()),
+            "timeline": measured.timeline.to_json() if measured.timeline else None,
+            "histograms": {
+                _HISTOGRAMS[name]: each.to_json() for name, each in measured.distributions if name in _HISTOGRAMS
+            },
         }
         return indented(record)
 

@@ -10,13 +10,15 @@ from ccc_jetson.choices import CLASS_IDS, FITS, STANDARD_OUTPUT
 from ccc_jetson.command import INTERRUPTED, Parser, count_from, number_from, run_command
 from ccc_jetson.contract import Contract, read_contract_json
 from ccc_jetson.errors import CccError, UsageError
-from ccc_jetson.files import sha256_of, write_text
+from ccc_jetson.files import sha256_of
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.reports.formats import HELP, HTML, METAVAR, format_of
 from ccc_jetson.runtime.serve.options import add_serve_options, check_serve_options
 from ccc_jetson.runtime.source_arguments import add_source_arguments, files_of, reconnect_for_s, source_of
 from ccc_jetson.runtime.source_grammar import PicturePaths, Source, is_live
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
+from ccc_jetson.shown_command import shown_command
 from ccc_jetson.targets import CPU_TARGET, TENSORRT, runtime_for
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
@@ -24,13 +26,14 @@ if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.outputs import Outputs
     from ccc_jetson.runtime.pipeline import Pipeline
     from ccc_jetson.runtime.report import Model
+    from ccc_jetson.runtime.reports.gallery import EvenlySpread
     from ccc_jetson.runtime.sinks import Sink
     from ccc_jetson.runtime.telemetry.monitor import Monitor
 
 EXAMPLE = """ccc-run --camera /dev/video0
 ccc-run csi://0 --serve
 ccc-run rtsp://me:secret@192.168.1.10/stream1 --headless
-ccc-run drive.mp4 --out overlay.mp4 --report run.json
+ccc-run drive.mp4 --out overlay.mp4 --report run.html
 ccc-run frames/ --class-maps masks/ --headless"""
 
 
@@ -67,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     results.add_argument(
         "--jsonl", metavar="FILE|-", help="a line of JSON per frame: time, latency, shares of the classes, drops so far"
     )
-    results.add_argument("--report", metavar="FILE.json", help="everything that was measured")
+    results.add_argument("--report", metavar=METAVAR, action="append", default=[], help=HELP)
     results.add_argument("--json", action="store_true", help="print the report instead of the summary")
     window = results.add_mutually_exclusive_group()
     window.add_argument("--window", action="store_true", help="open a window beside other results, too")
@@ -83,10 +86,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Entry point; returns the exit code."""
-    return run_command(build_parser(), _work, argv)
+    command = shown_command(["ccc-run"] + list(sys.argv[1:] if argv is None else argv))
+    return run_command(build_parser(), lambda arguments: _work(arguments, command), argv)
 
 
-def _work(arguments: argparse.Namespace) -> int:
+def _work(arguments: argparse.Namespace, command: str) -> int:
     from ccc_jetson.runtime.backends import choose_model
     from ccc_jetson.runtime.frames.live import DEFAULT_PATIENCE
     from ccc_jetson.runtime.frames.native_words import own_standard_output
@@ -98,7 +102,8 @@ def _work(arguments: argparse.Namespace) -> int:
     _check_results(arguments)
     given = None if arguments.contract is None else read_contract_json(arguments.contract)
     choice = choose_model(arguments.model, contract=given)
-    outputs = Outputs(arguments.out, arguments.class_maps, arguments.report, arguments.class_ids, arguments.jsonl)
+    reports = tuple(arguments.report)
+    outputs = Outputs(arguments.out, arguments.class_maps, reports, arguments.class_ids, arguments.jsonl)
     files, folders = files_of(frames)
     outputs.check([path for path in (choice.path, arguments.contract) if path is not None] + files, folders)
     model = _model(choice.path, choice.reason, given)
@@ -120,7 +125,7 @@ def _work(arguments: argparse.Namespace) -> int:
     patience = DEFAULT_PATIENCE._replace(reconnect_for_s=reconnect_for_s(arguments))
     with own_standard_output(), open_source(frames, raw, stop, patience) as source, monitored(arguments) as monitor:
         say("frames: {}, fit: {}".format(source.description, fit))
-        return _segment(arguments, source, model, fit, outputs, stop, monitor)
+        return _segment(arguments, source, model, fit, outputs, stop, monitor, command)
 
 
 def _check_results(arguments: argparse.Namespace) -> None:
@@ -168,12 +173,14 @@ def _segment(
     outputs: "Outputs",
     stop: threading.Event,
     monitor: "Optional[Monitor]",
+    command: str,
 ) -> int:
     from ccc_jetson.runtime.backends import open_backend
     from ccc_jetson.runtime.interrupts import FinishOnInterrupt
     from ccc_jetson.runtime.metrics import machine
     from ccc_jetson.runtime.pipeline import Pipeline
     from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Report
+    from ccc_jetson.runtime.reports.writing import write_reports
     from ccc_jetson.runtime.sinks.shares import ClassShares
     from ccc_jetson.runtime.sinks.top_classes import TopClasses
     from ccc_jetson.runtime.telemetry.monitor import Span
@@ -187,17 +194,18 @@ def _segment(
         windows = _window(model.contract, arguments, stop.set)
         sinks.extend(windows)
         draws = draws or bool(windows)
+    total = min((number for number in (source.total, arguments.frames) if number is not None), default=None)
+    gallery = _gallery(arguments, model.contract, total)
     contract = model.contract if arguments.contract else None
     gpu = gpu_options(arguments, arguments.opacity if draws else None)
     pipeline = Pipeline(
         source,
         lambda: open_backend(model.path, fit, contract, arguments.threads, gpu=gpu),
-        [tops if is_classifier else shares] + sinks,
+        [tops if is_classifier else shares, *sinks, *gallery],
         arguments.frames,
         stop,
     )
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    total = min((number for number in (source.total, arguments.frames) if number is not None), default=None)
     with FinishOnInterrupt(stop.set) as interrupts, Progress(
         "classifying" if is_classifier else "segmenting", total
     ) as progress:
@@ -221,16 +229,25 @@ def _segment(
         ended=str(problem) if problem else ENDED_BY_USER if stop.is_set() else COMPLETE,
         classified=tops.classified,
         telemetry=telemetry,
+        command=command,
     )
     if measured.frames or problem is None:
-        if arguments.report is not None:
-            write_text(arguments.report, report.to_json())
+        pictures = [picture for each in gallery for picture in each.pictures]
+        write_reports(arguments.report, report.to_json(), pictures)
         text = report.to_json().rstrip() if arguments.json else report.to_text()
         print(text, file=sys.stderr if arguments.jsonl == STANDARD_OUTPUT else sys.stdout)
     if problem is not None:
         sys.stdout.flush()
         raise problem
     return INTERRUPTED if interrupts.received and not source.live else 0
+
+
+def _gallery(arguments: argparse.Namespace, contract: Contract, total: Optional[int]) -> "List[EvenlySpread]":
+    """What keeps pictures for the pages that show some."""
+    from ccc_jetson.runtime.reports.gallery import EvenlySpread
+
+    wanted = HTML in map(format_of, arguments.report) and not contract.is_classifier
+    return [EvenlySpread(contract, total, arguments.opacity)] if wanted else []
 
 
 def _run_and_finish(

@@ -52,6 +52,7 @@ COMMANDS = {
     "ccc-doctor": "ccc_jetson.runtime.doctor.cli",
     "ccc-export": "ccc_jetson.export.cli",
     "ccc-inspect": "ccc_jetson.engines.inspect_cli",
+    "ccc-report": "ccc_jetson.runtime.reports.cli",
     "ccc-run": "ccc_jetson.runtime.run_cli",
     "ccc-eval": "ccc_jetson.runtime.eval_cli",
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 from ccc_jetson.choices import FITS
 from ccc_jetson.command import INTERRUPTED, Parser, count_from, number_from, print_error, run_command, size
 from ccc_jetson.errors import CccError
-from ccc_jetson.files import check_output, sha256_of, write_text
+from ccc_jetson.files import sha256_of
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.bench.plan import (
     DEFAULT_DURATION_S,
@@ -20,9 +20,11 @@ from ccc_jetson.runtime.bench.plan import (
     Plan,
 )
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.reports.formats import HELP, METAVAR, check_reports
 from ccc_jetson.runtime.source_arguments import files_of
 from ccc_jetson.runtime.source_grammar import PicturePaths, Source, VideoPath, parse_source
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
+from ccc_jetson.shown_command import shown_command
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.contract import Contract
@@ -30,7 +32,7 @@ if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.bench.frames import HeldFrames
     from ccc_jetson.runtime.bench.report import Benched
 
-EXAMPLE = """ccc-bench model.engine --report tx2.json
+EXAMPLE = """ccc-bench model.engine --report tx2.json --report tx2.html
 ccc-bench model.engine --size 1280x720 --fit crop --duration 600 --report camera.json
 ccc-bench old.onnx new.onnx
 ccc-bench compare before.json after.json"""
@@ -81,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_gpu_options(parser)
     add_telemetry_options(parser)
     results = parser.add_argument_group("results")
-    results.add_argument("--report", metavar="OUT.json", help="everything that was measured, every frame's time too")
+    results.add_argument("--report", metavar=METAVAR, action="append", default=[], help=HELP)
     results.add_argument("--json", action="store_true", help="print the report instead of the page")
     return parser
 
@@ -106,6 +108,9 @@ def build_compare_parser() -> argparse.ArgumentParser:
         default=DEFAULT_TOLERANCE_PERCENT,
         help="differences that do not count; default: %(default)g",
     )
+    parser.add_argument(
+        "--report", metavar=METAVAR, action="append", default=[], help="the comparison, as for ccc-bench"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser
 
@@ -114,16 +119,19 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Entry point; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["compare"]:
-        return run_command(build_compare_parser(), _compare, words[1:])
-    return run_command(build_parser(), _work, words)
+        again = shown_command(["ccc-bench"] + words)
+        return run_command(build_compare_parser(), lambda arguments: _compare(arguments, again), words[1:])
+    command = shown_command(["ccc-bench"] + words)
+    return run_command(build_parser(), lambda arguments: _work(arguments, command), words)
 
 
-def _work(arguments: argparse.Namespace) -> int:
+def _work(arguments: argparse.Namespace, command: str) -> int:
     from ccc_jetson.contract import read_contract_json
     from ccc_jetson.runtime.backends import ModelChoice, choose_model
     from ccc_jetson.runtime.bench.report import BenchReport, environment
     from ccc_jetson.runtime.interrupts import FinishOnInterrupt
     from ccc_jetson.runtime.metrics import machine
+    from ccc_jetson.runtime.reports.writing import write_reports
 
     plan = _plan(arguments)
     given = read_contract_json(arguments.contract) if arguments.contract else None
@@ -158,9 +166,9 @@ def _work(arguments: argparse.Namespace) -> int:
             benched=tuple(benched),
             problems=tuple(problems),
             not_run=tuple(not_run),
+            command=command,
         )
-        if arguments.report is not None:
-            write_text(arguments.report, report.to_json())
+        write_reports(arguments.report, report.to_json())
         print(report.to_json().rstrip() if arguments.json else report.to_text())
     return INTERRUPTED if interrupted else 1 if problems else 0
 
@@ -210,11 +218,10 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 def _check_report(arguments: argparse.Namespace, choices: "List[ModelChoice]") -> None:
     """What is to be written at the end must be writable now, and destroy nothing."""
-    if arguments.report is not None:
-        read = [choice.path for choice in choices] + (arguments.images or [])
-        read += [path for path in (arguments.contract, arguments.video) if path is not None]
-        read += files_of(parse_source(arguments.source))[0] if arguments.source is not None else []
-        check_output(arguments.report, read, "--report")
+    read = [choice.path for choice in choices] + (arguments.images or [])
+    read += [path for path in (arguments.contract, arguments.video) if path is not None]
+    read += files_of(parse_source(arguments.source))[0] if arguments.source is not None else []
+    check_reports(arguments.report, read)
 
 
 def _frames(arguments: argparse.Namespace) -> "Callable[[Contract], HeldFrames]":
@@ -241,11 +248,15 @@ def _source(arguments: argparse.Namespace) -> Optional[Source]:
     return None if arguments.images is None else PicturePaths(tuple(arguments.images))
 
 
-def _compare(arguments: argparse.Namespace) -> int:
+def _compare(arguments: argparse.Namespace, command: str) -> int:
     from ccc_jetson.runtime.bench.compare import compare
     from ccc_jetson.runtime.bench.reader import read_report
+    from ccc_jetson.runtime.reports.writing import write_reports
 
-    comparison = compare(read_report(arguments.a), read_report(arguments.b), arguments.stat, arguments.tolerance)
+    check_reports(arguments.report, [arguments.a, arguments.b])
+    a, b = read_report(arguments.a), read_report(arguments.b)
+    comparison = compare(a, b, arguments.stat, arguments.tolerance)._replace(command=command)
+    write_reports(arguments.report, comparison.to_json())
     print(comparison.to_json().rstrip() if arguments.json else comparison.to_text())
     return comparison.exit_code
 

@@ -7,7 +7,6 @@ blocks, the interval is the expanded percentile interval (Hesterberg, American S
 the place of samples. It is of these two runs; how much runs differ from each other, only more runs show.
 """
 
-import json
 import math
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -15,6 +14,8 @@ import numpy as np
 
 from ccc_jetson import __version__
 from ccc_jetson.errors import UsageError
+from ccc_jetson.json_records import indented
+from ccc_jetson.revision import revision
 from ccc_jetson.runtime.bench.plan import DEFAULT_TOLERANCE_PERCENT, LEAST_SAMPLES, STATISTICS
 from ccc_jetson.runtime.bench.reader import Figure, Measurement, Reading
 from ccc_jetson.runtime.metrics import nearest_rank
@@ -22,7 +23,7 @@ from ccc_jetson.tables import aligned_table
 
 SCHEMA = 1
 KIND = "benchmark comparison"
-FASTER, SLOWER, NEITHER = "faster", "slower", "no difference shown"
+FASTER, SLOWER, NEITHER = VERDICTS = ("faster", "slower", "no difference shown")
 RESAMPLES, SEED = 4000, 1
 _LEAST_FOR_P99 = 1000  # else fewer than ten frames are beyond it
 _Z = 1.959964  # the normal distribution's 97.5 % quantile
@@ -53,6 +54,7 @@ class Comparison(NamedTuple):
     pairs: Tuple[Pair, ...]
     differences: Tuple[Tuple[str, str, str], ...]
     notes: Tuple[str, ...]
+    command: str = ""  # as ``shown_command`` has it
 
     @property
     def exit_code(self) -> int:
@@ -65,6 +67,8 @@ class Comparison(NamedTuple):
             "schema": SCHEMA,
             "kind": KIND,
             "tool": "ccc-jetson " + __version__,
+            "revision": revision(),
+            "command": self.command,
             "a": self.a,
             "b": self.b,
             "statistic": self.statistic,
@@ -88,7 +92,7 @@ class Comparison(NamedTuple):
             "notes": list(self.notes),
             "exit_code": self.exit_code,
         }
-        return json.dumps(record, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+        return indented(record)
 
     def to_text(self) -> str:
         """The table, how the interval was made, and a warning for each difference."""

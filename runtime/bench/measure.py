@@ -13,10 +13,18 @@ from ccc_jetson.runtime.backends import Backend, Inference
 from ccc_jetson.runtime.bench.frames import HeldFrames
 from ccc_jetson.runtime.bench.plan import MOST_SAMPLES, NetworkPlan, Plan
 from ccc_jetson.runtime.frames import Frame
-from ccc_jetson.runtime.metrics import PERCENTS, StageSummary, StageTimes, nearest_rank
+from ccc_jetson.runtime.metrics import (
+    PERCENTS,
+    Distribution,
+    StageSummary,
+    StageTimes,
+    distribution_of,
+    nearest_rank,
+)
 from ccc_jetson.runtime.pipeline import STAGES, Pipeline, bottleneck
 from ccc_jetson.runtime.sinks import Sink
 from ccc_jetson.runtime.telemetry.clocks import Clocks, read_clocks
+from ccc_jetson.runtime.timeline import Timeline, TimelineRecorder
 
 SLICES = 10
 _RUNS_AT_A_TIME = 10  # of the bare network: Ctrl-C does not wait for long
@@ -79,6 +87,7 @@ class Recorder(Sink):
         self.warm_up_s = 0.0
         self.finished, self.intervals, self.latencies = Samples(), Samples(), Samples()
         self.stages = StageTimes(STAGES)
+        self.timeline = TimelineRecorder()
         self.clocks_before: Optional[Clocks] = None
         self.clocks_after: Optional[Clocks] = None
         self.is_complete = False
@@ -113,6 +122,7 @@ class Recorder(Sink):
         self.finished.add(now_s - self._started_s)
         self.intervals.add(now_s - self._last_s)
         self.latencies.add(now_s - frame.captured_s)
+        self.timeline.add(now_s - self._started_s, now_s - frame.captured_s)
         self.stages.add_all(result.seconds)
         self._last_s = now_s
         enough = self._plan.duration_s is not None and self.wall_s >= self._plan.duration_s
@@ -160,11 +170,18 @@ class Result(NamedTuple):
     clocks_after: Optional[Clocks]
     samples: Dict[str, Samples]
     started_s: float = 0.0  # the end of the warm-up, by time.monotonic()
+    timeline: Optional[Timeline] = None
 
     @property
     def fps(self) -> float:
         """Frames per second from the end of the warm-up to the last frame."""
         return self.frames / self.wall_s if self.wall_s > 0 else 0.0
+
+    @property
+    def distributions(self) -> Dict[str, Distribution]:
+        """Of the samples that were kept, by their names."""
+        found = {name: distribution_of(samples.values) for name, samples in self.samples.items()}
+        return {name: each for name, each in found.items() if each is not None}
 
 
 def bench(
@@ -222,6 +239,7 @@ def bench(
         clocks_after=recorder.clocks_after,
         samples={"frame": recorder.intervals, "latency": recorder.latencies, "network": network},
         started_s=recorder.started_s,
+        timeline=recorder.timeline.timeline(recorder.wall_s) if recorder.frames else None,
     )
 
 

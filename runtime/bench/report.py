@@ -7,6 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from ccc_jetson import __version__
 from ccc_jetson.json_records import indented, plain
 from ccc_jetson.published import Here, published_lines, published_record
+from ccc_jetson.revision import revision
 from ccc_jetson.runtime.bench.frames import MOST_BYTES
 from ccc_jetson.runtime.bench.measure import Result, Samples
 from ccc_jetson.runtime.bench.plan import FLOOR_FRAMES, FLOOR_S, MOST_SAMPLES, Plan
@@ -64,6 +65,7 @@ class BenchReport(NamedTuple):
     benched: Tuple[Benched, ...]
     problems: Tuple[Tuple[str, str], ...]
     not_run: Tuple[str, ...]
+    command: str = ""  # as ``shown_command`` has it
 
     @property
     def is_complete(self) -> bool:
@@ -77,7 +79,9 @@ class BenchReport(NamedTuple):
             "schema": SCHEMA,
             "kind": KIND,
             "tool": "ccc-jetson " + __version__,
+            "revision": revision(),
             "started": self.started,
+            "command": self.command,
             "ended": COMPLETE if self.is_complete else ENDED_BY_USER,
             "environment": self.environment.to_json(),
             "protocol": {
@@ -116,6 +120,7 @@ class BenchReport(NamedTuple):
             "network_is": _network_is(result),
             "stages": {each.name: each.to_json() for each in result.stages},
             "bottleneck": result.bottleneck,
+            "notes": self._notes(benched),
             "slices_fps": [round(fps, 4) for fps in result.slices_fps],
             "clocks": {
                 "before": result.clocks_before.to_json() if result.clocks_before else None,
@@ -123,6 +128,8 @@ class BenchReport(NamedTuple):
             },
             "telemetry": benched.telemetry.to_json() if benched.telemetry else None,
             "published": published_record(benched.model.contract, self._here(result)),
+            "timeline": result.timeline.to_json() if result.timeline else None,
+            "histograms": {name: each.to_json() for name, each in result.distributions.items()},
             "samples": {title: _samples(result.samples[name]) for name, title in _SAMPLES},
         }
 

@@ -16,7 +16,7 @@ class i. The prediction is mapped and not the label, because a coarser data set 
 import json
 import os
 import re
-from typing import Any, Dict, Iterable, List, Sequence
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from ccc_jetson.files import read_text
 MAPPINGS = ("camvid", "trainids", "labelids")
 _UNKNOWN = 254  # above the highest class, and not IGNORE
 _SHOWN = 3  # names in a message
+_NO_COLOR = (128, 128, 128)  # of a class that the network does not know
 
 
 class LabelMapping:
@@ -112,6 +113,14 @@ class LabelMapping:
                 hint="describe them with train_id_to_class in a mapping file",
             )
         return table
+
+    def colors(self, contract: Contract) -> List[Tuple[int, int, int]]:
+        """(R, G, B) of each evaluated class: of the network's first output that stands for it, else grey."""
+        table = self.prediction_table(contract).tolist()
+        return [
+            contract.classes[table.index(index)].color if index in table else _NO_COLOR
+            for index in range(len(self.classes))
+        ]
 
     def remarks(self, contract: Contract) -> List[str]:
         """Sentences about what a reader of the accuracy would not expect."""

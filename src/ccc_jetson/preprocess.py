@@ -128,6 +128,16 @@ class Preprocessor:
         return out
 
 
+def at_frame_size(geometry: Fitting, size: Tuple[int, int]) -> Fitting:
+    """The same geometry for the frame resized to ``size``."""
+    (width, height), source = geometry.frame_size, geometry.source
+    new_width = max(1, round(source.width * size[0] / width))
+    new_height = max(1, round(source.height * size[1] / height))
+    x = min(round(source.x * size[0] / width), size[0] - new_width)
+    y = min(round(source.y * size[1] / height), size[1] - new_height)
+    return geometry._replace(source=Region(x, y, new_width, new_height), frame_size=size)
+
+
 def class_map_for_frame(class_map: np.ndarray, geometry: Fitting, outside: int = 255) -> np.ndarray:
     """A class map of the network's size as one of the frame's, nearest neighbour; ``outside`` where it saw nothing."""
     cv2 = import_cv2()

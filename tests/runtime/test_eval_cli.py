@@ -104,7 +104,7 @@ def test_a_class_without_pixels_has_no_figure(tmp_path, capsys, model):
     images, labels = write_pairs(tmp_path)
     arguments = [model, "--images", images, "--labels", labels, "--mapping", str(own)]
     report = report_of(tmp_path, arguments)
-    assert report["classes"][1] == {"name": "nothing", "iou": None, "pixels": 0}
+    assert report["classes"][1] == {"name": "nothing", "iou": None, "pixels": 0, "color": [128, 128, 128]}
     captured = capsys.readouterr()
     assert "nothing       -   0.00 %" in captured.out
     assert "mean of 1 classes" in captured.out

@@ -285,6 +285,21 @@ def test_frames_are_evaluated_in_their_order_and_read_ahead(tmp_path, model):
     assert np.array_equal(evaluated(model, dataset).tally.matrix.counts, evaluation.tally.matrix.counts)
 
 
+def test_every_counted_frame_is_shown_with_its_own_accuracy(tmp_path, model):
+    dataset = paired_folders(*write_pairs(tmp_path, count=4), mapping="camvid")
+    scored = []
+    evaluation = evaluated(model, dataset, on_scored=scored.append)
+    assert [each.name for each in scored] == [sample.name for sample in dataset.samples]
+    total = ConfusionMatrix(11)
+    for each in scored:
+        counted = ConfusionMatrix(11)
+        counted.add(each.labels, each.prediction)
+        assert each.miou == counted.scores().miou
+        total = total.plus(counted)
+    assert np.array_equal(total.counts, evaluation.tally.matrix.counts)
+    assert np.array_equal(scored[0].picture, read_frame(dataset.samples[0].image))
+
+
 def test_with_logits_their_own_stage_is_timed(tmp_path, model):
     evaluation = evaluated(model, paired_folders(*write_pairs(tmp_path), mapping="camvid"), eval_size="full")
     assert [each.name for each in evaluation.times.summaries()] == ["read", "logits", "score"]

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from ccc_jetson.runtime.metrics import Machine, StageTimes, machine, percentile_table
+from ccc_jetson.runtime.metrics import Machine, StageTimes, distribution_of, machine, percentile_table
 
 
 def only(times):
@@ -47,6 +47,32 @@ def test_durations_beyond_the_bins_are_clamped_to_what_was_seen(seconds):
     times = StageTimes(["sink"])
     times.add("sink", seconds)
     assert only(times).p50_ms == pytest.approx(1000 * seconds)
+
+
+def test_a_distribution_counts_everything_between_rising_edges():
+    generator = random.Random(7)
+    seconds = [generator.lognormvariate(-3, 0.2) for _ in range(3000)] + [9.0]
+    found = distribution_of(seconds)
+    assert sum(found.counts) == 3001
+    assert len(found.edges_ms) == len(found.counts) + 1 <= 121
+    assert all(low < high for low, high in zip(found.edges_ms, found.edges_ms[1:]))
+    for low, high, count in zip(found.edges_ms, found.edges_ms[1:], found.counts):
+        inside = sum(low * 0.9999 <= 1000 * each < high * 0.9999 for each in seconds)
+        assert abs(inside - count) <= 3  # those on an edge
+    assert found.to_json()["counts"] == found.counts
+
+
+def test_a_distribution_of_few_durations_has_few_bins():
+    assert len(distribution_of([0.05 + 0.001 * index for index in range(25)]).counts) <= 12
+    assert distribution_of([0.5]).counts == [1]
+    assert distribution_of([]) is None
+
+
+def test_stages_that_have_durations_have_a_distribution():
+    times = StageTimes(["a", "b"])
+    times.add("b", 0.25)
+    assert list(times.distributions()) == ["b"]
+    assert times.distributions()["b"].counts == [1]
 
 
 def test_memory_does_not_grow_with_the_number_of_durations():

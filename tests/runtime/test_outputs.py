@@ -13,8 +13,10 @@ from tests.doubles.tiny_model import tiny_contract
 
 
 def check(out=None, class_maps=None, report=None, files=(), folders=()):
-    paths = [None if path is None else str(path) for path in (out, class_maps, report)]
-    Outputs(*paths).check([str(path) for path in files], [str(path) for path in folders])
+    out, class_maps = [None if path is None else str(path) for path in (out, class_maps)]
+    Outputs(out, class_maps, () if report is None else (str(report),)).check(
+        [str(path) for path in files], [str(path) for path in folders]
+    )
 
 
 def test_new_files_and_folders_beside_existing_ones_are_fine(tmp_path):
@@ -28,7 +30,7 @@ def test_new_files_and_folders_beside_existing_ones_are_fine(tmp_path):
 @pytest.mark.parametrize("option", ["out", "class_maps", "report"])
 def test_a_missing_folder_is_named(tmp_path, option):
     with pytest.raises(UsageError, match="does not exist") as caught:
-        check(**{option: tmp_path / "none" / "result"})
+        check(**{option: tmp_path / "none" / ("result" + (".json" if option == "report" else ""))})
     assert caught.value.hint == "mkdir -p {}".format(tmp_path / "none")
 
 
@@ -40,11 +42,12 @@ def test_other_kinds_of_files_are_refused(tmp_path, name):
 
 def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path):
     (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "folder.html").mkdir()
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match="is a folder, a file is needed"):
         check(tmp_path / "folder.mp4")
     with pytest.raises(UsageError, match="is a folder, a file is needed"):
-        check(report=tmp_path / "folder.mp4")
+        check(report=tmp_path / "folder.html")
     with pytest.raises(UsageError, match="is a file, a folder is needed"):
         check(tmp_path / "file")
     with pytest.raises(UsageError, match="is a file, a folder is needed"):
@@ -77,7 +80,7 @@ def test_two_results_do_not_share_a_place(tmp_path):
 
 
 def opened(tmp_path, out=None, class_maps=None, source=None):
-    outputs = Outputs(out and str(tmp_path / out), class_maps and str(tmp_path / class_maps), None)
+    outputs = Outputs(out and str(tmp_path / out), class_maps and str(tmp_path / class_maps))
     return outputs.open(tiny_contract(), source or FakeSource(3), 0.5, False)
 
 
@@ -111,4 +114,4 @@ def test_a_video_has_its_sources_rate_and_a_cameras_is_measured(tmp_path, source
 
 def test_a_report_never_takes_a_devices_place():
     with pytest.raises(UsageError, match="no ordinary file"):
-        Outputs(None, None, os.devnull).check([], [])
+        Outputs(None, None, (os.devnull,)).check([], [])

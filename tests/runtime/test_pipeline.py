@@ -63,6 +63,16 @@ def test_a_live_source_drops_frames_instead_of_falling_behind():
     assert sink.numbers[-1] == 59  # the newest is never the one dropped
 
 
+def test_the_course_of_the_run_and_the_spread_of_its_times_are_kept():
+    measured = Pipeline(FakeSource(60, 0.005, live=True), lambda: FakeBackend(0.02), [FakeSink()]).run()
+    timeline, distributions = measured.timeline, dict(measured.distributions)
+    assert sum(timeline.frames) == measured.frames
+    assert 0 < sum(timeline.dropped) <= measured.dropped  # those after the last frame belong to no part
+    assert timeline.to_s[-1] == pytest.approx(measured.wall_s, abs=1e-3)
+    for name in ("infer", TO_SINKS):
+        assert sum(distributions[name].counts) == measured.frames
+
+
 def test_a_file_is_never_dropped_however_slow_the_sink():
     sink = FakeSink(0.01)
     assert Pipeline(FakeSource(20), FakeBackend, [sink]).run().dropped == 0

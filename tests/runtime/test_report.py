@@ -60,6 +60,7 @@ def test_the_json_has_everything_a_comparison_needs():
         "title": "Tiny",
         "input": {"width": 64, "height": 32},
         "checkpoint": "tiny.pth",
+        "contract": record["model"]["contract"],
     }
     assert record["machine"] == {
         "board": "", "cpu": "Some CPU", "cores": 2, "system": "Debian", "python": "3.11.2"
@@ -76,6 +77,24 @@ def test_the_json_has_everything_a_comparison_needs():
     assert record["outputs"] == ["overlay video out.mp4"]
     assert record["class_shares"] == {"road": 0.4, "sky": 0.25}
     assert record["bottleneck"].startswith("infer: 58.0 ms")
+
+
+def test_the_json_has_what_the_model_promises_in_its_contract():
+    contract = json.loads(report().to_json())["model"]["contract"]
+    assert (contract["target"], contract["precision"], contract["output"]) == ("tx2", "fp32", "class_map")
+    assert (contract["passes"], contract["classes"]) == (["fold-batchnorm"], 19)
+    assert contract["preprocessing"]["color_order"] == "BGR"
+    assert tuple(contract["preprocessing"]["mean"]) == TINY.preprocessing.mean
+    assert contract["palette"][1] == {"name": "sidewalk", "color": [244, 35, 232]}
+    classifier = json.loads(report(model=Model("m", "ab" * 32, "", tiny_contract("scores", classes=300))).to_json())
+    assert (classifier["model"]["contract"]["palette"], classifier["model"]["contract"]["classes"]) == ([], 300)
+
+
+def test_secrets_of_an_address_are_in_no_report():
+    outputs = ("page at http://127.0.0.1:8080/?token=secret",)
+    shown = report(source="rtsp://me:secret@cam/1, 1280x720", ended="rtsp://me:secret@cam/1: lost", outputs=outputs)
+    shown = shown.to_json()
+    assert "secret" not in shown and "rtsp://***@cam/1, 1280x720" in shown
 
 
 def test_the_networks_published_speed_is_in_the_json_beside_what_was_measured():

@@ -266,6 +266,12 @@ def test_a_network_with_camvids_own_classes_is_read_by_name():
     assert named_mapping("camvid").remarks(contract) == []
 
 
+def test_an_evaluated_class_has_the_colour_of_the_first_output_that_stands_for_it():
+    colors = named_mapping("camvid").colors(void_contract())
+    assert colors[3] == (128, 64, 128) and colors[1] == (70, 70, 70)  # road; building, not wall
+    assert named_mapping("trainids").colors(named_contract("class 0", "class 1"))[2] == (128, 128, 128)  # no output
+
+
 def test_missing_outputs_and_nameless_classes_are_remarked():
     remarks = named_mapping("trainids").remarks(named_contract("class 0", "class 1"))
     assert remarks == [

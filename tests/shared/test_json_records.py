@@ -6,7 +6,7 @@ from typing import NamedTuple, Tuple
 import pytest
 
 from ccc_jetson.errors import FileProblem
-from ccc_jetson.json_records import JsonReader, plain
+from ccc_jetson.json_records import JsonReader, indented, plain
 
 READ = JsonReader("a.json", "the record", "write it again", FileProblem)
 
@@ -125,3 +125,12 @@ def test_complaints_are_short_and_cannot_steer_the_terminal():
     text = complaint(READ.object, {"\x1b]0;{}\x07".format(index): 1 for index in range(100000)}, "f", ())
     assert len(text) < 600 and "\x1b" not in text and "\x07" not in text
     assert "\x1b" not in complaint(READ.numbers, {"\x1b[2J" * 10000: "x"}, "f")
+
+
+def test_lists_of_numbers_stand_on_one_line_in_files_that_people_open():
+    record = {"name": "a [1,\n2]", "values": [1.5, -2e-07, 3], "none": [], "inner": [{"x": [1]}]}
+    text = indented(record)
+    assert '"values": [ 1.5, -2e-07, 3 ]' in text
+    assert json.loads(text) == record
+    with pytest.raises(ValueError):
+        indented({"x": float("nan")})

@@ -283,6 +283,18 @@ def test_what_cannot_be_compared_ends_with_code_2_and_a_message(reports, capsys,
     assert "ccc-bench compare: error: " in err and message in err and "Traceback" not in err
 
 
+def test_a_comparison_is_a_report_too(reports, capsys):
+    code, out, _ = run(
+        capsys, "compare", "slow.json", "slow.json", "--report", "c.html", "--report", "c.json", "--json"
+    )
+    assert code == 0
+    record = json.loads((reports / "c.json").read_text())
+    assert record == json.loads(out)
+    assert record["command"].startswith("ccc-bench compare slow.json slow.json --report c.html")
+    assert "<h1>B against A" in (reports / "c.html").read_text(encoding="utf-8")
+    assert run(capsys, "compare", "slow.json", "slow.json", "--report", "slow.json")[0] == 2
+
+
 def test_two_real_reports_can_be_compared(folder, capsys):
     for name in ("a.json", "b.json"):
         assert run(capsys, "model.onnx", "--frames", "120", "--report", name, *SHORT[2:])[0] == 0
