@@ -1,4 +1,4 @@
-"""A machine that the scripts in docker/ take for real: files below another root, and commands that say how they were called."""
+"""A machine for the scripts in docker/: files below another root, and commands that say how they were called."""
 
 import os
 import shutil
@@ -8,12 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
-
-RELEASES = {
-    "32.7.4": "# R32 (release), REVISION: 7.4, GCID: 33514132, BOARD: t186ref, EABI: aarch64, DATE: Fri Jun  9 04:25:08 UTC 2023",
-    "35.4.1": "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64, DATE: Tue Aug  1 19:57:35 UTC 2023",
-    "36.4.3": "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan  8 01:49:37 UTC 2025",
-}
 
 
 class Done(NamedTuple):
@@ -52,7 +46,7 @@ class Machine:
             os.chdir(here)
 
     def release(self, l4t: str) -> None:
-        self.file("/etc/nv_tegra_release", RELEASES.get(l4t) or line_of(l4t))
+        self.file("/etc/nv_tegra_release", line_of(l4t))
 
     def command(self, name: str, script: str) -> None:
         path = self.bin / name
@@ -87,9 +81,12 @@ class Machine:
 
 
 def line_of(l4t: str) -> str:
-    """The line of /etc/nv_tegra_release: "36.5.0" is R36, REVISION 5.0."""
+    """The line of /etc/nv_tegra_release: L4T 32.7.4 is R32, REVISION 7.4."""
     major, _, minor = l4t.partition(".")
-    return f"# R{major} (release), REVISION: {minor}, GCID: 1, BOARD: generic, EABI: aarch64, DATE: Thu Jan 1 00:00:00 UTC 1970"
+    return (
+        f"# R{major} (release), REVISION: {minor}, GCID: 33514132, BOARD: t186ref, EABI: aarch64, "
+        "DATE: Fri Jun  9 04:25:08 UTC 2023"
+    )
 
 
 def shells() -> list[str]:
