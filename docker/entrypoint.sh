@@ -102,6 +102,7 @@ check_csi() {
 }
 
 check_device() {
+  name=${1#/dev/}
   if [ ! -e "$root$1" ]; then
     others=""
     for other in "$root"/dev/video[0-9]*; do
@@ -112,6 +113,9 @@ check_device() {
   elif [ ! -r "$root$1" ] || [ ! -w "$root$1" ]; then
     problem "the camera $1 is not for the user of this container ($(id -u), groups $(id -G))" \
       "docker run --group-add $(stat -c %g "$root$1") ..., as docker/run.sh does"
+  elif [ "${name#video}" != "$name" ] && [ -d "$root/sys/class" ] && [ ! -e "$root/sys/class/video4linux/$name" ]; then
+    # the container's /dev is its own and keeps what was there at its start; the kernel's list is the machine's
+    problem "the camera $1 was pulled out" "plug it in, and start the container again"
   fi
 }
 
@@ -131,10 +135,45 @@ check_sources() {
     case $word in
       --camera=*) check_source "${word#--camera=}" ;;
       --csi | --csi=*) check_csi ;;
-      csi://*) check_source "$word" ;;
-      *) [ "$option" != --camera ] || check_source "$word" ;;
+      csi://* | v4l2://* | /dev/video*) check_source "$word" ;;
+      # "ccc-run 0 ..."
+      *) case $option in --camera | ccc-run | */ccc-run) check_source "$word" ;; esac ;;
     esac
     option=$word
+  done
+}
+
+# What the page (--serve) says of the run behind it: 503 where no frame came for too long
+check_page() {
+  option=""
+  for word in "$@" ""; do
+    case $option in
+      --serve) address=$word ;;
+      --serve=*) address=${option#--serve=} ;;
+      *) option=$word && continue ;;
+    esac
+    # HOST:PORT, HOST, PORT, or nothing: the next word is an option or the last one was
+    host=127.0.0.1 port=8080
+    case $address in
+      -* | "" | "["*"]") ;;
+      *[!0-9]*:*[0-9]) host=${address%:*} port=${address##*:} ;;
+      *[!0-9]*) host=$address ;;
+      *) port=$address ;;
+    esac
+    [ "$host" != 0.0.0.0 ] || host=127.0.0.1
+    [ "$port" -ne 0 ] || return 0  # any free one, which only the log knows
+    said=$(python3 -c '
+import sys, urllib.error, urllib.request
+try:
+    urllib.request.urlopen(sys.argv[1], timeout=5).close()
+except urllib.error.HTTPError as error:
+    if error.code == 503:
+        print(error.read(200).decode("utf-8", "replace").strip() or "503")
+except (OSError, ValueError) as error:
+    print(error)
+' "http://$host:$port/healthz") || said="python3 does not start"
+    [ -z "$said" ] || problem "the page at $host:$port: $said" "docker logs has what happened; docker restart"
+    return
   done
 }
 
@@ -180,7 +219,10 @@ EOF
   set -- $words
   unset IFS
   set +f
-  [ $# -eq 0 ] || check "$@"
+  [ $# -eq 0 ] || {
+    check "$@"
+    check_page "$@"
+  }
 }
 
 case ${1:-} in

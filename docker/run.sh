@@ -100,10 +100,11 @@ add_for_words() {
     case $word in
       --camera=*) add_source "${word#--camera=}" ;;
       --csi | --csi=*) add_csi ;;
-      csi://*) add_source "$word" ;;
+      csi://* | v4l2://* | /dev/video*) add_source "$word" ;;
       # with the machine's own network 127.0.0.1 stays this machine, and the page asks for a token where it should
       --serve | --serve=*) docker_words+=(--network host) ;;
-      *) [ "$option" != --camera ] || add_source "$word" ;;
+      # "ccc-run 0 ..."
+      *) case $option in --camera | ccc-run) add_source "$word" ;; esac ;;
     esac
     option=$word
   done
@@ -114,6 +115,7 @@ check_seen() {
   local word path folder
   for word in "$@"; do
     case $word in --*=*) word=${word#*=} ;; esac
+    case $word in file://*) word=${word#file://} ;; @*) word=${word#@} ;; esac
     case $word in
       *://* | /dev/* | -*) continue ;;
       /* | ../* | */../*) ;;
@@ -188,6 +190,7 @@ if [ -z "$as_root" ]; then
   add_group_of /dev/nvmap
   for node in "$root"/dev/dri/renderD*; do add_group_of "${node#"$root"}"; done
 fi
+[ -z "${CCC_SERVE_TOKEN:-}" ] || docker_words+=(-e CCC_SERVE_TOKEN)  # its value is not shown
 cache=${CCC_JETSON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ccc-jetson}
 docker_words+=(-v "$cache:/var/cache/ccc/ccc-jetson")
 for folder in "${folders[@]}"; do

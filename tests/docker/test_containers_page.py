@@ -53,6 +53,7 @@ def test_the_settings_for_docker_make_the_nvidia_runtime_the_default():
         "there is no TensorRT in this container",
         "TensorRT's Python module is not in this container",
         "is not in this container",
+        "was pulled out",
         "is not for the user of this container",
         "there is no socket /tmp/argus_socket",
         "is outside the folders that the container sees",

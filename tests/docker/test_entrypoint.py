@@ -1,7 +1,11 @@
 """The entry point: every message with its cure, and nothing said where nothing is wrong."""
 
+import contextlib
+import http.server
 import os
 import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -41,6 +45,7 @@ def container(machine):
             machine.file(LIBRARIES + "libnvinfer.so.8")
             machine.file("/usr/lib/python{}/dist-packages/tensorrt/__init__.py".format(PYTHON[image]))
         machine.file("/dev/video0")
+        machine.file("/sys/class/video4linux/video0")
         return machine
 
     return made
@@ -88,6 +93,16 @@ def test_the_exit_code_is_that_of_the_command(container):
     machine = container()
     machine.echo("ccc-run", code=3)
     assert start(machine, "ccc-run", "--images", "a").code == 3
+
+
+def test_the_command_takes_the_place_of_the_script_so_that_signals_reach_it(container):
+    machine = container()
+    machine.command("ccc-run", "echo $$")
+    path = "{}:/usr/bin:/bin".format(machine.bin)
+    command = ["sh", SCRIPT, "--images", "a"]
+    with subprocess.Popen(command, env={"PATH": path, **machine.environment}, stdout=subprocess.PIPE) as process:
+        out = process.communicate(timeout=60)[0]
+    assert int(out) == process.pid
 
 
 def test_without_the_nvidia_runtime_that_is_said_and_not_what_follows_from_it(container):
@@ -192,7 +207,8 @@ def test_tensorrt_without_its_python_module(container, image):
 
 
 @pytest.mark.parametrize("words", [["--camera", "/dev/video2"], ["--camera=/dev/video2"], ["--camera", "2"],
-                                   ["--camera", "v4l2:///dev/video2?size=640x480"]])  # fmt: skip
+                                   ["--camera", "v4l2:///dev/video2?size=640x480"], ["v4l2:///dev/video2"],
+                                   ["/dev/video2"], ["2"], ["--frames", "9", "/dev/video2"]])  # fmt: skip
 def test_a_camera_that_is_not_there_is_named_with_those_that_are(container, words):
     machine = container()
     machine.file("/dev/video1")
@@ -285,8 +301,87 @@ def test_the_health_check_looks_at_what_the_container_was_started_with(container
     ]
     machine.file("/proc/1/cmdline", "\0".join(words) + "\0")
     assert start(machine, "--health") == (0, "", "")
-    (machine.root / "dev/video0").unlink()  # somebody pulled it out
-    assert "/dev/video0 is not in this container" in refused(start(machine, "--health"))
+    (machine.root / "sys/class/video4linux/video0").unlink()  # its node in the container's own /dev stays
+    assert "the camera /dev/video0 was pulled out" in refused(start(machine, "--health"))
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    """What /healthz answers, and who was asked for it."""
+
+    answer = (200, "ok")
+    asked: list[str]
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        code, text = self.answer
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *said):
+        pass
+
+
+@contextlib.contextmanager
+def page(code, text):
+    """A page with an answer of its own: its port, and what it was asked for."""
+    handler = type("Answering", (Page,), {"answer": (code, text), "asked": []})
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port, handler.asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def health(machine, *words):
+    machine.file("/proc/1/cmdline", "\0".join(["python3", "ccc-run", "--camera", "0", *words]) + "\0")
+    machine.command("python3", f'exec "{sys.executable}" "$@"')
+    return start(machine, "--health", http_proxy="")
+
+
+@pytest.mark.parametrize(
+    "spelling", ["--serve {}", "--serve=0.0.0.0:{}", "--serve 127.0.0.1:{} --legend", "--serve localhost:{}"]
+)
+def test_a_page_that_has_frames_is_healthy_under_any_spelling_of_its_address(container, spelling):
+    with page(200, "ok") as (port, asked):
+        assert health(container(), *spelling.format(port).split()) == (0, "", "")
+        assert asked == ["/healthz"]
+
+
+def test_a_page_without_frames_is_not(container):
+    with page(503, "no frame for 31 s\n") as (port, _):
+        said = refused(health(container(), "--serve", str(port)))
+    assert f"the page at 127.0.0.1:{port}: no frame for 31 s" in said
+    assert "Connection refused" in refused(health(container(), "--serve", str(port)))  # it ended
+
+
+@pytest.mark.parametrize("code", [401, 404])
+def test_a_page_that_keeps_its_health_to_itself_is_not_blamed(container, code):
+    with page(code, "") as (port, _):
+        assert health(container(), "--serve", str(port)).code == 0
+
+
+@pytest.mark.parametrize("words", [["--serve"], ["--serve", "--headless"], ["--serve=0.0.0.0"], ["--serve", "[::1]"]])
+def test_without_a_port_it_is_8080(container, words):
+    machine = container()
+    machine.file("/proc/1/cmdline", "\0".join(["ccc-run", "--camera", "0", *words]) + "\0")
+    machine.command("python3", 'echo "$3"')
+    assert "http://127.0.0.1:8080/healthz" in refused(start(machine, "--health"))
+
+
+def test_any_free_port_is_known_to_nobody(container):
+    assert health(container(), "--serve", "127.0.0.1:0").code == 0
+
+
+def test_a_machine_without_a_list_of_cameras_is_believed(container):
+    machine = container()
+    (machine.root / "sys/class/video4linux/video0").unlink()
+    (machine.root / "sys/class/video4linux").rmdir()
+    (machine.root / "sys/class").rmdir()
+    assert start(machine, "--camera", "0").code == 0
 
 
 def test_a_container_that_was_started_with_something_else_is_healthy(machine):

@@ -161,11 +161,29 @@ def test_another_command_than_ccc_run(tx2):
 
 
 @pytest.mark.parametrize(
-    "given", [["--camera", "0"], ["--camera=/dev/video0"], ["--camera", "v4l2:///dev/video0?fps=30"]]
+    "given",
+    [
+        ["--camera", "0"],
+        ["--camera=/dev/video0"],
+        ["--camera", "v4l2:///dev/video0?fps=30"],
+        ["0", "--headless"],
+        ["--frames", "9", "/dev/video0"],
+        ["v4l2:///dev/video0"],
+    ],
 )
 def test_a_camera_in_any_spelling_becomes_its_device_once(tx2, given):
     found = words(tx2.run(SCRIPT, *given))
     assert values(found, "--device") == ["/dev/video0"] and call(found)[1] == ["ccc-run", *given]
+
+
+def test_numbers_of_other_options_are_no_cameras(tx2):
+    assert "--device" not in words(tx2.run(SCRIPT, "--images", "a", "--threads", "0", "--frames", "1"))
+
+
+def test_the_pages_token_travels_by_its_name_alone(tx2):
+    tx2.environment["CCC_SERVE_TOKEN"] = "0123456789abcdef-secret"
+    done = tx2.run(SCRIPT, "--print", "--camera", "0", "--serve", "0.0.0.0:8080")
+    assert "CCC_SERVE_TOKEN" in values(shlex.split(done.out), "-e") and "secret" not in done.out
 
 
 def test_the_groups_of_the_camera_and_of_the_gpu_come_along(tx2):
@@ -222,7 +240,8 @@ def test_a_file_that_the_container_would_not_see_is_refused_with_the_option(tx2,
     (tmp_path / "elsewhere").mkdir()
     drive = tmp_path / "elsewhere/drive.mp4"
     drive.write_text("x")
-    for given in (["--video", str(drive)], ["--video=" + str(drive)], ["--video", "../elsewhere/drive.mp4"]):
+    spellings = [["--video", str(drive)], ["--video=" + str(drive)], ["--video", "../elsewhere/drive.mp4"]]
+    for given in [*spellings, ["file://" + str(drive)], ["--serve-token", "@" + str(drive)]]:
         said = refused(tx2.run(SCRIPT, *given), code=2)
         assert "is outside the folders that the container sees" in said
         assert "--data '{}'".format(tmp_path / "elsewhere") in said
