@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Style, types, the documents' site, and the grammar and library of Python 3.6 for what runs on the device.
+# Style, types, the documents' site, Dockerfiles and shell scripts, and the grammar and library of Python 3.6 for what runs on the device.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,3 +10,5 @@ ruff format --check .
 mypy
 mkdocs build --quiet --strict --site-dir build/site
 vermin --quiet --no-tips --violations --target=3.6- "${device_half[@]}"
+hadolint --config docker/hadolint.yaml docker/*/Dockerfile
+shellcheck docker/*.sh tests/*.sh .ci/run
