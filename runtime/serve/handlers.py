@@ -17,16 +17,14 @@ import json
 import logging
 import os
 import re
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tornado.web import RequestHandler
 
 from ccc_jetson.files import read_bytes
 from ccc_jetson.runtime.serve import prometheus
 from ccc_jetson.runtime.serve.access import is_local_name, is_same_origin
-
-if TYPE_CHECKING:
-    from ccc_jetson.runtime.serve.server import PageState
+from ccc_jetson.runtime.serve.state import PageState
 
 _ASSETS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "assets")
 _WAIT_S = 20.0  # for the next frame
@@ -68,7 +66,7 @@ STATIC = (
 )
 
 
-def routes(state: "PageState") -> List[Tuple[Any, ...]]:
+def routes(state: PageState) -> List[Tuple[Any, ...]]:
     """The handlers by their paths, as ``tornado.web.Application`` takes them; files are read now, once."""
     found: List[Tuple[Any, ...]] = []
     form = read_bytes(os.path.join(_ASSETS, "token.html"))
@@ -95,7 +93,7 @@ class _Handler(RequestHandler):
     SUPPORTED_METHODS: Tuple[str, ...] = ("GET", "HEAD")
     needs_token = True
 
-    def initialize(self, state: "PageState", form: bytes) -> None:
+    def initialize(self, state: PageState, form: bytes) -> None:
         self._state, self._form = state, form
 
     def set_default_headers(self) -> None:
@@ -195,7 +193,7 @@ class _Handler(RequestHandler):
 
 
 class _Static(_Handler):
-    def initialize(self, state: "PageState", form: bytes, data: bytes, file: StaticFile) -> None:  # type: ignore[override]
+    def initialize(self, state: PageState, form: bytes, data: bytes, file: StaticFile) -> None:  # type: ignore[override]
         super().initialize(state, form)
         self._data, self._file = data, file
         self.needs_token = file.secret

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ccc_jetson.runtime.serve import server
+from ccc_jetson.runtime.serve import server, state
 from ccc_jetson.runtime.serve.picture import unpack
 from tests.doubles.http_client import ask, connected, say, was_closed
 from tests.runtime.serve.conftest import TOKEN, feeding, give, opened_page, port_of
@@ -124,7 +124,7 @@ def test_healthz_tells_starting_running_and_silent(page, monkeypatch):
     give(page)
     assert ask(port, "/healthz").text == "ok\n"
     clock = page.live._clock
-    monkeypatch.setattr(page.live, "_clock", lambda: clock() + server.STALE_S + 1)
+    monkeypatch.setattr(page.live, "_clock", lambda: clock() + state.STALE_S + 1)
     answer = ask(port, "/healthz")
     assert answer.status == 503 and answer.text.startswith("no frame for 1")
 
