@@ -26,7 +26,10 @@ def test_every_way_to_choose_ranges_has_a_row_by_agreement(tmp_path, monkeypatch
     assert header == script.TITLES
     assert [row[1:4] for row in rows] == [[name, "agreement", "1.0000"] for name in ("percentile", "minmax", "entropy")]
     for row in rows:
-        assert row[4] == row[6] and row[8:] == ["1.0000", "1 of 1"]  # no convolution is depth-wise; one is kept
+        convolutions, worst, everything = (float(row[column]) for column in (4, 6, 8))
+        assert everything <= worst <= convolutions < 1
+        assert row[10] == row[4]  # no convolution is depth-wise
+        assert row[12:] == ["1.0000", "100.00%", "1 of 1"]  # the one that there is stays in floats
 
 
 def test_with_labels_it_is_by_miou(tmp_path, monkeypatch, capsys):

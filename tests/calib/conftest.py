@@ -8,6 +8,7 @@ __all__ = ["board"]
 
 _OFF_THE_DEVICE = (
     "cost",
+    "implicit",
     "judged_frames",
     "off_device",
     "off_device_report",
