@@ -245,7 +245,7 @@ def _write(
     from ccc_jetson.calib.cache import ENTROPY_2, cache_of_ranges
     from ccc_jetson.calib.cache import MIN_MAX as MIN_MAX_CALIBRATION
     from ccc_jetson.calib.off_device_report import provenance_of
-    from ccc_jetson.calib.provenance import provenance_path, write_provenance
+    from ccc_jetson.calib.provenance import provenance_path, write_cache
     from ccc_jetson.files import sha256_of, write_bytes
 
     if arguments.qdq is not None:
@@ -261,8 +261,7 @@ def _write(
     algorithm = MIN_MAX_CALIBRATION if options.method == MIN_MAX else ENTROPY_2
     data = cache_of_ranges(version, algorithm, found.ranges.items()).to_bytes()
     provenance = provenance_of(found, options, sha256_of(arguments.model), data)
-    write_bytes(output, data)
-    write_provenance(output, provenance)
+    write_cache(output, data, provenance)
     return [output, provenance_path(output)]
 
 

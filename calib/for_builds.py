@@ -24,14 +24,13 @@ from ccc_jetson.calib.provenance import (
     preprocessing_of,
     provenance_path,
     read_checked_cache,
-    write_provenance,
+    write_cache,
 )
 from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
 from ccc_jetson.choices import FITS
 from ccc_jetson.engines.calibrating import CACHE_SUFFIX, Frames, RangeRequest, Ranges, RangeSource
 from ccc_jetson.engines.tensorrt_api import FP16, FP32
 from ccc_jetson.errors import CccError, FileProblem, UsageError
-from ccc_jetson.files import write_bytes
 from ccc_jetson.int8_agreement import FrameAgreement
 
 _START = b"TRT-"
@@ -160,8 +159,7 @@ def _measured(paths: Sequence[str], choice: Choice, request: RangeRequest) -> Ra
     data = request.measure(frames)
     for warning in parse_cache(data, "TensorRT's calibration cache").warnings:
         request.note(warning)
-    write_bytes(target, data)
-    write_provenance(target, provenance._replace(cache_sha256=hashlib.sha256(data).hexdigest()))
+    write_cache(target, data, provenance._replace(cache_sha256=hashlib.sha256(data).hexdigest()))
     return Ranges(target, choice.algorithm, ())
 
 

@@ -25,7 +25,9 @@ from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.onnx_file import parse_onnx
 
 # Operators whose constants TensorRT's parser keeps as weights of the layer; of others it makes layers of their own
-_OWN_WEIGHTS = ("BatchNormalization", "Conv", "ConvTranspose", "Gemm", "InstanceNormalization", "Resize")
+_OWN_WEIGHTS = (
+    *("BatchNormalization", "Clip", "Conv", "ConvTranspose", "Gemm", "InstanceNormalization", "Pad", "Resize"),
+)
 _FUSED = {"BatchNormalization": 1, "Add": 2, "Relu": 3, "Clip": 3}  # into a convolution, in this order
 
 

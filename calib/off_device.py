@@ -78,10 +78,11 @@ class Calibrated(NamedTuple):
 
     ``model`` is the Q/DQ model as ``onnx.ModelProto``. ``cost`` is on the frames asked for, ``golden`` on the golden
     ones (None where there are none), both with convolutions in INT8; ``at_worst`` and ``golden_at_worst`` with all that
-    may be (None without a cache). ``all_int8`` is what ``max_drop`` bounds, before any layer was kept in floats for it:
-    at worst with a cache. ``errors`` is every layer's own error, the worst first, ``held`` how the bound was held,
-    ``kept`` the ONNX nodes in floats for it, ``pinned`` those that a build from the cache keeps in floats anyway.
-    ``helpers`` are nodes with constants that become TensorRT's own tensors, of which a cache has no row.
+    may be (None without a cache; not always the lower of both). ``all_int8`` is what ``max_drop`` bounds, before any
+    layer was kept in floats for it: with a cache that of the two which loses more. ``errors`` is every layer's own
+    error, the worst first, ``held`` how the bound was held, ``kept`` the ONNX nodes in floats for it, ``pinned`` those
+    that a build from the cache keeps in floats anyway. ``helpers`` are nodes with constants that become TensorRT's own
+    tensors, of which a cache has no row.
     ``judge_notes`` are sentences on frames to judge on that were passed over.
     """
 
@@ -105,20 +106,33 @@ class Calibrated(NamedTuple):
     dataset: Dataset | None
     judge_notes: tuple[str, ...] = ()
 
+    @property
+    def least_judged(self) -> Cost | None:
+        """Of the frames that were judged, with a cache the way of the two that keeps fewer decided pixels."""
+        return _least(self.cost, self.at_worst)
+
+    @property
+    def least_golden(self) -> Cost | None:
+        """The same of the golden frames."""
+        return _least(self.golden, self.golden_at_worst)
+
     def shortfalls(self, least: float = INT8_LEAST_MEAN) -> list[str]:
-        """Why INT8 is not fit for use, at worst: of what frames keep on average, and of what each golden frame keeps.
+        """Why INT8 is not fit for use: of what frames keep on average, and of what each golden frame keeps; with a
+        cache the less of both ways.
 
         Args:
             least: the share of the decided pixels on average; of a single frame ``INT8_LEAST``, or this if it is less.
         """
         found: list[str] = []
-        golden, judged = self.golden_at_worst or self.golden, self.at_worst or self.cost
+        golden, judged = self.least_golden, self.least_judged
         for cost, frames in ((judged, "the frames judged"), (golden, "the golden frames")):
             if cost is not None and cost.decided < least and not (found and cost == judged):
                 found.append(f"{frames} keep {cost.decided:.1%} of their decided pixels ({least:.0%} asked for)")
         one = min(INT8_LEAST, least)
-        if golden is not None and golden.worst.decided < one:
-            found.append(f"{golden.worst.name!r} keeps {golden.worst.decided:.1%} ({one:.0%} asked for)")
+        worst = [cost.worst for cost in (self.golden, self.golden_at_worst) if cost is not None]
+        frame = min(worst, key=lambda each: each.decided, default=None)
+        if frame is not None and frame.decided < one:
+            found.append(f"{frame.name!r} keeps {frame.decided:.1%} ({one:.0%} asked for)")
         return found
 
     def qdq_file(self, provenance: Provenance) -> bytes:
@@ -214,17 +228,17 @@ def _calibrated(
     int8 = _Int8(model, ranges, tuple(layers), could_be, pinned)
     on_progress("measuring what INT8 costs")
     errors = _errors(model, ranges, layers, contract, frames, options)
-    bounded = int8.at_worst if options.layers else int8.convolutions
-    all_int8 = None if judge is None else _measured(judge, bounded(()))
-    cost, held = all_int8, None
+    ways = (int8.at_worst, int8.convolutions) if options.layers else (int8.convolutions,)
+    costs = () if judge is None else tuple(_measured(judge, way(())) for way in ways)
+    all_int8 = max(costs, key=lambda cost: cost.drop, default=None)
+    held = None
     bound = options.max_drop
     if judge is not None and all_int8 is not None and bound is not None and all_int8.drop > bound:
         on_progress(f"INT8 loses {all_int8.drop:.2f} points: looking for layers that lose little")
-        held, cost = _hold(bound, judge, int8.parts(bool(options.layers)), errors, bounded, on_progress)
+        held, costs = _hold(bound, judge, int8.parts(bool(options.layers)), errors, ways, on_progress)
     kept = () if held is None else held.kept
-    kind, worst = cost, None
-    if options.layers and judge is not None:
-        kind, worst = _measured(judge, int8.convolutions(kept)), cost
+    kind = costs[-1] if costs else None
+    worst = costs[0] if options.layers and costs else None
     golden_kind, golden_worst = kind, worst
     if options.verify_images:
         golden_kind = None if golden is None else _measured(golden, int8.convolutions(kept))
@@ -275,6 +289,10 @@ class _Int8(NamedTuple):
         return [unit.nodes for unit in self.could_be if not set(unit.nodes) & set(self.pinned)]
 
 
+def _least(*costs: Cost | None) -> Cost | None:
+    return min((cost for cost in costs if cost is not None), key=lambda cost: cost.decided, default=None)
+
+
 def _measured(judge: Judge, model: onnx.ModelProto) -> Cost:
     with Progress("simulating INT8", len(judge)) as progress:
         judge.watch(progress.step)
@@ -286,24 +304,34 @@ def _hold(
     judge: Judge,
     layers: Sequence[tuple[str, ...]],
     errors: Sequence[LayerError],
-    built: Callable[[Sequence[str]], onnx.ModelProto],
+    ways: Sequence[Callable[[Sequence[str]], onnx.ModelProto]],
     on_progress: Callable[[str], None],
-) -> tuple[Held, Cost]:
-    """Keeps layers in floats until the bound holds; what was found, and what it costs."""
+) -> tuple[Held, tuple[Cost, ...]]:
+    """Keeps layers in floats until the bound holds in each of the ways; what was found, and what each costs."""
     few = judge.first(_ROUGH_FRAMES)
-    costs: dict[tuple[str, ...], Cost] = {}
+    costs: dict[tuple[str, ...], tuple[Cost, ...]] = {}
+
+    def measured(nodes: Sequence[str]) -> tuple[Cost, ...]:
+        """As far as the bound holds: after a way in which it does not, the others are of no interest."""
+        found: list[Cost] = []
+        for way in ways:
+            found.append(_measured(judge, way(nodes)))
+            if found[-1].drop > bound:
+                break
+        return tuple(found)
 
     def drop_with(nodes: Sequence[str]) -> float:
-        cost = costs[tuple(nodes)] = _measured(judge, built(nodes))
+        costs[tuple(nodes)] = found = measured(nodes)
+        drop = max(cost.drop for cost in found)
         floats = sum(layer[0] in set(nodes) for layer in layers)
-        on_progress(f"{floats} of {len(layers)} layers in floats: {cost.drop:.2f} points lost")
-        return cost.drop
+        on_progress(f"{floats} of {len(layers)} layers in floats: {drop:.2f} points lost")
+        return drop
 
     def roughly(nodes: Sequence[str]) -> float:
-        return 100 * (1 - _measured(few, built(nodes)).agreement)
+        return 100 * (1 - _measured(few, ways[0](nodes)).agreement)
 
     held = hold(layers, bound, errors, roughly, drop_with)
-    return held, costs[held.kept] if held.kept in costs else _measured(judge, built(held.kept))
+    return held, costs[held.kept] if held.kept in costs else measured(held.kept)
 
 
 def _check_float(contract: Contract, onnx_file: OnnxFile, path: str) -> None:

@@ -158,7 +158,7 @@ def _facts(found: Calibrated, options: Options, written: Sequence[str], least: f
                 "nodes in FP16 or FP32",
             )
         )
-    golden, judged = found.golden_at_worst or found.golden, found.at_worst or found.cost
+    golden, judged = found.least_golden, found.least_judged
     if judged is not None:
         shares = f"{judged.decided:.1%} of the decided pixels keep their class"
         if golden is not None and options.verify_images:

@@ -17,7 +17,7 @@ from ccc_jetson.choices import FITS
 from ccc_jetson.clean_text import clean
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError, FileProblem
-from ccc_jetson.files import beside, read_bytes, write_text
+from ccc_jetson.files import beside, read_bytes, replacing, write_text
 from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
 from ccc_jetson.int8_agreement import (
     PROVENANCE_KEY,
@@ -209,6 +209,23 @@ def provenance_in(contract: Contract, onnx_file: OnnxFile, path: str) -> Optiona
     if ERRORS_KEY in contract.attachments:
         found = found._replace(layer_errors=decode_errors(attachment(contract, onnx_file, ERRORS_KEY, path), path))
     return found
+
+
+def write_cache(path: str, data: bytes, provenance: Provenance) -> None:
+    """Writes a cache and the provenance beside it, both or neither.
+
+    A cache without its provenance would be used without its pins; so both lie there in full before either has its name,
+    and the provenance gets it first: with another cache it is refused, by the cache's SHA-256.
+
+    Raises:
+        FileProblem: they cannot be written.
+    """
+    with replacing(path) as cache_file:
+        with open(cache_file, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        write_text(provenance_path(path), provenance.to_json())
 
 
 def check_provenance(

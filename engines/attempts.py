@@ -197,6 +197,11 @@ class Attempts:
                 "ccc-calibrate, on the workstation, tells what INT8 leaves of each golden frame, and the gate asks for "
                 "that; --min-agreement PERCENT says what you accept; or build with --fp16"
             )
+        if in_int8:
+            return (
+                "ccc-build-engine --fp16 {}; or another --method, or --max-drop, of ccc-calibrate; --min-agreement "
+                "PERCENT says what you accept".format(self._model.path)
+            )
         if self._settings.precisions:
             return "ccc-build-engine --fp32 {}; --no-gate writes the engine unjudged".format(self._model.path)
         return "export it again with ccc-export; if it fails again, report it with the TensorRT version"

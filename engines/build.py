@@ -14,6 +14,7 @@ from ccc_jetson.contract import read_contract_json
 from ccc_jetson.engines.attempts import Attempts, Files, Finished
 from ccc_jetson.engines.build_options import BuildOptions, bounds_of, check_operators, settings_of
 from ccc_jetson.engines.calibrating import CACHE_SUFFIX, RangeFinder, Ranges, with_ranges
+from ccc_jetson.engines.gate import Bounds
 from ccc_jetson.engines.job import Facts, LayerProfile, Outcome
 from ccc_jetson.engines.kernel_store import Kernels, carry_kernels
 from ccc_jetson.engines.kernels_file import kernels_path
@@ -30,6 +31,7 @@ from ccc_jetson.engines.manifest import (
 )
 from ccc_jetson.engines.onnx_model import OnnxModel, read_model
 from ccc_jetson.engines.preflight import MIB, preflight, workspace_mib
+from ccc_jetson.engines.tensorrt_api import FP16
 from ccc_jetson.engines.timing_cache import BuildTimes, default_path, load, store
 from ccc_jetson.engines.worker import Worker
 from ccc_jetson.errors import CccError, ContractError, EngineMismatch, FileProblem, UsageError
@@ -117,8 +119,11 @@ def _built(
             timing_cache = _Cache(options.timing_cache, machine, model, settings).path or ""
             finder = RangeFinder(worker, model, settings, quiet_workspace, timing_cache, on_event)
             ranges = finder.find(options.calibration, facts.tensorrt, path)
+            if FP16 not in settings.precisions and any(each == FP16 for _, each in ranges.layer_precisions):
+                note("layers that calibration keeps in FP16 are in FP32 here; --fp16 allows FP16, where it is fast")
             settings = with_ranges(settings, ranges)
-        present = None if options.rebuild else _already_built(path, model, settings, machine)
+        bounds = bounds_of(model, settings, ranges, note)
+        present = None if options.rebuild else _already_built(path, model, settings, machine, bounds)
         if present is not None:
             for text in check_machine(present, machine, path):
                 note(text)
@@ -137,7 +142,6 @@ def _built(
             if problem:
                 note(problem)
 
-        bounds = bounds_of(model, settings, ranges, note)
         errors = model.int8_errors if ranges is None else ranges.layer_errors
         attempts = Attempts(worker, model, facts, settings, files, workspace, with_estimate, keep, bounds, errors)
         finished = attempts.until_one_passes()
@@ -204,7 +208,9 @@ def described(machine: Machine) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _already_built(path: str, model: OnnxModel, settings: Settings, machine: Machine) -> Optional[Manifest]:
+def _already_built(
+    path: str, model: OnnxModel, settings: Settings, machine: Machine, bounds: Bounds
+) -> Optional[Manifest]:
     """The manifest of the engine that is there, if building it again would change nothing."""
     if not os.path.exists(path):
         return None
@@ -217,7 +223,10 @@ def _already_built(path: str, model: OnnxModel, settings: Settings, machine: Mac
         return None  # damaged, or another version's: it is built again
     same_machine = found.machine[:4] == machine[:4]  # TensorRT, CUDA, GPU and its compute capability
     same_model = found.onnx_sha256 == model.sha256 and found.contract == model.contract
-    return found if same_machine and same_model and found.settings == settings else None
+    known = dict(bounds.frames)
+    judged = () if found.gate is None else found.gate.frames
+    same_bounds = all(frame.required == known.get(frame.name, bounds.least) for frame in judged)
+    return found if same_machine and same_model and same_bounds and found.settings == settings else None
 
 
 def _workspace(path: str, model: OnnxModel, facts: Facts, options: BuildOptions, note: Callable[[str], None]) -> int:

@@ -118,6 +118,8 @@ def _check_wishes(options: BuildOptions, precisions: Tuple[str, ...], model: Onn
         )
     if FP16 not in precisions and any(precision == FP16 for _, precision in options.layer_precisions):
         raise UsageError("--layer-precision asks for FP16, which the engine may not use", hint="add --fp16")
+    if options.calibration is not None and model.quantized:
+        raise UsageError("--calib: {} has ranges of its own, in Q/DQ nodes".format(model.path), hint="leave it out")
     if options.calibration is not None and INT8 not in precisions:
         raise UsageError("--calib: the engine uses no INT8", hint="add --int8, or leave --calib out")
     if options.dla_core is not None and not precisions:

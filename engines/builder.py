@@ -142,14 +142,17 @@ def _constrain(api: TensorRT, config: Any, network: Any, job: Job, onnx_file: On
         named[layer.name] = layer
         outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
         names = [layer.name] + [tensor.name for tensor in outputs if tensor is not None]
-        if any(name in job.pinned for name in names):
+        is_pinned = any(name in job.pinned for name in names)
+        if is_pinned:
             pinned.append(layer.name)
             chosen[layer.name] = FP32
         for number, (match, precision) in enumerate(wishes):
             pattern = job.layer_precisions[number][0]
             if any(match(name) or name in written.get(pattern, ()) for name in names):
-                chosen[layer.name] = precision
                 fits[number] = True
+                # what the gate wants comes before the calibration's wishes, which stand first, and after the user's
+                if number >= len(job.kept) or not is_pinned:
+                    chosen[layer.name] = precision
     for (pattern, _), fitted in zip(job.layer_precisions, fits):
         if fitted:
             continue

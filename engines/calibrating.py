@@ -11,11 +11,10 @@ from ccc_jetson.engines.job import Job
 from ccc_jetson.engines.manifest import Settings
 from ccc_jetson.engines.onnx_model import OnnxModel
 from ccc_jetson.engines.preflight import smaller_workspace
-from ccc_jetson.engines.tensorrt_api import FP16, INT8
+from ccc_jetson.engines.tensorrt_api import FP16, FP32, INT8
 from ccc_jetson.engines.tensorrt_log import OutOfMemory
 from ccc_jetson.engines.timing_cache import load, store
 from ccc_jetson.engines.worker import Worker
-from ccc_jetson.errors import UsageError
 from ccc_jetson.files import read_bytes, sha256_of, write_bytes
 from ccc_jetson.int8_agreement import FrameAgreement
 from ccc_jetson.int8_errors import Int8Error
@@ -168,10 +167,9 @@ class RangeFinder:
 def with_ranges(settings: Settings, ranges: Ranges) -> Settings:
     """What the calibration keeps out of INT8 comes first, so that the user's own wishes count in the end.
 
-    Raises:
-        UsageError: it keeps layers in FP16, and the engine may not use that.
+    FP16 there means that it is good enough; an engine that may not use FP16 has those layers in FP32.
     """
-    if FP16 not in settings.precisions and any(precision == FP16 for _, precision in ranges.layer_precisions):
-        raise UsageError("--calib: it keeps layers in FP16, which the engine may not use", hint="add --fp16")
-    layers = ranges.layer_precisions + settings.layer_precisions
+    allowed = FP16 in settings.precisions
+    kept = tuple((name, precision if allowed else FP32) for name, precision in ranges.layer_precisions)
+    layers = kept + settings.layer_precisions
     return settings._replace(calibration_cache=sha256_of(ranges.cache), layer_precisions=layers)

@@ -42,6 +42,11 @@ def choose_precisions(
         raise UsageError("--fp32 allows nothing but FP32, so it goes with no other precision")
     if strongly_typed:
         return _as_the_network_says(asked)
+    if quantized and FP32 in asked:
+        raise UsageError(
+            "--fp32: the model's QuantizeLinear and DequantizeLinear nodes put it in INT8",
+            hint="build the float model that it was made of",
+        )
     if not facts.has_precision_flags:
         return _without_flags(asked, facts, quantized)
     half, int8 = has_fp16(facts), has_int8(facts)

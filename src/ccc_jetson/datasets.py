@@ -110,7 +110,7 @@ def paired_folders(images: str, labels: str, mapping: str, allow_missing: bool =
         raise FileProblem(
             "{} and {} do not belong together, frame by frame: {}".format(images, labels, "; ".join(notes)),
             hint="files of one frame have the same name but for the ending"
-            + ("; --allow-missing evaluates the {} pairs there are".format(len(names)) if names else ""),
+            + ("; ccc-eval --allow-missing evaluates the {} pairs there are".format(len(names)) if names else ""),
         )
     title = "{} ({} labels)".format(os.path.basename(os.path.abspath(images)), meaning.name)
     samples = tuple(Sample(name, pictures[name], maps[name]) for name in names)

@@ -64,8 +64,34 @@ def test_layers_that_calibration_keeps_out_of_int8_come_before_the_users(xavier)
     assert xavier.build("--int8", "--fp16", "--calib", path, "--layer-precision", "re*=fp32")[0] == 0
     layers = read_manifest(xavier.engine).settings.layer_precisions
     assert layers == (("head", "fp32"), ("conv", "fp16"), ("re*", "fp32"))
+
+
+def test_an_engine_that_may_not_use_fp16_has_those_layers_in_fp32(xavier):
+    path = given(xavier, fp32_layers=("head",), fp16_layers=("conv",))
     code, _, err = xavier.build("--int8", "--calib", path)
-    assert code == 2 and "--calib: it keeps layers in FP16, which the engine may not use" in err
+    assert code == 0 and "note: layers that calibration keeps in FP16 are in FP32 here" in err
+    assert read_manifest(xavier.engine).settings.layer_precisions == (("head", "fp32"), ("conv", "fp32"))
+
+
+def test_a_failed_gate_pins_layers_that_calibration_keeps_in_fp16(xavier):
+    xavier.be("8.5.2.2", sm="7.2", device="Xavier", wrong_unless_fp32=["conv"])
+    path = given(xavier, fp32_layers=(), fp16_layers=("conv",), agreement=None)
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", path)
+    assert code == 0, err
+    assert "conv" in read_manifest(xavier.engine).pinned
+    code, _, err = xavier.build("--int8", "--fp16", "--calib", path, "--layer-precision", "conv=fp16", "--rebuild")
+    assert code == 1 and "the engine does not see what the network saw" in err  # what the user says counts
+
+
+def test_an_engine_is_not_the_one_that_is_there_where_its_gate_would_ask_for_more(xavier):
+    few = tuple(FrameAgreement(name, 0.9, 0.9) for name in ("frame0", "frame1"))
+    many = tuple(each._replace(decided=0.99) for each in few)
+    cache = given(xavier, fp32_layers=(), fp16_layers=(), agreement=few)
+    assert xavier.build("--int8", "--fp16", "--calib", cache)[0] == 0
+    assert "already" in "".join(xavier.build("--int8", "--fp16", "--calib", cache)[1:])
+    cache = given(xavier, fp32_layers=(), fp16_layers=(), agreement=many)
+    assert "already" not in "".join(xavier.build("--int8", "--fp16", "--calib", cache)[1:])
+    assert {round(frame.required, 6) for frame in read_manifest(xavier.engine).gate.frames} == {0.97}
 
 
 def kept_by(board):
@@ -435,7 +461,7 @@ def test_a_timing_cache_that_cannot_be_kept_costs_nothing_else(xavier, pictures)
     assert code == 0 and "note: the timing cache is not kept: full" in err
 
 
-def test_a_network_that_states_its_own_ranges_takes_no_frames(xavier, pictures):
+def test_a_network_that_states_its_own_ranges_takes_no_others_and_is_not_in_fp32(xavier, pictures):
     contract = tiny_contract()._replace(head=None)
     with open(xavier.model, "wb") as file:
         file.write(tiny_graph(contract, quantized=True).SerializeToString())
@@ -443,4 +469,6 @@ def test_a_network_that_states_its_own_ranges_takes_no_frames(xavier, pictures):
     code, _, err = xavier.build(
         "--int8", "--calib", pictures, "--contract", xavier.folder / "contract.json", "--no-gate"
     )
-    assert code == 1 and "without asking for calibration data" in err
+    assert code == 2 and "--calib: {} has ranges of its own, in Q/DQ nodes".format(xavier.model) in err
+    code, _, err = xavier.build("--fp32", "--contract", xavier.folder / "contract.json", "--no-gate")
+    assert code == 2 and "--fp32: the model's QuantizeLinear and DequantizeLinear nodes put it in INT8" in err

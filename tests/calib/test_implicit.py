@@ -29,6 +29,8 @@ def chain_bytes(*nodes, output="out"):
         "w": np.random.RandomState(4).randn(4, 4, 1, 1).astype(np.float32),
         "one": np.ones(4, np.float32),
         "zero": np.zeros(4, np.float32),
+        "low": np.float32(0),  # what Clip is given from opset 11 on
+        "high": np.float32(6),
         "slopes": np.full((4, 1, 1), 0.2, np.float32),
     }
     used = {name for node in made for name in node.input}
@@ -46,7 +48,7 @@ def units_of(data, end="none"):
 FUSED = [
     # what a convolution takes with it, and the tensors that then never exist
     ([("Conv", "conv", "image"), ("Relu", "out", "conv")], ("conv", "out"), ("conv",)),
-    ([("Conv", "conv", "image"), ("Clip", "out", "conv")], ("conv", "out"), ("conv",)),
+    ([("Conv", "conv", "image"), ("Clip", "out", "conv", "low", "high")], ("conv", "out"), ("conv",)),
     ([("Conv", "conv", "image"), ("Add", "out", "conv", "image")], ("conv", "out"), ("conv",)),
     (
         [

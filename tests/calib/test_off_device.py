@@ -15,7 +15,7 @@ from ccc_jetson.calib.provenance import check_provenance, provenance_in, read_pr
 from ccc_jetson.carried import read_contract
 from ccc_jetson.engines.inspect_cli import main as inspect
 from ccc_jetson.engines.manifest import read_manifest
-from ccc_jetson.errors import ContractError
+from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.files import sha256_of
 from ccc_jetson.half_verdict import HalfPrecision
 from ccc_jetson.int8_agreement import FrameAgreement
@@ -313,6 +313,33 @@ def test_what_is_not_fit_for_use_is_written_and_fails(bench, monkeypatch, argume
     assert "--layers convolutions" not in err
     code, out, err = bench.run("--tensorrt", "8.5.2", "--json", "--layers", "all", *arguments)
     assert code == 1 and json.loads(out)["fit_for_use"] is False and "--layers convolutions" in err
+
+
+@pytest.mark.parametrize("worse", [0, 1])
+def test_the_verdict_is_of_whichever_way_keeps_fewer(bench, monkeypatch, worse):
+    good = (FrameAgreement("frame0", 0.9, 0.95), FrameAgreement("frame1", 0.8, 0.85))
+    ways = [Cost(good), Cost(good)]  # at worst, convolutions
+    ways[worse] = Cost(RUINED)
+    given = iter(ways)
+    monkeypatch.setattr(Judge, "cost", lambda self, model: next(given))
+    code, out, _ = bench.run("--tensorrt", "8.5.2")
+    assert code == 1 and "NOT FIT for use: 'frame1' keeps 45.0% (50% asked for)" in out
+
+
+def test_a_bound_holds_in_both_ways_of_a_cache(bench, monkeypatch):
+    monkeypatch.setattr(off_device._Int8, "at_worst", lambda self, kept: self.model)  # loses nothing
+    _, _, provenance = bench.cache("--max-drop", "0.0")
+    assert "conv" in provenance.fp32_layers and provenance.agreement[0].agreement == 1
+
+
+def test_a_cache_is_not_left_without_its_provenance(bench, monkeypatch):
+    def full(path, text):
+        raise FileProblem(path + ": no space left on the disk")
+
+    monkeypatch.setattr("ccc_jetson.calib.provenance.write_text", full)
+    code, _, err = bench.run("--tensorrt", "8.5.2")
+    assert code == 1 and "no space left" in err
+    assert not [name for name in os.listdir(str(bench.folder)) if "calib" in name]
 
 
 def test_layers_are_kept_in_fp16_where_export_found_it_safe(bench):

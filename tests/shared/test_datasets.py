@@ -160,7 +160,7 @@ def test_missing_partners_are_listed_and_counted(tmp_path):
         paired_folders(images, labels, "camvid")
     message = str(caught.value)
     assert "4 without a label map: frame00, frame01, frame02 and 1 more; 1 without a picture: other" in message
-    assert "--allow-missing evaluates the 2 pairs there are" in caught.value.hint
+    assert "ccc-eval --allow-missing evaluates the 2 pairs there are" in caught.value.hint
 
 
 def test_missing_partners_may_be_allowed_and_are_noted(tmp_path):
