@@ -93,9 +93,13 @@ add_source() {
   esac
 }
 
+# Options of ccc-run that no value follows, as in docker/entrypoint.sh
+flags=" --no-reconnect --no-cuda-graph --no-telemetry --json --window --headless --legend"
+
 # What the command's words need of the machine
 add_for_words() {
-  local option="" word
+  local command=$1 option="" word
+  shift
   for word in "$@"; do
     case $word in
       --camera=*) add_source "${word#--camera=}" ;;
@@ -103,10 +107,16 @@ add_for_words() {
       csi://* | v4l2://* | /dev/video*) add_source "$word" ;;
       # with the machine's own network 127.0.0.1 stays this machine, and the page asks for a token where it should
       --serve | --serve=*) docker_words+=(--network host) ;;
-      # "ccc-run 0 ..."
-      *) case $option in --camera | ccc-run) add_source "$word" ;; esac ;;
+      -*) ;;
+      # "ccc-run --headless 0"; the 0 of "--threads 0" is no camera
+      *) case $option:$command in --camera:* | :ccc-run) add_source "$word" ;; esac ;;
     esac
-    option=$word
+    # the option whose value comes next; the pictures of --images go on to the next option
+    case $word in
+      --*=*) option="" ;;
+      -*) case $flags in *" $word"*) option="" ;; *) option=$word ;; esac ;;
+      *) [ "$option" = --images ] || option="" ;;
+    esac
   done
 }
 

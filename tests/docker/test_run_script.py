@@ -167,6 +167,12 @@ def test_another_command_than_ccc_run(tx2):
         ["--camera=/dev/video0"],
         ["--camera", "v4l2:///dev/video0?fps=30"],
         ["0", "--headless"],
+        ["--headless", "0"],
+        ["--headl", "0"],  # argparse takes the beginning of an option, too
+        ["--headless", "--", "0"],
+        ["--model", "m.engine", "0"],
+        ["--model=m.engine", "0"],
+        ["--images", "a", "--json", "0"],
         ["--frames", "9", "/dev/video0"],
         ["v4l2:///dev/video0"],
     ],
@@ -178,6 +184,42 @@ def test_a_camera_in_any_spelling_becomes_its_device_once(tx2, given):
 
 def test_numbers_of_other_options_are_no_cameras(tx2):
     assert "--device" not in words(tx2.run(SCRIPT, "--images", "a", "--threads", "0", "--frames", "1"))
+    assert "--device" not in words(tx2.run(SCRIPT, "--images", "a", "0"))
+    assert "--device" not in words(tx2.run(SCRIPT, "ccc-bench", "--json", "0"))
+
+
+def options_of_ccc_run():
+    """Each option, and whether a value may come after it."""
+    for action in build_parser()._actions:
+        for option in action.option_strings:
+            if option not in ("-h", "--help", "--version"):  # no run follows these
+                yield option, action.nargs != 0
+
+
+def test_a_number_is_a_camera_after_the_options_that_take_no_value_for_this_script_and_the_entry_point(tx2):
+    tx2.socket("/tmp/argus_socket")
+    (tx2.root / "dev/video0").rename(tx2.root / "dev/video7")
+    options = dict(options_of_ccc_run())
+    assert {True, False} == set(options.values())
+    for option, takes_value in options.items():
+        found = words(tx2.run(SCRIPT, "--", option, "7"))
+        is_camera = option == "--camera" or not takes_value
+        assert values(found, "--device") == (["/dev/video7"] if is_camera else []), option
+        started = tx2.run("sh", str(FOLDER / "entrypoint.sh"), "--check", option, "8")
+        assert ("/dev/video8 is not in this container" in started.err) is is_camera, option
+
+
+def test_the_beginning_of_an_option_that_takes_no_value_is_no_other_option():
+    flags = [option for option, takes_value in options_of_ccc_run() if not takes_value]
+    taking = [option for option, takes_value in options_of_ccc_run() if takes_value]
+    assert not [(option, flag) for option in taking for flag in flags if flag.startswith(option)]
+
+
+def test_both_scripts_know_the_same_options():
+    scripts = [(FOLDER / name).read_text() for name in ("run.sh", "entrypoint.sh")]
+    (known,) = {re.search(r"^flags=.*$", script, re.MULTILINE)[0] for script in scripts}
+    flags = [option for option, takes_value in options_of_ccc_run() if not takes_value]
+    assert sorted(known.partition('"')[2].strip('"').split()) == sorted(flags)
 
 
 def test_the_pages_token_travels_by_its_name_alone(tx2):
