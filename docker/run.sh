@@ -187,7 +187,12 @@ case ${1:-} in ccc-*) ;; *) set -- ccc-run "$@" ;; esac
 
 # docker-init: a process with number 1 that passes signals on; ccc-run finishes its frames at Ctrl-C
 docker_words+=(run --rm --init)
-[ ! -t 0 ] || docker_words+=(-it)
+# a terminal of the container's own only where all three are one: it would mix the errors into "--json > run.json"
+if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then
+  docker_words+=(-it)
+elif [ -t 0 ]; then
+  docker_words+=(-i)
+fi
 if [ -n "$l4t" ]; then
   docker_words+=(--runtime nvidia -e "CCC_HOST_L4T=$l4t")
   mount_if_there /etc/nv_tegra_release /etc/nvpmodel.conf /var/lib/nvpmodel /usr/bin/tegrastats

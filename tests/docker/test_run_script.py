@@ -85,7 +85,7 @@ def test_a_camera_on_a_tx2(tx2):
         "{0}:{0}".format(tx2.work),
     ]
     assert values(found, "--user") == ["{}:{}".format(os.getuid(), os.getgid())]
-    assert "--network" not in found and "-it" not in found and "--privileged" not in found
+    assert not {"--network", "-i", "-t", "-it", "--privileged"} & set(found)
     assert os.path.isdir(os.path.join(tx2.environment["HOME"], ".cache/ccc-jetson"))  # or Docker makes it, as root's
 
 
@@ -328,18 +328,35 @@ def test_tensorrts_python_module_is_mounted_where_the_boards_list_does_not_name_
     assert not [each for each in values(words(tx2.run(SCRIPT, "--images", "a")), "-v") if module in each]
 
 
-def test_at_a_terminal_the_container_has_it_too_and_ctrl_c_reaches_it(tx2):
+def at_a_terminal(machine, *files):
+    """The docker command where the named ones of stdin, stdout and stderr are a terminal, and the others are pipes."""
     ours, theirs = pty.openpty()
-    try:
-        command = [SCRIPT, "--print", "--images", "a"]
-        environment = {"PATH": "{}:/usr/bin:/bin".format(tx2.bin), **tx2.environment}
-        out = subprocess.run(
-            command, env=environment, cwd=tx2.work, stdin=theirs, capture_output=True, check=True
-        ).stdout
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert "-it" in shlex.split(out.decode())
+    with open(ours, "rb", buffering=0) as terminal:
+        given = {name: theirs if name in files else subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+        environment = {"PATH": "{}:/usr/bin:/bin".format(machine.bin), **machine.environment}
+        try:
+            done = subprocess.run(
+                [SCRIPT, "--print", "--images", "a"], env=environment, cwd=machine.work, check=True, timeout=60, **given
+            )
+            return shlex.split((terminal.read(65536) if "stdout" in files else done.stdout).decode())
+        finally:
+            os.close(theirs)
+
+
+def test_at_a_terminal_the_container_has_it_too_and_ctrl_c_reaches_it(tx2):
+    found = at_a_terminal(tx2, "stdin", "stdout", "stderr")
+    assert "-it" in found and "-i" not in found
+
+
+@pytest.mark.parametrize("files", [["stdin"], ["stdin", "stderr"], ["stdin", "stdout"]])
+def test_what_goes_to_a_file_does_not_go_through_a_terminal_of_the_containers(tx2, files):
+    found = at_a_terminal(tx2, *files)
+    assert "-i" in found and not {"-it", "-t"} & set(found)
+
+
+@pytest.mark.parametrize("files", [[], ["stdout", "stderr"]])
+def test_without_a_terminal_to_type_at_docker_is_not_told_of_one(tx2, files):
+    assert not {"-it", "-i", "-t"} & set(at_a_terminal(tx2, *files))
 
 
 def test_docker_that_is_not_installed(tx2):
