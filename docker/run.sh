@@ -7,7 +7,7 @@
 #   docker/run.sh --print --camera /dev/video0      the docker command, which is not run
 #
 # Its own options come first:
-#   --print         print the docker command and end
+#   --print         print the docker command and end; only the folder for what is kept is made
 #   --image NAME    instead of ccc-jetson:jetpack4, 5 or 6, by the board's L4T, or ccc-jetson:workstation on a PC
 #   --data FOLDER   a folder beside the current one, seen under the same name; more than once is fine
 #   --root          as root; else as the user who calls, with the groups that cameras and the GPU belong to
@@ -206,7 +206,9 @@ if [ -z "$as_root" ]; then
   for node in "$root"/dev/dri/renderD*; do add_group_of "${node#"$root"}"; done
 fi
 [ -z "${CCC_SERVE_TOKEN:-}" ] || docker_words+=(-e CCC_SERVE_TOKEN)  # its value is not shown
-cache=${CCC_JETSON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ccc-jetson}
+# a service of systemd's may have no HOME; ~ is then what the list of users says
+home=${HOME:-~}
+cache=${CCC_JETSON_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/ccc-jetson}
 docker_words+=(-v "$cache:/var/cache/ccc/ccc-jetson")
 for folder in "${folders[@]}"; do
   case $folder in
@@ -220,11 +222,13 @@ check_seen "$@"
 add_for_words "$@"
 docker_words+=("$image")
 
+# else docker makes it, as root's; the line that is printed mounts it, too
+mkdir -p "$cache" 2>/dev/null || fail "the folder $cache cannot be made" "CCC_JETSON_CACHE=FOLDER docker/run.sh ..."
+
 if [ -n "$print" ]; then
   printf '%q ' docker "${docker_words[@]}" "$@" | sed 's/ $//'
   echo
   exit 0
 fi
 check_docker
-mkdir -p "$cache"  # else docker makes it, as root's
 exec docker "${docker_words[@]}" "$@"

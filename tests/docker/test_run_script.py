@@ -2,6 +2,7 @@
 
 import os
 import pty
+import pwd
 import re
 import shlex
 import subprocess
@@ -105,6 +106,28 @@ def test_a_cache_elsewhere_is_kept_elsewhere(tx2, tmp_path):
     tx2.environment["CCC_JETSON_CACHE"] = str(tmp_path / "cache")
     found = values(words(tx2.run(SCRIPT, "--images", "a")), "-v")
     assert "{}:/var/cache/ccc/ccc-jetson".format(tmp_path / "cache") in found
+
+
+def test_without_home_the_list_of_users_tells_where_the_cache_is(tx2, tmp_path):
+    del tx2.environment["HOME"]  # as in a unit of systemd's without User=
+    tx2.command("mkdir", "exit 0")  # the home of whoever runs the tests is left alone
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    found = values(words(tx2.run(SCRIPT, "--images", "a")), "-v")
+    assert "{}/.cache/ccc-jetson:/var/cache/ccc/ccc-jetson".format(home) in found
+    found = values(words(tx2.run(SCRIPT, "--images", "a", CCC_JETSON_CACHE=str(tmp_path))), "-v")
+    assert "{}:/var/cache/ccc/ccc-jetson".format(tmp_path) in found
+
+
+def test_the_printed_command_finds_the_cache_that_it_mounts(tx2):
+    done = tx2.run(SCRIPT, "--print", "--images", "a")
+    (cache,) = [each for each in values(shlex.split(done.out), "-v") if "/var/cache/" in each]
+    assert os.path.isdir(cache.partition(":")[0])
+
+
+def test_a_cache_that_cannot_be_made_comes_with_the_variable(tx2):
+    taken = tx2.file("/taken")
+    said = refused(tx2.run(SCRIPT, "--images", "a", CCC_JETSON_CACHE=str(taken / "cache")))
+    assert "{}/cache cannot be made".format(taken) in said and "CCC_JETSON_CACHE=FOLDER" in said
 
 
 @pytest.mark.parametrize("l4t", WITHOUT_IMAGE)
