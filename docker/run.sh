@@ -120,24 +120,53 @@ add_for_words() {
   done
 }
 
+is_seen() {
+  local folder
+  for folder in "${folders[@]}"; do
+    case $1/ in "$folder"/*) return 0 ;; esac
+  done
+  return 1
+}
+
+# Where the container would look for a path, in "inside": it has the folders under the names that they were given, and
+# follows the links in them, which may lead out
+follow_as_inside() {
+  local rest=$1 name target links=0
+  case $rest in /*) ;; *) rest=$PWD/$rest ;; esac
+  inside=""
+  while [ -n "$rest" ]; do
+    name=${rest%%/*}
+    case $rest in */*) rest=${rest#*/} ;; *) rest="" ;; esac
+    case $name in
+      "" | .) continue ;;
+      ..) inside=${inside%/*} && continue ;;
+    esac
+    # above the folders, and they themselves, are no links in there
+    if is_seen "$inside" && [ -L "$inside/$name" ] && [ $((links += 1)) -le 40 ]; then
+      target=$(readlink -- "$inside/$name")
+      case $target in /*) inside="" ;; esac
+      rest=$target/$rest
+    else
+      inside=$inside/$name
+    fi
+  done
+}
+
 # A file elsewhere would not be found in the container, and a result written elsewhere would be lost with it
 check_seen() {
-  local word path folder
+  local word parent inside
   for word in "$@"; do
     case $word in --*=*) word=${word#*=} ;; esac
     case $word in file://*) word=${word#file://} ;; @*) word=${word#@} ;; esac
-    case $word in
-      *://* | /dev/* | -*) continue ;;
-      /* | ../* | */../*) ;;
-      *) [ -L "$word" ] || continue ;;
-    esac
-    path=$(realpath -m -- "$word")
-    # names of layers start with a slash, too
-    [ -e "$word" ] || { [ -d "$(dirname "$path")" ] && [ "$(dirname "$path")" != / ]; } || continue
-    for folder in "${folders[@]}"; do
-      case $path/ in "$(realpath -- "$folder")"/*) continue 2 ;; esac
-    done
-    fail "$word is outside the folders that the container sees (${folders[*]})" "docker/run.sh --data '$(dirname "$path")' ..." 2
+    case $word in "" | *://* | /dev/* | -*) continue ;; esac
+    # what is there, or would be written; names of layers start with a slash, too
+    parent=$(dirname -- "$word")
+    [ -e "$word" ] || [ -L "$word" ] || { [ -d "$parent" ] && [ "$parent" != / ]; } || continue
+    follow_as_inside "$word"
+    is_seen "$inside" || {
+      [ -d "$inside" ] || inside=$(dirname -- "$inside")
+      fail "$word is outside the folders that the container sees (${folders[*]})" "docker/run.sh --data '$inside' ..." 2
+    }
   done
 }
 
@@ -218,7 +247,7 @@ for folder in "${folders[@]}"; do
   docker_words+=(-v "$folder:$folder")
 done
 docker_words+=(-w "$PWD")
-check_seen "$@"
+check_seen "${@:2}"
 add_for_words "$@"
 docker_words+=("$image")
 

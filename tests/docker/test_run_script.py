@@ -314,6 +314,61 @@ def test_a_file_that_the_container_would_not_see_is_refused_with_the_option(tx2,
     assert "model.engine is outside" in refused(tx2.run(SCRIPT, "--model", "model.engine"), code=2)
 
 
+def test_a_link_on_the_way_that_leads_out_is_refused_and_one_that_stays_is_not(tx2, tmp_path):
+    (tmp_path / "elsewhere/test").mkdir(parents=True)
+    (tx2.work / "cv").symlink_to(tmp_path / "elsewhere")
+    (tx2.work / "relative").symlink_to("../elsewhere/test")
+    (tx2.work / "real").mkdir()
+    (tx2.work / "near").symlink_to("real")
+    (tx2.work / "round").symlink_to("round")
+    for given in (
+        ["--images", "cv/test"],
+        ["--images=cv/test/"],
+        ["cv/test/../test"],
+        ["--report", "cv/test/new.json"],
+    ):
+        said = refused(tx2.run(SCRIPT, *given), code=2)
+        assert "is outside" in said and "--data '{}'".format(tmp_path / "elsewhere/test") in said
+    assert "is outside" in refused(tx2.run(SCRIPT, "--images", "relative"), code=2)
+    for given in (["--images", "near", "real/../near/."], ["--video", "round"], ["--report", "near/new.json"]):
+        assert call(words(tx2.run(SCRIPT, *given)))[1] == ["ccc-run", *given]
+    data = ["--data", str(tmp_path / "elsewhere")]
+    assert call(words(tx2.run(SCRIPT, *data, "--images", "cv/test")))[1] == ["ccc-run", "--images", "cv/test"]
+
+
+def test_a_link_through_another_link_is_told_the_folder_that_makes_it_work(tx2, tmp_path):
+    (tmp_path / "disk/city").mkdir(parents=True)
+    (tmp_path / "data").symlink_to("disk")
+    (tx2.work / "cv").symlink_to(tmp_path / "data/city")
+    # inside, /data would not be a link to the disk
+    for folder, seen in (("disk", False), ("data", True), ("data/city", True)):
+        done = tx2.run(SCRIPT, "--data", str(tmp_path / folder), "--images", "cv")
+        assert (done.code == 0) is seen, folder
+    assert "--data '{}'".format(tmp_path / "data/city") in refused(tx2.run(SCRIPT, "--images", "cv"), code=2)
+
+
+@pytest.mark.parametrize("word", ["..", "../", "./..", "a/../..", "../elsewhere"])
+def test_the_folder_above_is_not_seen(tx2, tmp_path, word):
+    (tx2.work / "a").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    assert "{} is outside".format(word) in refused(tx2.run(SCRIPT, "--images", word), code=2)
+    above = tx2.run(SCRIPT, "--data", str(tmp_path), "--images", word)
+    assert call(words(above))[1] == ["ccc-run", "--images", word]
+
+
+def test_a_folder_that_was_entered_by_a_link_is_seen_under_that_name_alone(tx2, tmp_path):
+    (tmp_path / "link").symlink_to(tx2.work)
+    drive = tx2.work / "drive.mp4"
+    drive.write_text("x")
+    tx2.environment["PWD"] = str(tmp_path / "link")  # as a shell sets it after "cd link"
+    for given in ([str(tmp_path / "link/drive.mp4")], ["drive.mp4"]):
+        found = words(tx2.run(SCRIPT, *given))
+        assert values(found, "-w") == [str(tmp_path / "link")] and call(found)[1] == ["ccc-run", *given]
+    said = refused(tx2.run(SCRIPT, str(drive)), code=2)
+    assert "--data '{}'".format(tx2.work) in said
+    assert call(words(tx2.run(SCRIPT, "--data", str(tx2.work), str(drive))))[1] == ["ccc-run", str(drive)]
+
+
 def test_a_result_that_would_be_lost_with_the_container_is_refused(tx2, tmp_path):
     assert "is outside" in refused(tx2.run(SCRIPT, "--camera", "0", "--report", str(tmp_path / "run.json")), code=2)
     assert "is outside" in refused(tx2.run(SCRIPT, "--camera", "0", "--out", "../out.mp4"), code=2)
