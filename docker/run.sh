@@ -120,6 +120,7 @@ add_for_words() {
   done
 }
 
+# Whether a path without links is in a folder that the container sees
 is_seen() {
   local folder
   for folder in "${folders[@]}"; do
@@ -141,7 +142,7 @@ follow_as_inside() {
       "" | .) continue ;;
       ..) inside=${inside%/*} && continue ;;
     esac
-    # above the folders, and they themselves, are no links in there
+    # what leads to a folder is no link in there, unless it is in another of them
     if is_seen "$inside" && [ -L "$inside/$name" ] && [ $((links += 1)) -le 40 ]; then
       target=$(readlink -- "$inside/$name")
       case $target in /*) inside="" ;; esac

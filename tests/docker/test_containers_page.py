@@ -69,6 +69,7 @@ def test_the_settings_for_docker_make_the_nvidia_runtime_the_default():
         "is not for the user of this container",
         "there is no socket /tmp/argus_socket",
         "is outside the folders that the container sees",
+        "cannot be made",
     ],
 )
 def test_a_message_in_the_table_of_failures_is_one_that_is_said(message):
