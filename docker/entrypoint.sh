@@ -129,17 +129,28 @@ check_source() {
   esac
 }
 
+# Options of ccc-run that no value follows, as in docker/run.sh
+flags=" --no-reconnect --no-cuda-graph --no-telemetry --json --window --headless --legend"
+
 check_sources() {
+  command=${1##*/}
   option=""
+  shift
   for word in "$@"; do
     case $word in
       --camera=*) check_source "${word#--camera=}" ;;
       --csi | --csi=*) check_csi ;;
       csi://* | v4l2://* | /dev/video*) check_source "$word" ;;
-      # "ccc-run 0 ..."
-      *) case $option in --camera | ccc-run | */ccc-run) check_source "$word" ;; esac ;;
+      -*) ;;
+      # "ccc-run --headless 0"; the 0 of "--threads 0" is no camera
+      *) case $option:$command in --camera:* | :ccc-run) check_source "$word" ;; esac ;;
     esac
-    option=$word
+    # the option whose value comes next; the pictures of --images go on to the next option
+    case $word in
+      --*=*) option="" ;;
+      -*) case $flags in *" $word"*) option="" ;; *) option=$word ;; esac ;;
+      *) [ "$option" = --images ] || option="" ;;
+    esac
   done
 }
 

@@ -7,7 +7,7 @@
 #   docker/run.sh --print --camera /dev/video0      the docker command, which is not run
 #
 # Its own options come first:
-#   --print         print the docker command and end
+#   --print         print the docker command and end; only the folder for what is kept is made
 #   --image NAME    instead of ccc-jetson:jetpack4, 5 or 6, by the board's L4T, or ccc-jetson:workstation on a PC
 #   --data FOLDER   a folder beside the current one, seen under the same name; more than once is fine
 #   --root          as root; else as the user who calls, with the groups that cameras and the GPU belong to
@@ -93,9 +93,13 @@ add_source() {
   esac
 }
 
+# Options of ccc-run that no value follows, as in docker/entrypoint.sh
+flags=" --no-reconnect --no-cuda-graph --no-telemetry --json --window --headless --legend"
+
 # What the command's words need of the machine
 add_for_words() {
-  local option="" word
+  local command=$1 option="" word
+  shift
   for word in "$@"; do
     case $word in
       --camera=*) add_source "${word#--camera=}" ;;
@@ -103,31 +107,67 @@ add_for_words() {
       csi://* | v4l2://* | /dev/video*) add_source "$word" ;;
       # with the machine's own network 127.0.0.1 stays this machine, and the page asks for a token where it should
       --serve | --serve=*) docker_words+=(--network host) ;;
-      # "ccc-run 0 ..."
-      *) case $option in --camera | ccc-run) add_source "$word" ;; esac ;;
+      -*) ;;
+      # "ccc-run --headless 0"; the 0 of "--threads 0" is no camera
+      *) case $option:$command in --camera:* | :ccc-run) add_source "$word" ;; esac ;;
     esac
-    option=$word
+    # the option whose value comes next; the pictures of --images go on to the next option
+    case $word in
+      --*=*) option="" ;;
+      -*) case $flags in *" $word"*) option="" ;; *) option=$word ;; esac ;;
+      *) [ "$option" = --images ] || option="" ;;
+    esac
+  done
+}
+
+# Whether a path without links is in a folder that the container sees
+is_seen() {
+  local folder
+  for folder in "${folders[@]}"; do
+    case $1/ in "$folder"/*) return 0 ;; esac
+  done
+  return 1
+}
+
+# Where the container would look for a path, in "inside": it has the folders under the names that they were given, and
+# follows the links in them, which may lead out
+follow_as_inside() {
+  local rest=$1 name target links=0
+  case $rest in /*) ;; *) rest=$PWD/$rest ;; esac
+  inside=""
+  while [ -n "$rest" ]; do
+    name=${rest%%/*}
+    case $rest in */*) rest=${rest#*/} ;; *) rest="" ;; esac
+    case $name in
+      "" | .) continue ;;
+      ..) inside=${inside%/*} && continue ;;
+    esac
+    # what leads to a folder is no link in there, unless it is in another of them
+    if is_seen "$inside" && [ -L "$inside/$name" ] && [ $((links += 1)) -le 40 ]; then
+      target=$(readlink -- "$inside/$name")
+      case $target in /*) inside="" ;; esac
+      rest=$target/$rest
+    else
+      inside=$inside/$name
+    fi
   done
 }
 
 # A file elsewhere would not be found in the container, and a result written elsewhere would be lost with it
 check_seen() {
-  local word path folder
+  local word parent inside
   for word in "$@"; do
     case $word in --*=*) word=${word#*=} ;; esac
     case $word in file://*) word=${word#file://} ;; @*) word=${word#@} ;; esac
-    case $word in
-      *://* | /dev/* | -*) continue ;;
-      /* | ../* | */../*) ;;
-      *) [ -L "$word" ] || continue ;;
-    esac
-    path=$(realpath -m -- "$word")
-    # names of layers start with a slash, too
-    [ -e "$word" ] || { [ -d "$(dirname "$path")" ] && [ "$(dirname "$path")" != / ]; } || continue
-    for folder in "${folders[@]}"; do
-      case $path/ in "$(realpath -- "$folder")"/*) continue 2 ;; esac
-    done
-    fail "$word is outside the folders that the container sees (${folders[*]})" "docker/run.sh --data '$(dirname "$path")' ..." 2
+    case $word in "" | *://* | /dev/* | -*) continue ;; esac
+    # what is there, or would be written; names of layers start with a slash, too
+    parent=$(dirname -- "$word")
+    [ -e "$word" ] || [ -L "$word" ] || { [ -d "$parent" ] && [ "$parent" != / ]; } || continue
+    follow_as_inside "$word"
+    is_seen "$inside" || {
+      [ -d "$inside" ] || inside=$(dirname -- "$inside")
+      fail "$word is outside the folders that the container sees (${folders[*]})" "docker/run.sh --data '$inside' ..." 2
+    }
   done
 }
 
@@ -177,7 +217,12 @@ case ${1:-} in ccc-*) ;; *) set -- ccc-run "$@" ;; esac
 
 # docker-init: a process with number 1 that passes signals on; ccc-run finishes its frames at Ctrl-C
 docker_words+=(run --rm --init)
-[ ! -t 0 ] || docker_words+=(-it)
+# a terminal of the container's own only where all three are one: it would mix the errors into "--json > run.json"
+if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then
+  docker_words+=(-it)
+elif [ -t 0 ]; then
+  docker_words+=(-i)
+fi
 if [ -n "$l4t" ]; then
   docker_words+=(--runtime nvidia -e "CCC_HOST_L4T=$l4t")
   mount_if_there /etc/nv_tegra_release /etc/nvpmodel.conf /var/lib/nvpmodel /usr/bin/tegrastats
@@ -191,7 +236,9 @@ if [ -z "$as_root" ]; then
   for node in "$root"/dev/dri/renderD*; do add_group_of "${node#"$root"}"; done
 fi
 [ -z "${CCC_SERVE_TOKEN:-}" ] || docker_words+=(-e CCC_SERVE_TOKEN)  # its value is not shown
-cache=${CCC_JETSON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ccc-jetson}
+# a service of systemd's may have no HOME; ~ is then what the list of users says
+home=${HOME:-~}
+cache=${CCC_JETSON_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/ccc-jetson}
 docker_words+=(-v "$cache:/var/cache/ccc/ccc-jetson")
 for folder in "${folders[@]}"; do
   case $folder in
@@ -201,9 +248,12 @@ for folder in "${folders[@]}"; do
   docker_words+=(-v "$folder:$folder")
 done
 docker_words+=(-w "$PWD")
-check_seen "$@"
+check_seen "${@:2}"
 add_for_words "$@"
 docker_words+=("$image")
+
+# else docker makes it, as root's; the line that is printed mounts it, too
+mkdir -p "$cache" 2>/dev/null || fail "the folder $cache cannot be made" "CCC_JETSON_CACHE=FOLDER docker/run.sh ..."
 
 if [ -n "$print" ]; then
   printf '%q ' docker "${docker_words[@]}" "$@" | sed 's/ $//'
@@ -211,5 +261,4 @@ if [ -n "$print" ]; then
   exit 0
 fi
 check_docker
-mkdir -p "$cache"  # else docker makes it, as root's
 exec docker "${docker_words[@]}" "$@"

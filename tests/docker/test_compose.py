@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ccc_jetson.runtime.run_cli import build_parser
-from tests.docker.dockerfile import FOLDER, IMAGES, JETSONS, read
+from tests.docker.dockerfile import FOLDER, IMAGES, JETSONS, ROOT, read
 
 TEXT = (FOLDER / "compose.yaml").read_text()
 
@@ -47,6 +47,14 @@ def test_the_camera_the_data_and_the_cache_are_where_the_image_looks_for_them(im
     assert mounted[run.named("WORKDIR")[0].text] == "/home/me/street"
     cache = run.environment()["CCC_JETSON_CACHE"]
     assert mounted[cache] in yaml.safe_load(TEXT)["volumes"]
+
+
+@pytest.mark.parametrize("source", ["rtsp://", "v4l2://", "csi://"])
+def test_a_source_that_is_no_device_of_the_machine_is_sent_to_the_start_script(source):
+    comment = TEXT.partition("x-service:")[0]
+    (sentence,) = [each for each in comment.split(". ") if source in each]
+    assert "docker/run.sh" in sentence
+    assert "`{}`".format(source) in (ROOT / "docs" / "containers.md").read_text()
 
 
 def test_a_board_gets_the_nvidia_runtime_and_a_pc_does_not():

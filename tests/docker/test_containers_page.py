@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.docker.dockerfile import FOLDER, IMAGES, ROOT, read
+from tests.docker.machine import Machine
 
 PAGE = (ROOT / "docs" / "containers.md").read_text()
 
@@ -30,6 +31,17 @@ def test_the_table_names_the_bases_that_the_dockerfiles_have():
     for image in IMAGES:
         (line,) = re.findall(rf"^\| `{image}` \|.*$", PAGE, re.MULTILINE)
         assert f"`{read(image).run.base}`" in line
+
+
+@pytest.mark.parametrize(
+    ("l4t", "said"), [("32.6.1", "older than 32.7"), ("34.1.0", " 34 "), ("38.2.0", "newer than 36")]
+)
+def test_every_l4t_that_the_start_script_has_no_image_for_is_named_as_one(tmp_path, l4t, said):
+    (sentence,) = re.findall(r"L4T older than [^;]* have none;", PAGE)
+    assert said in sentence
+    machine = Machine(tmp_path)
+    machine.release(l4t)
+    assert machine.run(str(FOLDER / "run.sh"), "--print", "--images", "a").code == 1
 
 
 def test_build_arguments_that_it_names_are_taken():
@@ -57,6 +69,7 @@ def test_the_settings_for_docker_make_the_nvidia_runtime_the_default():
         "is not for the user of this container",
         "there is no socket /tmp/argus_socket",
         "is outside the folders that the container sees",
+        "cannot be made",
     ],
 )
 def test_a_message_in_the_table_of_failures_is_one_that_is_said(message):

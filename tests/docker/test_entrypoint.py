@@ -208,13 +208,21 @@ def test_tensorrt_without_its_python_module(container, image):
 
 @pytest.mark.parametrize("words", [["--camera", "/dev/video2"], ["--camera=/dev/video2"], ["--camera", "2"],
                                    ["--camera", "v4l2:///dev/video2?size=640x480"], ["v4l2:///dev/video2"],
-                                   ["/dev/video2"], ["2"], ["--frames", "9", "/dev/video2"]])  # fmt: skip
+                                   ["/dev/video2"], ["2"], ["--frames", "9", "/dev/video2"], ["--headless", "2"],
+                                   ["--headl", "2"], ["--model", "m.engine", "2"], ["--", "2"]])  # fmt: skip
 def test_a_camera_that_is_not_there_is_named_with_those_that_are(container, words):
     machine = container()
     machine.file("/dev/video1")
     said = refused(start(machine, "ccc-run", *words))
     assert "the camera /dev/video2 is not in this container, which has /dev/video0 /dev/video1" in said
     assert "--device /dev/video2" in said
+
+
+def test_numbers_of_other_options_are_no_cameras(container):
+    machine = container()
+    for words in (["--images", "a", "2"], ["--threads", "2"], ["--serve", "2", "--frames", "3"]):
+        assert start(machine, "ccc-run", *words).code == 0
+    assert start(machine, "ccc-bench", "--json", "2").code == 0
 
 
 def test_no_camera_at_all(container):

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import pwd
 import re
 import shlex
 import subprocess
@@ -85,7 +86,7 @@ def test_a_camera_on_a_tx2(tx2):
         "{0}:{0}".format(tx2.work),
     ]
     assert values(found, "--user") == ["{}:{}".format(os.getuid(), os.getgid())]
-    assert "--network" not in found and "-it" not in found and "--privileged" not in found
+    assert not {"--network", "-i", "-t", "-it", "--privileged"} & set(found)
     assert os.path.isdir(os.path.join(tx2.environment["HOME"], ".cache/ccc-jetson"))  # or Docker makes it, as root's
 
 
@@ -105,6 +106,28 @@ def test_a_cache_elsewhere_is_kept_elsewhere(tx2, tmp_path):
     tx2.environment["CCC_JETSON_CACHE"] = str(tmp_path / "cache")
     found = values(words(tx2.run(SCRIPT, "--images", "a")), "-v")
     assert "{}:/var/cache/ccc/ccc-jetson".format(tmp_path / "cache") in found
+
+
+def test_without_home_the_list_of_users_tells_where_the_cache_is(tx2, tmp_path):
+    del tx2.environment["HOME"]  # as in a unit of systemd's without User=
+    tx2.command("mkdir", "exit 0")  # the home of whoever runs the tests is left alone
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    found = values(words(tx2.run(SCRIPT, "--images", "a")), "-v")
+    assert "{}/.cache/ccc-jetson:/var/cache/ccc/ccc-jetson".format(home) in found
+    found = values(words(tx2.run(SCRIPT, "--images", "a", CCC_JETSON_CACHE=str(tmp_path))), "-v")
+    assert "{}:/var/cache/ccc/ccc-jetson".format(tmp_path) in found
+
+
+def test_the_printed_command_finds_the_cache_that_it_mounts(tx2):
+    done = tx2.run(SCRIPT, "--print", "--images", "a")
+    (cache,) = [each for each in values(shlex.split(done.out), "-v") if "/var/cache/" in each]
+    assert os.path.isdir(cache.partition(":")[0])
+
+
+def test_a_cache_that_cannot_be_made_comes_with_the_variable(tx2):
+    taken = tx2.file("/taken")
+    said = refused(tx2.run(SCRIPT, "--images", "a", CCC_JETSON_CACHE=str(taken / "cache")))
+    assert "{}/cache cannot be made".format(taken) in said and "CCC_JETSON_CACHE=FOLDER" in said
 
 
 @pytest.mark.parametrize("l4t", WITHOUT_IMAGE)
@@ -167,6 +190,12 @@ def test_another_command_than_ccc_run(tx2):
         ["--camera=/dev/video0"],
         ["--camera", "v4l2:///dev/video0?fps=30"],
         ["0", "--headless"],
+        ["--headless", "0"],
+        ["--headl", "0"],  # argparse takes the beginning of an option, too
+        ["--headless", "--", "0"],
+        ["--model", "m.engine", "0"],
+        ["--model=m.engine", "0"],
+        ["--images", "a", "--json", "0"],
         ["--frames", "9", "/dev/video0"],
         ["v4l2:///dev/video0"],
     ],
@@ -178,6 +207,42 @@ def test_a_camera_in_any_spelling_becomes_its_device_once(tx2, given):
 
 def test_numbers_of_other_options_are_no_cameras(tx2):
     assert "--device" not in words(tx2.run(SCRIPT, "--images", "a", "--threads", "0", "--frames", "1"))
+    assert "--device" not in words(tx2.run(SCRIPT, "--images", "a", "0"))
+    assert "--device" not in words(tx2.run(SCRIPT, "ccc-bench", "--json", "0"))
+
+
+def options_of_ccc_run():
+    """Each option, and whether a value may come after it."""
+    for action in build_parser()._actions:
+        for option in action.option_strings:
+            if option not in ("-h", "--help", "--version"):  # no run follows these
+                yield option, action.nargs != 0
+
+
+def test_a_number_is_a_camera_after_the_options_that_take_no_value_for_this_script_and_the_entry_point(tx2):
+    tx2.socket("/tmp/argus_socket")
+    (tx2.root / "dev/video0").rename(tx2.root / "dev/video7")
+    options = dict(options_of_ccc_run())
+    assert {True, False} == set(options.values())
+    for option, takes_value in options.items():
+        found = words(tx2.run(SCRIPT, "--", option, "7"))
+        is_camera = option == "--camera" or not takes_value
+        assert values(found, "--device") == (["/dev/video7"] if is_camera else []), option
+        started = tx2.run("sh", str(FOLDER / "entrypoint.sh"), "--check", option, "8")
+        assert ("/dev/video8 is not in this container" in started.err) is is_camera, option
+
+
+def test_the_beginning_of_an_option_that_takes_no_value_is_no_other_option():
+    flags = [option for option, takes_value in options_of_ccc_run() if not takes_value]
+    taking = [option for option, takes_value in options_of_ccc_run() if takes_value]
+    assert not [(option, flag) for option in taking for flag in flags if flag.startswith(option)]
+
+
+def test_both_scripts_know_the_same_options():
+    scripts = [(FOLDER / name).read_text() for name in ("run.sh", "entrypoint.sh")]
+    (known,) = {re.search(r"^flags=.*$", script, re.MULTILINE)[0] for script in scripts}
+    flags = [option for option, takes_value in options_of_ccc_run() if not takes_value]
+    assert sorted(known.partition('"')[2].strip('"').split()) == sorted(flags)
 
 
 def test_the_pages_token_travels_by_its_name_alone(tx2):
@@ -249,6 +314,61 @@ def test_a_file_that_the_container_would_not_see_is_refused_with_the_option(tx2,
     assert "model.engine is outside" in refused(tx2.run(SCRIPT, "--model", "model.engine"), code=2)
 
 
+def test_a_link_on_the_way_that_leads_out_is_refused_and_one_that_stays_is_not(tx2, tmp_path):
+    (tmp_path / "elsewhere/test").mkdir(parents=True)
+    (tx2.work / "cv").symlink_to(tmp_path / "elsewhere")
+    (tx2.work / "relative").symlink_to("../elsewhere/test")
+    (tx2.work / "real").mkdir()
+    (tx2.work / "near").symlink_to("real")
+    (tx2.work / "round").symlink_to("round")
+    for given in (
+        ["--images", "cv/test"],
+        ["--images=cv/test/"],
+        ["cv/test/../test"],
+        ["--report", "cv/test/new.json"],
+    ):
+        said = refused(tx2.run(SCRIPT, *given), code=2)
+        assert "is outside" in said and "--data '{}'".format(tmp_path / "elsewhere/test") in said
+    assert "is outside" in refused(tx2.run(SCRIPT, "--images", "relative"), code=2)
+    for given in (["--images", "near", "real/../near/."], ["--video", "round"], ["--report", "near/new.json"]):
+        assert call(words(tx2.run(SCRIPT, *given)))[1] == ["ccc-run", *given]
+    data = ["--data", str(tmp_path / "elsewhere")]
+    assert call(words(tx2.run(SCRIPT, *data, "--images", "cv/test")))[1] == ["ccc-run", "--images", "cv/test"]
+
+
+def test_a_link_through_another_link_is_told_the_folder_that_makes_it_work(tx2, tmp_path):
+    (tmp_path / "disk/city").mkdir(parents=True)
+    (tmp_path / "data").symlink_to("disk")
+    (tx2.work / "cv").symlink_to(tmp_path / "data/city")
+    # inside, /data would not be a link to the disk
+    for folder, seen in (("disk", False), ("data", True), ("data/city", True)):
+        done = tx2.run(SCRIPT, "--data", str(tmp_path / folder), "--images", "cv")
+        assert (done.code == 0) is seen, folder
+    assert "--data '{}'".format(tmp_path / "data/city") in refused(tx2.run(SCRIPT, "--images", "cv"), code=2)
+
+
+@pytest.mark.parametrize("word", ["..", "../", "./..", "a/../..", "../elsewhere"])
+def test_the_folder_above_is_not_seen(tx2, tmp_path, word):
+    (tx2.work / "a").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    assert "{} is outside".format(word) in refused(tx2.run(SCRIPT, "--images", word), code=2)
+    above = tx2.run(SCRIPT, "--data", str(tmp_path), "--images", word)
+    assert call(words(above))[1] == ["ccc-run", "--images", word]
+
+
+def test_a_folder_that_was_entered_by_a_link_is_seen_under_that_name_alone(tx2, tmp_path):
+    (tmp_path / "link").symlink_to(tx2.work)
+    drive = tx2.work / "drive.mp4"
+    drive.write_text("x")
+    tx2.environment["PWD"] = str(tmp_path / "link")  # as a shell sets it after "cd link"
+    for given in ([str(tmp_path / "link/drive.mp4")], ["drive.mp4"]):
+        found = words(tx2.run(SCRIPT, *given))
+        assert values(found, "-w") == [str(tmp_path / "link")] and call(found)[1] == ["ccc-run", *given]
+    said = refused(tx2.run(SCRIPT, str(drive)), code=2)
+    assert "--data '{}'".format(tx2.work) in said
+    assert call(words(tx2.run(SCRIPT, "--data", str(tx2.work), str(drive))))[1] == ["ccc-run", str(drive)]
+
+
 def test_a_result_that_would_be_lost_with_the_container_is_refused(tx2, tmp_path):
     assert "is outside" in refused(tx2.run(SCRIPT, "--camera", "0", "--report", str(tmp_path / "run.json")), code=2)
     assert "is outside" in refused(tx2.run(SCRIPT, "--camera", "0", "--out", "../out.mp4"), code=2)
@@ -286,18 +406,35 @@ def test_tensorrts_python_module_is_mounted_where_the_boards_list_does_not_name_
     assert not [each for each in values(words(tx2.run(SCRIPT, "--images", "a")), "-v") if module in each]
 
 
-def test_at_a_terminal_the_container_has_it_too_and_ctrl_c_reaches_it(tx2):
+def at_a_terminal(machine, *files):
+    """The docker command where the named ones of stdin, stdout and stderr are a terminal, and the others are pipes."""
     ours, theirs = pty.openpty()
-    try:
-        command = [SCRIPT, "--print", "--images", "a"]
-        environment = {"PATH": "{}:/usr/bin:/bin".format(tx2.bin), **tx2.environment}
-        out = subprocess.run(
-            command, env=environment, cwd=tx2.work, stdin=theirs, capture_output=True, check=True
-        ).stdout
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert "-it" in shlex.split(out.decode())
+    with open(ours, "rb", buffering=0) as terminal:
+        given = {name: theirs if name in files else subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+        environment = {"PATH": "{}:/usr/bin:/bin".format(machine.bin), **machine.environment}
+        try:
+            done = subprocess.run(
+                [SCRIPT, "--print", "--images", "a"], env=environment, cwd=machine.work, check=True, timeout=60, **given
+            )
+            return shlex.split((terminal.read(65536) if "stdout" in files else done.stdout).decode())
+        finally:
+            os.close(theirs)
+
+
+def test_at_a_terminal_the_container_has_it_too_and_ctrl_c_reaches_it(tx2):
+    found = at_a_terminal(tx2, "stdin", "stdout", "stderr")
+    assert "-it" in found and "-i" not in found
+
+
+@pytest.mark.parametrize("files", [["stdin"], ["stdin", "stderr"], ["stdin", "stdout"]])
+def test_what_goes_to_a_file_does_not_go_through_a_terminal_of_the_containers(tx2, files):
+    found = at_a_terminal(tx2, *files)
+    assert "-i" in found and not {"-it", "-t"} & set(found)
+
+
+@pytest.mark.parametrize("files", [[], ["stdout", "stderr"]])
+def test_without_a_terminal_to_type_at_docker_is_not_told_of_one(tx2, files):
+    assert not {"-it", "-i", "-t"} & set(at_a_terminal(tx2, *files))
 
 
 def test_docker_that_is_not_installed(tx2):
