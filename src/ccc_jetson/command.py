@@ -20,7 +20,10 @@ _ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its gro
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose help keeps the example's line breaks; knows ``--version`` and ``--print-completion``."""
+    """An argument parser whose help keeps the example's line breaks; knows ``--version`` and ``--print-completion``.
+
+    Options are written in full: what reports leave out of a command is known by an option's name.
+    """
 
     def __init__(self, prog: str, description: str, example: str) -> None:
         super(Parser, self).__init__(
@@ -28,6 +31,7 @@ class Parser(argparse.ArgumentParser):
             description=description,
             epilog="example:\n  " + example.replace("\n", "\n  "),
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         self.add_argument("--version", action=_Version, nargs=0, help="print versions of all that is used, and end")
         self.add_argument(

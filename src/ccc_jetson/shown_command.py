@@ -12,7 +12,8 @@ HIDDEN = "***"
 _NAME = r"[\w.-]*(?:pass|pwd|pw|token|secret|key|auth|credential|signature|user)[\w.-]*"
 _IN_ADDRESS = re.compile(r"(?<=://).*@")  # to the last @: where nobody quoted a password it may hold anything
 _NAMED = re.compile(r"(?<![\w.-])(" + _NAME + r"=)[^&;,\s]+", re.IGNORECASE)
-_OPTION = re.compile(r"\A--?" + _NAME + r"\Z", re.IGNORECASE)
+# what follows it is its value, whatever that looks like; --no-... has none
+_OPTION = re.compile(r"\A(?!--no-)--?" + _NAME + r"\Z", re.IGNORECASE)
 
 
 def without_secrets(text: str) -> str:
@@ -25,6 +26,6 @@ def shown_command(words: Sequence[str]) -> str:
     shown: List[str] = []
     hide = False
     for word in words:
-        is_value, hide = hide and not word.startswith("-"), bool(_OPTION.match(word))
+        is_value, hide = hide, not hide and bool(_OPTION.match(word))
         shown.append(shlex.quote(HIDDEN if is_value else without_secrets(word)))
     return " ".join(shown)

@@ -55,6 +55,16 @@ def test_a_signal_that_was_switched_off_stays_off(number):
     assert signal.getsignal(number) is signal.SIG_IGN
 
 
+@pytest.mark.parametrize("words", [["--serve-tok", "hunter2"], ["--serve-t=hunter2"]])
+def test_options_are_written_in_full_for_a_report_knows_a_secret_by_its_option(words, capsys):
+    parser = Parser("ccc-test", "test", "ccc-test")
+    parser.add_argument("--serve-token")
+    with pytest.raises(SystemExit):
+        parser.parse_args(words)
+    assert "unrecognized arguments" in capsys.readouterr().err
+    assert parser.parse_args(["--serve-token", "hunter2"]).serve_token == "hunter2"
+
+
 def test_a_command_of_the_workstation_says_in_a_line_where_it_runs(capsys):
     assert runs_here("ccc-test", (3, 5), "copy the file")
     assert capsys.readouterr().err == ""

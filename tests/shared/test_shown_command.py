@@ -31,7 +31,16 @@ def test_secrets_of_addresses_are_left_out(address, shown):
     assert "hunter2" not in shown_command(["ccc-run", "--camera", address])
 
 
-@pytest.mark.parametrize("words", [["--token", "hunter2"], ["--token=hunter2"], ["--serve-password", "hunter2"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--token", "hunter2"],
+        ["--token=hunter2"],
+        ["--serve-password", "hunter2"],
+        ["--serve-token", "-hunter2"],
+        ["--serve-token", "--token-hunter2"],
+    ],
+)
 def test_secrets_of_options_are_left_out(words):
     assert "hunter2" not in shown_command(["ccc-run"] + words + ["--frames", "3"])
     assert shown_command(["ccc-run"] + words + ["--frames", "3"]).endswith(" --frames 3")
