@@ -5,6 +5,7 @@ Fields that older versions did not write are empty or None, and what is not know
 
 from typing import Any, Dict, Optional, Tuple
 
+from ccc_jetson.clean_text import without_secrets
 from ccc_jetson.confusion import MAX_CLASSES
 from ccc_jetson.errors import UsageError
 from ccc_jetson.json_records import JsonReader
@@ -33,7 +34,6 @@ from ccc_jetson.runtime.reports.records import (
 )
 from ccc_jetson.runtime.reports.telemetry_reading import quantity, read_telemetry, without_unit
 from ccc_jetson.runtime.timeline import Timeline
-from ccc_jetson.shown_command import without_secrets
 
 KINDS = (RUN, EVALUATION, BENCHMARK, COMPARISON)
 _CURE = "measure again: ccc-run --report FILE.json, or ccc-eval, or ccc-bench"

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from ccc_jetson.command import INTERRUPTED, Interrupt, Parser, run_command, runs_here
+from ccc_jetson.command import INTERRUPTED, Interrupt, Parser, print_error, run_command, runs_here
+from ccc_jetson.errors import CccError
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,17 @@ def test_options_are_written_in_full_for_a_report_knows_a_secret_by_its_option(w
         parser.parse_args(words)
     assert "unrecognized arguments" in capsys.readouterr().err
     assert parser.parse_args(["--serve-token", "hunter2"]).serve_token == "hunter2"
+
+
+def test_no_message_has_the_secrets_of_an_address(capsys):
+    address = "rtsp://127.0.0.1:1/user=admin_password=hunter2_channel=1"
+    print_error("ccc-test", CccError("cannot open " + address, hint="ccc-run " + address + "?key=hunter2"))
+    with pytest.raises(SystemExit):
+        Parser("ccc-test", "test", "ccc-test").parse_args([address])
+    err = capsys.readouterr().err
+    assert "hunter2" not in err and err.count("rtsp://127.0.0.1:1/user=***") == 3
+    print_error("ccc-test", CccError("--arch-args KEY=VALUE"))
+    assert "KEY=VALUE" in capsys.readouterr().err
 
 
 def test_a_command_of_the_workstation_says_in_a_line_where_it_runs(capsys):
