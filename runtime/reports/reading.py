@@ -39,6 +39,7 @@ KINDS = (RUN, EVALUATION, BENCHMARK, COMPARISON)
 _CURE = "measure again: ccc-run --report FILE.json, or ccc-eval, or ccc-bench"
 _LONGEST_COMMAND = 8000
 _TOLD = ("description", "live", "kind", "source")  # of a source: what its description says already
+_SHORTEST_PART_S = 5e-7  # times are written in whole microseconds
 _MOST_PARTS, _MOST_BARS, _MOST_SERIES, _MOST_RESULTS = 10000, 10000, 100, 100
 _TIMES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")
 _COLUMNS = ("from_s", "to_s", "frames", "dropped", "latency_p50_ms", "latency_max_ms")
@@ -176,7 +177,7 @@ class _Reader:
         if len({len(column) for column in columns}) != 1:
             self.json.damaged("{} has columns of several lengths".format(field[:-1]))
         parts = list(zip(columns[0], columns[1]))
-        if any(end <= start for start, end in parts) or any(
+        if any(end - start < _SHORTEST_PART_S for start, end in parts) or any(
             later[0] < earlier[1] for earlier, later in zip(parts, parts[1:])
         ):
             self.json.damaged("{} has parts that do not follow each other".format(field[:-1]))
@@ -253,6 +254,8 @@ class _Reader:
             )
             for at, each in self.get.records(record, "classes", "", MAX_CLASSES)
         )
+        if not classes:
+            self.json.damaged("it has no classes")
         rows = self.json.each(record.get("confusion"), "confusion", self.counts)
         pixels = self.get.count(record, "pixels", "")
         if len(rows) != len(classes) or any(len(row) != len(classes) + 1 for row in rows):

@@ -21,12 +21,7 @@ def read_telemetry(get: Fields, record: Dict[str, Any], field: str) -> Optional[
             Series(get.text(each, "name", at), get.text(each, "unit", at), _points(get, each, at))
             for at, each in get.records(value, "series", field, _MOST_SERIES)
         ),
-        summary=tuple(
-            (without_unit(name), text)
-            for name in summary
-            for text in [quantity(get, name, summary[name], field + "summary.")]
-            if text
-        ),
+        summary=_summary(get, summary, field + "summary."),
         throttling=tuple(
             (get.figure(each, "from_s", at), get.figure(each, "to_s", at), _reason(get, each, at))
             for at, each in get.records(value, "throttling", field, _MOST_THROTTLED)
@@ -34,6 +29,16 @@ def read_telemetry(get: Fields, record: Dict[str, Any], field: str) -> Optional[
         joules_per_frame=get.maybe(value, "joules_per_frame", field),
         notes=get.texts(value, "notes", field),
     )
+
+
+def _summary(get: Fields, summary: Dict[str, Any], field: str) -> Tuple[Tuple[str, str], ...]:
+    """Facts by their names without units; those of one name are one: ``hottest`` and ``hottest_c`` -> GPU, 54.5 C."""
+    facts: Dict[str, str] = {}
+    for name in summary:
+        text, shown = quantity(get, name, summary[name], field), without_unit(name)
+        if text:
+            facts[shown] = "{}, {}".format(facts[shown], text) if shown in facts else text
+    return tuple(facts.items())
 
 
 def _reason(get: Fields, record: Dict[str, Any], field: str) -> str:
