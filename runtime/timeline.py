@@ -46,7 +46,7 @@ class TimelineRecorder:
         self._dropped = 0
 
     def add(self, at_s: float, latency_s: float, dropped: int = 0) -> None:
-        """Notes a frame that was finished ``at_s`` after the start; ``dropped`` is how many were until now, and never falls."""
+        """Notes a frame that was finished ``at_s`` after the start; ``dropped`` counts all until now."""
         index = int(max(0.0, at_s) / self._part_s)
         while index >= self._most:
             self._parts = _halved(self._parts)

@@ -32,7 +32,7 @@ from ccc_jetson.runtime.reports.records import (
     Run,
     Telemetry,
 )
-from ccc_jetson.runtime.reports.telemetry_reading import quantity, read_telemetry, without_unit
+from ccc_jetson.runtime.reports.telemetry_reading import quantity, read_clocks, read_telemetry, without_unit
 from ccc_jetson.runtime.timeline import Timeline
 
 KINDS = (RUN, EVALUATION, BENCHMARK, COMPARISON)
@@ -320,6 +320,7 @@ class _Reader:
             facts=self.facts(record, "facts", field),
             source=self.get.text(self.get.mapping(record, "source", field), "description", field + "source."),
             ended=self.get.text(record, "ended", field),
+            warm_up=self.warm_up(record, field),
             frames=self.get.count(record, "frames", field),
             wall_s=self.get.amount(record, "wall_s", field),
             fps=self.get.amount(record, "fps", field),
@@ -329,12 +330,22 @@ class _Reader:
             network_is=self.get.text(record, "network_is", field),
             stages=self.stages(record, field),
             bottleneck=self.get.text(record, "bottleneck", field),
+            slices_fps=tuple(self.get.column(record, "slices_fps", field, _MOST_PARTS, 0.0))
+            if "slices_fps" in record
+            else (),
+            clocks=read_clocks(self.get, record, field),
             notes=self.get.texts(record, "notes", field),
             published=self.published(record, field),
             timeline=self.timeline(record, field),
             histograms=self.histograms(record, field),
             telemetry=read_telemetry(self.get, record, field) or telemetry,
         )
+
+    def warm_up(self, record: Dict[str, Any], field: str) -> Optional[Tuple[int, float]]:
+        if record.get("warm_up") is None:
+            return None
+        value, field = self.get.mapping(record, "warm_up", field), field + "warm_up."
+        return self.get.count(value, "frames", field), self.get.amount(value, "seconds", field)
 
     def comparison(self, record: Dict[str, Any]) -> Comparison:
         if not record.get("pairs"):

@@ -20,8 +20,8 @@ def listed(names: Sequence[str], shown: int = 5) -> str:
 
 HIDDEN = "***"
 SECRET_NAME = r"[\w.-]*(?:pass|pwd|pw|token|secret|key|auth|credential|signature|user)[\w.-]*"
-# To the last @ of a line: where nobody quoted a password it may hold colons, slashes and @. USER:PASSWORD@ is what our own
-# messages have in that place.
+# To the last @ of a line: where nobody quoted a password it may hold colons, slashes and @. USER:PASSWORD@ is what our
+# own messages have in that place.
 _IN_ADDRESS = re.compile(r"(?<=://)(?!USER:PASSWORD@).*@")
 # A quote at the end of a word is around the address.
 _NAMED = re.compile(r"(?<![\w.-])(" + SECRET_NAME + r"=)(?:[^&;,\s\"']|[\"'](?!\s|\Z))+", re.IGNORECASE)
