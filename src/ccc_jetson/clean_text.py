@@ -23,8 +23,8 @@ SECRET_NAME = r"[\w.-]*(?:pass|pwd|pw|token|secret|key|auth|credential|signature
 # To the last @ of a line: where nobody quoted a password it may hold colons, slashes and @. USER:PASSWORD@ is what our
 # own messages have in that place.
 _IN_ADDRESS = re.compile(r"(?<=://)(?!USER:PASSWORD@).*@")
-# A quote at the end of a word is around the address.
-_NAMED = re.compile(r"(?<![\w.-])(" + SECRET_NAME + r"=)(?:[^&;,\s\"']|[\"'](?!\s|\Z))+", re.IGNORECASE)
+# A quote at the end of a word is around the address, and a colon is the message's.
+_NAMED = re.compile(r"(?<![\w.-])(" + SECRET_NAME + r"=)(?:[^&;,\s\"':]|[\"':](?!\s|\Z))+", re.IGNORECASE)
 
 
 def without_secrets(text: str) -> str:

@@ -50,6 +50,7 @@ def test_a_few_names_are_listed_with_the_number_of_the_others():
         ("rtsp://cam:554/user=admin_password=hunter2_channel=1", "rtsp://cam:554/user=***"),
         ("rtsp://cam/?pw=hunter2&auth=hunter2&secret=hunter2", "rtsp://cam/?pw=***&auth=***&secret=***"),
         ("location=\"rtsp://cam/x?key=hunter2\" latency=9", "location=\"rtsp://cam/x?key=***\" latency=9"),
+        ("rtsp://cam/?pw=hun:ter2: nothing listens there", "rtsp://cam/?pw=***: nothing listens there"),
         ("rtsp://me:hun:ter/2?#@x@cam/x", "rtsp://***@cam/x"),
         ("rtsp://:hunter2@cam/x", "rtsp://***@cam/x"),
         ("rtsp://me:with hunter2@cam", "rtsp://***@cam"),
