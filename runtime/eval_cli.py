@@ -145,8 +145,10 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
             telemetry=monitor.record(span) if monitor else None,
             command=shown_command(command),
         )
-    write_reports(arguments.report, report.to_json(), gallery.pictures)
-    print(report.to_json().rstrip() if arguments.json else report.to_text())
+    try:
+        write_reports(arguments.report, report.to_json(), gallery.pictures)
+    finally:  # an evaluation of hours has its summary, whatever becomes of a page
+        print(report.to_json().rstrip() if arguments.json else report.to_text())
     if state is not None:
         sys.stdout.flush()
         state.remove()

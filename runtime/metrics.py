@@ -171,6 +171,12 @@ def percentile_table(summaries: Sequence[StageSummary], title: str = "stage") ->
     return aligned_table(rows, left=(0,))
 
 
+def stages_with_warm_up(stages: Sequence[StageSummary], frames: int) -> str:
+    """Which of a benchmark's stages count frames of the warm-up beside the measured ones; "" where none does."""
+    names = [each.name for each in stages if each.samples > frames]
+    return "{}: with the frames of the warm-up".format(", ".join(names)) if frames and names else ""
+
+
 class Machine(NamedTuple):
     """Where something was measured; ``cores`` are those that may be used.
 

@@ -3,7 +3,7 @@
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
-from ccc_jetson.clean_text import clean
+from ccc_jetson.clean_text import clean, without_secrets
 from ccc_jetson.contract import Contract
 from ccc_jetson.json_records import indented, plain
 from ccc_jetson.published import Here, published_lines, published_record
@@ -13,7 +13,6 @@ from ccc_jetson.runtime.metrics import Machine, percentile_table
 from ccc_jetson.runtime.pipeline import TO_CLASS_MAP, TO_SINKS, Measured, bottleneck, slowest_thread
 from ccc_jetson.runtime.sinks.top_classes import Classified
 from ccc_jetson.runtime.telemetry.record import Telemetry
-from ccc_jetson.shown_command import without_secrets
 from ccc_jetson.tables import aligned_facts, aligned_table
 
 SCHEMA = 1  # rises when a field changes its meaning or goes; more fields may come

@@ -17,7 +17,7 @@ import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 from urllib.parse import unquote, urlsplit
 
-from ccc_jetson.clean_text import clean, hide_passwords
+from ccc_jetson.clean_text import HIDDEN, clean, message_without_secrets, without_secrets
 from ccc_jetson.errors import UsageError
 
 Size = Tuple[int, int]
@@ -81,16 +81,16 @@ class RtspStream(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The source for people, without its password."""
-        return hide_passwords(self.url)
+        """The source for people, without its user and password."""
+        return without_secrets(self.url)
 
     def hide(self, text: str) -> str:
         """``text`` of a library, without this source's password."""
         password = urlsplit(self.url).password or ""
         for secret in (self.url, password, unquote(password)):
             if secret:
-                text = text.replace(secret, self.shown if secret == self.url else "***")
-        return hide_passwords(text)
+                text = text.replace(secret, self.shown if secret == self.url else HIDDEN)
+        return without_secrets(text)
 
     def __repr__(self) -> str:
         return "RtspStream({})".format(self.shown)
@@ -394,5 +394,5 @@ def _all_lines() -> str:
 
 
 def _safe(text: str) -> str:
-    """What the user wrote, fit for a terminal and without a password."""
-    return hide_passwords(clean(text))
+    """What the user wrote, fit for a terminal and without secrets."""
+    return message_without_secrets(clean(text))

@@ -46,7 +46,7 @@ class TimelineRecorder:
         self._dropped = 0
 
     def add(self, at_s: float, latency_s: float, dropped: int = 0) -> None:
-        """Notes a frame that was finished ``at_s`` after the start; ``dropped`` is how many were until now."""
+        """Notes a frame that was finished ``at_s`` after the start; ``dropped`` counts all until now."""
         index = int(max(0.0, at_s) / self._part_s)
         while index >= self._most:
             self._parts = _halved(self._parts)
@@ -54,8 +54,8 @@ class TimelineRecorder:
             index = int(at_s / self._part_s)
         while len(self._parts) <= index:
             self._parts.append(_Part())
-        self._parts[index].add(latency_s, dropped - self._dropped)
-        self._dropped = dropped
+        self._parts[index].add(latency_s, max(0, dropped - self._dropped))
+        self._dropped = max(self._dropped, dropped)
 
     def timeline(self, wall_s: float) -> Timeline:
         """The run of ``wall_s`` in parts that are long enough for their figures to mean something."""

@@ -12,7 +12,7 @@ from ccc_jetson.runtime.bench.frames import MOST_BYTES
 from ccc_jetson.runtime.bench.measure import Result, Samples
 from ccc_jetson.runtime.bench.plan import FLOOR_FRAMES, FLOOR_S, MOST_SAMPLES, Plan
 from ccc_jetson.runtime.bench.reader import KIND, SCHEMA
-from ccc_jetson.runtime.metrics import Machine, percentile_table
+from ccc_jetson.runtime.metrics import Machine, percentile_table, stages_with_warm_up
 from ccc_jetson.runtime.report import COMPLETE, ENDED_BY_USER, Model
 from ccc_jetson.runtime.telemetry.record import Telemetry
 from ccc_jetson.tables import aligned_facts, aligned_table
@@ -163,9 +163,12 @@ class BenchReport(NamedTuple):
             totals.append(result.network._replace(name="network alone"))
         facts = [("bottleneck", result.bottleneck)]
         if result.slices_fps:
-            facts.append(("steadiness", _steadiness(result.slices_fps)))
+            facts.append(("steadiness", steadiness(result.slices_fps)))
         if result.network is not None:
             facts.append(("network", _network_line(result)))
+        with_warm_up = stages_with_warm_up(result.stages, result.frames)
+        if with_warm_up:
+            facts.append(("counts", with_warm_up))
         facts.append(("frames", "{}, fit: {}".format(benched.frames, self.fit)))
         if benched.telemetry is not None:
             facts.extend(benched.telemetry.facts())
@@ -254,7 +257,8 @@ def _network_line(result: Result) -> str:
     return "p50 {:.2f} ms, p99 {:.2f} ms: {}".format(result.network.p50_ms, result.network.p99_ms, _network_is(result))
 
 
-def _steadiness(slices_fps: Tuple[float, ...]) -> str:
+def steadiness(slices_fps: Tuple[float, ...]) -> str:
+    """How far the speed moved over the measurement."""
     slowest, fastest = min(slices_fps), max(slices_fps)
     return "{:.2f} to {:.2f} FPS in {} parts of as many frames, from {:.2f} in the first to {:.2f} in the last".format(
         slowest, fastest, len(slices_fps), slices_fps[0], slices_fps[-1]

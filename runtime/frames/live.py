@@ -80,6 +80,7 @@ class LiveSource(FrameSource):
         self._stop = threading.Event() if stop is None else stop
         self._counting = self._slow_told = False
         self._before = Counts()  # of the connections that ended
+        self._moving = threading.Lock()  # held while counts pass from a connection to _before, so that none is missed
         self._reconnects = self._stalls = 0
         self._lost_s = 0.0
         self._delay_s = patience.first_delay_s
@@ -166,7 +167,8 @@ class LiveSource(FrameSource):
         return Stream(self.size, self.fps, self._format)
 
     def _all_counts(self) -> Counts:
-        return self._before.plus(self._connection.counts) if self._counting else Counts()
+        with self._moving:
+            return self._before.plus(self._connection.counts) if self._counting else Counts()
 
     def _open(self) -> Tuple[Attempt, Connection, Arrival]:
         """The first way that gives a frame."""
@@ -220,8 +222,9 @@ class LiveSource(FrameSource):
         lost_s = self._last_came_s()
         self._connection.close(0.0)
         _raise_bugs(self._connection)
-        counts = self._connection.final_counts()
-        self._before = self._before.plus(counts)
+        with self._moving:
+            counts = self._connection.final_counts()
+            self._before = self._before.plus(counts)
         if counts.seconds > self._patience.settled_s:
             self._delay_s = self._patience.first_delay_s
         limit_s = self._patience.reconnect_for_s
@@ -244,8 +247,9 @@ class LiveSource(FrameSource):
             patience_s = min(self._patience.open_s, left_s)
             connection, first = self._try(self._attempt, patience_s)
             if first is not None:
-                self._connection = connection
-                self._start_counting()
+                with self._moving:
+                    self._connection = connection
+                    self._start_counting()
                 self._reconnects += 1
                 without_s = self._counted_from_s - lost_s
                 self._lost_s += without_s

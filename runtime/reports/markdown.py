@@ -19,13 +19,15 @@ _ROWS = 16  # of a histogram
 _MOST_COLUMNS = 24  # of a heat map, beyond which nobody reads its numbers
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&!#+])")
 _REFERENCE = re.compile(r"(@|\\#|GH-)(?=\w)")  # after escaping; a comment between is not shown
+# at the start of a paragraph: what would begin a list, or be a rule
+_LIST = re.compile(r"\A(?:(?=-(?:[\s-]|\Z))|(?P<number>\d{1,9})(?=[.)](?:\s|\Z)))")
 _ADDRESS = re.compile(r"://|www\.(?=\w)", re.IGNORECASE)
 
 
 def markdown(report: Document) -> str:
     """The whole text, UTF-8."""
     parts = ["# {}: {}".format(escaped(report.command), escaped(report.title))]
-    parts += [escaped(sentence) for sentence in report.lead]
+    parts += [_paragraph(sentence) for sentence in report.lead]
     if report.warning:
         parts.append("**{}**".format(escaped(report.warning)))
     if report.headlines:
@@ -35,10 +37,10 @@ def markdown(report: Document) -> str:
             for each in report.headlines
         ]  # fmt: skip
         parts.append(_table(("", "", ""), rows, (0, 2)))
-    for section in report.sections:
+    for section in filter(_tells, report.sections):
         parts.append("{} {}".format("#" * (section.level + 1 if section.level > 1 else 2), escaped(section.title)))
         parts += [text for text in map(_block, section.blocks) if text]
-    return "\n\n".join([*parts, "---", escaped(report.footer)]) + "\n"
+    return "\n\n".join([*parts, "---", _paragraph(report.footer)]) + "\n"
 
 
 def escaped(text: str) -> str:
@@ -46,6 +48,17 @@ def escaped(text: str) -> str:
     found = _SPECIAL.sub(r"\\\1", printable(text))
     return _ADDRESS.sub(lambda each: each.group()[:-1] + "<!-- -->" + each.group()[-1],
                         _REFERENCE.sub(r"\1<!-- -->", found))  # fmt: skip
+
+
+def _paragraph(text: str) -> str:
+    """Text on lines of its own, which begins no list, rule or block of code."""
+    return _LIST.sub(lambda each: (each.group("number") or "") + "\\", escaped(text).strip())
+
+
+def _tells(section: document.Section) -> bool:
+    """Whether anything but pictures, and words about them, is in a section."""
+    kinds = set(map(type, section.blocks))
+    return document.Pictures not in kinds or bool(kinds - {document.Pictures, document.Paragraph})
 
 
 def _block(each: Block) -> str:
@@ -65,8 +78,8 @@ def _block(each: Block) -> str:
     if isinstance(each, document.Pictures):
         return ""  # an issue has its own way to attach pictures
     if isinstance(each, document.Notes):
-        return "\n".join("- " + escaped(note) for note in each.notes)
-    return _fenced(each.text) if isinstance(each, document.Command) else escaped(each.text)
+        return "\n".join("- " + _paragraph(note) for note in each.notes)
+    return _fenced(each.text) if isinstance(each, document.Command) else _paragraph(each.text)
 
 
 def _figure(figure: Figure) -> str:

@@ -1,8 +1,9 @@
 """What a page says of a benchmark by ``ccc-bench``: a chapter for each model where there are several."""
 
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
-from ccc_jetson.runtime.metrics import StageSummary
+from ccc_jetson.runtime.bench.report import steadiness
+from ccc_jetson.runtime.metrics import StageSummary, stages_with_warm_up
 from ccc_jetson.runtime.report import COMPLETE
 from ccc_jetson.runtime.reports.document import (
     Bar,
@@ -74,7 +75,8 @@ def _lead(each: Benched) -> str:
 
 
 def _headlines(each: Benched) -> List[Headline]:
-    detail = "{} in {:.1f} s, after a warm-up".format(plural(each.frames, "frame"), each.wall_s)
+    warm_up = "a warm-up" if each.warm_up is None else "{} and {:.1f} s of warm-up".format(*_warm_up(each.warm_up))
+    detail = "{} in {:.1f} s, after {}".format(plural(each.frames, "frame"), each.wall_s, warm_up)
     speed, *published = speed_headline(each.fps, each.published, detail)
     shown = [speed]
     if each.frame is not None:
@@ -84,6 +86,10 @@ def _headlines(each: Benched) -> List[Headline]:
         detail = "median, nothing copied; p99: {} ms".format(milliseconds(each.network.p99_ms))
         shown.append(Headline("Network alone", milliseconds(each.network.p50_ms), "ms", detail))
     return shown + published
+
+
+def _warm_up(warm_up: Tuple[int, float]) -> Tuple[str, float]:
+    return plural(warm_up[0], "frame"), warm_up[1]
 
 
 def _overview(benchmark: Benchmark) -> Section:
@@ -118,11 +124,18 @@ def _sections(benchmark: Benchmark, each: Benched, with_machine: bool) -> List[S
     totals = [total for total in (each.frame, each.latency, each.network) if total is not None]
     blocks += [stage_table(totals, "end to end")] * bool(totals)
     blocks += [stage_table(each.stages)] * bool(each.stages)
-    blocks += [Notes(each.notes)] * bool(each.notes)
+    with_warm_up = stages_with_warm_up(each.stages, each.frames)
+    notes = (("Counts of " + with_warm_up,) if with_warm_up else ()) + each.notes
+    blocks += [Notes(notes)] * bool(notes)
     charts = timeline_figures(each.timeline, False)
-    frames = Facts(
-        "Frames", tuple(row for row in (("source", each.source), ("network alone", each.network_is)) if row[1])
-    )
+    rows = [
+        ("source", each.source),
+        ("warm-up", "" if each.warm_up is None else "{}, {:.1f} s".format(*_warm_up(each.warm_up))),
+        ("steadiness", steadiness(each.slices_fps) if each.slices_fps else ""),
+        ("network alone", each.network_is),
+    ]
+    rows += [("clocks " + moment, text) for moment, text in each.clocks]
+    frames = Facts("Frames", tuple(row for row in rows if row[1]))
     model = model_facts(each.model, each.backend, benchmark.fit, each.facts)
     sheets = (machine_facts(benchmark.header), frames, model) if with_machine else (frames, model)
     return [

@@ -156,8 +156,10 @@ def telemetry_section(telemetry: Optional[Telemetry]) -> List[Section]:
             Line(_without_group(each.name), tuple((factor * max(0.0, at), value) for at, value in each.points))
             for each in series
         ]
-        for start in range(0, len(lines), _MOST_LINES):
-            shown = tuple(lines[start : start + _MOST_LINES])
+        count = -(-len(lines) // _MOST_LINES)  # charts that hold about as many lines each, so that none is left alone
+        for index in range(count):
+            shown = tuple(lines[index * len(lines) // count : (index + 1) * len(lines) // count])
+            name = "{}, {} of {}".format(title, index + 1, count) if count > 1 else title
             ends = "; ".join(
                 "{} from {:.4g} to {:.4g}".format(
                     line.name, min(y for _, y in line.points), max(y for _, y in line.points)
@@ -168,7 +170,7 @@ def telemetry_section(telemetry: Optional[Telemetry]) -> List[Section]:
             unit = "\u00b0C" if group == "C" else group
             from_zero = group not in _DEGREES
             charts.append(
-                LineChart(title, ends + ".", "time, " + time, unit, until, shown, shades, from_zero, shaded="throttled")
+                LineChart(name, ends + ".", "time, " + time, unit, until, shown, shades, from_zero, shaded="throttled")
             )
     facts = list(telemetry.summary)
     if telemetry.joules_per_frame is not None:

@@ -5,6 +5,7 @@ Fields that older versions did not write are empty or None, and what is not know
 
 from typing import Any, Dict, Optional, Tuple
 
+from ccc_jetson.clean_text import without_secrets
 from ccc_jetson.confusion import MAX_CLASSES
 from ccc_jetson.errors import UsageError
 from ccc_jetson.json_records import JsonReader
@@ -31,14 +32,14 @@ from ccc_jetson.runtime.reports.records import (
     Run,
     Telemetry,
 )
-from ccc_jetson.runtime.reports.telemetry_reading import quantity, read_telemetry, without_unit
+from ccc_jetson.runtime.reports.telemetry_reading import quantity, read_clocks, read_telemetry, without_unit
 from ccc_jetson.runtime.timeline import Timeline
-from ccc_jetson.shown_command import without_secrets
 
 KINDS = (RUN, EVALUATION, BENCHMARK, COMPARISON)
 _CURE = "measure again: ccc-run --report FILE.json, or ccc-eval, or ccc-bench"
 _LONGEST_COMMAND = 8000
 _TOLD = ("description", "live", "kind", "source")  # of a source: what its description says already
+_SHORTEST_PART_S = 5e-7  # times are written in whole microseconds
 _MOST_PARTS, _MOST_BARS, _MOST_SERIES, _MOST_RESULTS = 10000, 10000, 100, 100
 _TIMES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")
 _COLUMNS = ("from_s", "to_s", "frames", "dropped", "latency_p50_ms", "latency_max_ms")
@@ -176,7 +177,7 @@ class _Reader:
         if len({len(column) for column in columns}) != 1:
             self.json.damaged("{} has columns of several lengths".format(field[:-1]))
         parts = list(zip(columns[0], columns[1]))
-        if any(end <= start for start, end in parts) or any(
+        if any(end - start < _SHORTEST_PART_S for start, end in parts) or any(
             later[0] < earlier[1] for earlier, later in zip(parts, parts[1:])
         ):
             self.json.damaged("{} has parts that do not follow each other".format(field[:-1]))
@@ -253,6 +254,8 @@ class _Reader:
             )
             for at, each in self.get.records(record, "classes", "", MAX_CLASSES)
         )
+        if not classes:
+            self.json.damaged("it has no classes")
         rows = self.json.each(record.get("confusion"), "confusion", self.counts)
         pixels = self.get.count(record, "pixels", "")
         if len(rows) != len(classes) or any(len(row) != len(classes) + 1 for row in rows):
@@ -317,6 +320,7 @@ class _Reader:
             facts=self.facts(record, "facts", field),
             source=self.get.text(self.get.mapping(record, "source", field), "description", field + "source."),
             ended=self.get.text(record, "ended", field),
+            warm_up=self.warm_up(record, field),
             frames=self.get.count(record, "frames", field),
             wall_s=self.get.amount(record, "wall_s", field),
             fps=self.get.amount(record, "fps", field),
@@ -326,12 +330,22 @@ class _Reader:
             network_is=self.get.text(record, "network_is", field),
             stages=self.stages(record, field),
             bottleneck=self.get.text(record, "bottleneck", field),
+            slices_fps=tuple(self.get.column(record, "slices_fps", field, _MOST_PARTS, 0.0))
+            if "slices_fps" in record
+            else (),
+            clocks=read_clocks(self.get, record, field),
             notes=self.get.texts(record, "notes", field),
             published=self.published(record, field),
             timeline=self.timeline(record, field),
             histograms=self.histograms(record, field),
             telemetry=read_telemetry(self.get, record, field) or telemetry,
         )
+
+    def warm_up(self, record: Dict[str, Any], field: str) -> Optional[Tuple[int, float]]:
+        if record.get("warm_up") is None:
+            return None
+        value, field = self.get.mapping(record, "warm_up", field), field + "warm_up."
+        return self.get.count(value, "frames", field), self.get.amount(value, "seconds", field)
 
     def comparison(self, record: Dict[str, Any]) -> Comparison:
         if not record.get("pairs"):

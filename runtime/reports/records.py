@@ -139,7 +139,7 @@ class Evaluation(NamedTuple):
 
 
 class Benched(NamedTuple):
-    """One model of a benchmark."""
+    """One model of a benchmark. ``warm_up`` is (frames, seconds), ``clocks`` are (when, which) for people."""
 
     name: str
     model: Model
@@ -147,6 +147,7 @@ class Benched(NamedTuple):
     facts: Tuple[Tuple[str, str], ...]
     source: str
     ended: str
+    warm_up: Optional[Tuple[int, float]]
     frames: int
     wall_s: float
     fps: float
@@ -156,6 +157,8 @@ class Benched(NamedTuple):
     network_is: str
     stages: Tuple[StageSummary, ...]
     bottleneck: str
+    slices_fps: Tuple[float, ...]
+    clocks: Tuple[Tuple[str, str], ...]
     notes: Tuple[str, ...]
     published: Tuple[Publication, ...]
     timeline: Optional[Timeline]

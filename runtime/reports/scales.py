@@ -4,6 +4,7 @@ import math
 from typing import List, NamedTuple, Tuple
 
 _STEPS = (1.0, 2.0, 5.0, 10.0)
+_LEAST = 1e-12  # a distance below it is none: its labels would be zeros
 _NARROW, _ONE_DECADE, _MANY_DECADES = 3.0, 20.0, 300.0  # of a logarithmic axis: last value / first
 
 
@@ -48,8 +49,8 @@ def log_ticks(low: float, high: float, most: int) -> List[float]:
 
 
 def rounded_up(value: float, most: int) -> float:
-    """The end of an axis from 0 that holds ``value``: the tick at or above it; 1 where nothing is above 0."""
-    if value <= 0:
+    """The end of an axis from 0 that holds ``value``: the tick at or above it; 1 where that is nothing."""
+    if value < _LEAST:
         return 1.0
     step = _step(value / max(1, most - 1))
     return step * math.ceil(value / step - 1e-9)
@@ -82,5 +83,6 @@ def labels(values: List[float]) -> List[str]:
 
 def _step(least: float) -> float:
     """The smallest round distance that is no smaller than ``least``."""
+    least = max(least, _LEAST)
     power = 10.0 ** math.floor(math.log10(least))
     return power * next(step for step in _STEPS if step * power >= least * (1 - 1e-9))

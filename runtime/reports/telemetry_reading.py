@@ -1,9 +1,11 @@
-"""The telemetry in a report's JSON: series of any sensors, and a summary whose names end with their units."""
+"""What a report's JSON says of the machine's sensors: telemetry, series and a summary whose names end with their units,
+and clocks at one moment."""
 
 from typing import Any, Dict, Optional, Tuple
 
 from ccc_jetson.runtime.reports.fields import LONGEST_TEXT, MOST, Fields
 from ccc_jetson.runtime.reports.records import Series, Telemetry
+from ccc_jetson.runtime.telemetry.clocks import Clock, Clocks
 
 _MOST_SERIES, _MOST_POINTS, _MOST_THROTTLED = 100, 200000, 10000
 _UNITS = {"_w": "W", "_j": "J", "_c": "\u00b0C", "_mhz": "MHz", "_bytes": "GB", "_s": "s", "_percent": "%", "_ms": "ms"}
@@ -21,18 +23,50 @@ def read_telemetry(get: Fields, record: Dict[str, Any], field: str) -> Optional[
             Series(get.text(each, "name", at), get.text(each, "unit", at), _points(get, each, at))
             for at, each in get.records(value, "series", field, _MOST_SERIES)
         ),
-        summary=tuple(
-            (without_unit(name), text)
-            for name in summary
-            for text in [quantity(get, name, summary[name], field + "summary.")]
-            if text
-        ),
+        summary=_summary(get, summary, field + "summary."),
         throttling=tuple(
             (get.figure(each, "from_s", at), get.figure(each, "to_s", at), _reason(get, each, at))
             for at, each in get.records(value, "throttling", field, _MOST_THROTTLED)
         ),
         joules_per_frame=get.maybe(value, "joules_per_frame", field),
         notes=get.texts(value, "notes", field),
+    )
+
+
+def _summary(get: Fields, summary: Dict[str, Any], field: str) -> Tuple[Tuple[str, str], ...]:
+    """Facts by their names without units; those of one name are one: ``hottest`` and ``hottest_c`` -> GPU, 54.5 C."""
+    facts: Dict[str, str] = {}
+    for name in summary:
+        text, shown = quantity(get, name, summary[name], field), without_unit(name)
+        if text:
+            facts[shown] = "{}, {}".format(facts[shown], text) if shown in facts else text
+    return tuple(facts.items())
+
+
+def read_clocks(get: Fields, record: Dict[str, Any], field: str) -> Tuple[Tuple[str, str], ...]:
+    """(when, which) of the moments at which the machine showed any; ``field`` is where the record stands."""
+    value, field = get.mapping(record, "clocks", field), field + "clocks."
+    found = []
+    for moment in ("before", "after"):
+        if value.get(moment) is None:
+            continue
+        each, inner = get.mapping(value, moment, field), field + moment + "."
+        cores = tuple(_clock(get, core, at) for at, core in get.records(each, "cores", inner, _MOST_SERIES))
+        gpu, memory = (
+            None if each.get(key) is None else _clock(get, get.mapping(each, key, inner), inner + key + ".")
+            for key in ("gpu", "memory")
+        )
+        found.append((moment, Clocks(get.text(each, "online", inner), cores, gpu, memory).to_text()))
+    return tuple(each for each in found if each[1])
+
+
+def _clock(get: Fields, record: Dict[str, Any], field: str) -> Clock:
+    return Clock(
+        get.text(record, "name", field),
+        get.amount(record, "mhz", field),
+        get.maybe(record, "low_mhz", field),
+        get.maybe(record, "high_mhz", field),
+        get.text(record, "governor", field),
     )
 
 

@@ -18,15 +18,24 @@ def listed(names: Sequence[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + (" and {} more".format(more) if more > 0 else "")
 
 
-# What stands between the user's name and the last @ of a line: passwords hold colons, slashes and @ where nobody quoted
-# them. The word PASSWORD is what our own messages have in its place.
-_PASSWORD = re.compile(r"(://[^\s:@]*):(?!PASSWORD@).*@")
-# rtsp://camera/stream?user=me&password=secret
-_SECRET = re.compile(r"(?i)\b(password|passwd|pwd|token)=[^&#\s\"']+")
+HIDDEN = "***"
+SECRET_NAME = r"[\w.-]*(?:pass|pwd|pw|token|secret|key|auth|credential|signature|user)[\w.-]*"
+# To the last @ of a line: where nobody quoted a password it may hold colons, slashes and @. USER:PASSWORD@ is what our
+# own messages have in that place.
+_IN_ADDRESS = re.compile(r"(?<=://)(?!USER:PASSWORD@).*@")
+# A quote at the end of a word is around the address, and a colon is the message's.
+_NAMED = re.compile(r"(?<![\w.-])(" + SECRET_NAME + r"=)(?:[^&;,\s\"':]|[\"':](?!\s|\Z))+", re.IGNORECASE)
 
 
-def hide_passwords(text: str) -> str:
-    """``text`` with ``***`` for the passwords of URLs in it. Hides too much rather than too little."""
-    if "://" not in text:
-        return text
-    return _SECRET.sub(r"\1=***", _PASSWORD.sub(r"\1:***@", text))
+def without_secrets(text: str) -> str:
+    """``text`` with ``***`` where an address or a named value holds a secret.
+
+    The user's name and password in an address (``rtsp://user:password@host/``), values of names that speak of secrets
+    wherever they stand (``?token=...``, ``user-pw=...``). Better once too often.
+    """
+    return _NAMED.sub(r"\1" + HIDDEN, _IN_ADDRESS.sub(HIDDEN + "@", text))
+
+
+def message_without_secrets(text: str) -> str:
+    """A message as ``without_secrets`` has it where it repeats an address; else as it is: ``--arch-args KEY=VALUE``."""
+    return without_secrets(text) if "://" in text else text

@@ -11,7 +11,7 @@ import time
 from typing import Any, Callable, NoReturn, Optional, Sequence, Tuple
 
 from ccc_jetson import __version__
-from ccc_jetson.clean_text import hide_passwords
+from ccc_jetson.clean_text import message_without_secrets
 from ccc_jetson.completion import SHELLS, PrintCompletion
 from ccc_jetson.errors import CccError
 
@@ -20,7 +20,10 @@ _ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its gro
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose help keeps the example's line breaks; knows ``--version`` and ``--print-completion``."""
+    """An argument parser whose help keeps the example's line breaks; knows ``--version`` and ``--print-completion``.
+
+    Options are written in full: what reports leave out of a command is known by an option's name.
+    """
 
     def __init__(self, prog: str, description: str, example: str) -> None:
         super(Parser, self).__init__(
@@ -28,6 +31,7 @@ class Parser(argparse.ArgumentParser):
             description=description,
             epilog="example:\n  " + example.replace("\n", "\n  "),
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         self.add_argument("--version", action=_Version, nargs=0, help="print versions of all that is used, and end")
         self.add_argument(
@@ -35,8 +39,8 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """As argparse's, without the passwords of what it repeats."""
-        super(Parser, self).error(hide_passwords(message))
+        """As argparse's, without the secrets of what it repeats."""
+        super(Parser, self).error(message_without_secrets(message))
 
 
 class _Version(argparse.Action):
@@ -108,10 +112,10 @@ def runs_here(prog: str, needs: Tuple[int, int], instead: str) -> bool:
 
 
 def print_error(prog: str, error: CccError) -> None:
-    """The message and the hint, on standard error, without the passwords of URLs."""
-    print("{}: error: {}".format(prog, hide_passwords(str(error))), file=sys.stderr)
+    """The message and the hint, on standard error, without the secrets of addresses."""
+    print("{}: error: {}".format(prog, message_without_secrets(str(error))), file=sys.stderr)
     if error.hint:
-        print("  -> {}".format(hide_passwords(error.hint)), file=sys.stderr)
+        print("  -> {}".format(message_without_secrets(error.hint)), file=sys.stderr)
 
 
 def size(text: str) -> Tuple[int, int]:

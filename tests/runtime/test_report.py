@@ -152,7 +152,7 @@ def test_a_pictures_name_cannot_steer_the_terminal():
 
 
 def test_what_happened_to_a_source_is_recorded_and_told_where_it_is_live():
-    details = SourceDetails("rtsp", "rtsp://me:***@cam/x", reconnects=1, lost_s=5.25, stalls=1)
+    details = SourceDetails("rtsp", "rtsp://***@cam/x", reconnects=1, lost_s=5.25, stalls=1)
     record = json.loads(report(details=details, live=True).to_json())["source"]
     assert (record["description"], record["live"], record["kind"]) == ("drive.mp4, 960x540", True, "rtsp")
     assert (record["reconnects"], record["lost_s"], record["stalls"]) == (1, 5.25, 1)

@@ -26,6 +26,11 @@ def test_no_frame_and_no_drop_is_lost_however_long_the_run(frames):
     assert len(timeline.frames) <= 240
 
 
+def test_a_count_of_drops_that_falls_takes_nothing_from_a_part():
+    timeline, _ = recorded(200, dropped=lambda index: 100 * (0 < index < 199))
+    assert min(timeline.dropped) >= 0 and sum(timeline.dropped) == 100
+
+
 def test_parts_hold_enough_frames_to_speak_of_frames_per_second():
     timeline, _ = recorded(200, fps=5.0)
     rates = [frames / (end - start) for frames, start, end in zip(timeline.frames, timeline.from_s, timeline.to_s)]

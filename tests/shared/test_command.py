@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from ccc_jetson.command import INTERRUPTED, Interrupt, Parser, run_command, runs_here
+from ccc_jetson.command import INTERRUPTED, Interrupt, Parser, print_error, run_command, runs_here
+from ccc_jetson.errors import CccError
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,27 @@ def test_a_signal_that_was_switched_off_stays_off(number):
     signal.signal(number, signal.SIG_IGN)
     assert run_command(Parser("ccc-test", "test", "ccc-test"), lambda _: 0, []) == 0
     assert signal.getsignal(number) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("words", [["--serve-tok", "hunter2"], ["--serve-t=hunter2"]])
+def test_options_are_written_in_full_for_a_report_knows_a_secret_by_its_option(words, capsys):
+    parser = Parser("ccc-test", "test", "ccc-test")
+    parser.add_argument("--serve-token")
+    with pytest.raises(SystemExit):
+        parser.parse_args(words)
+    assert "unrecognized arguments" in capsys.readouterr().err
+    assert parser.parse_args(["--serve-token", "hunter2"]).serve_token == "hunter2"
+
+
+def test_no_message_has_the_secrets_of_an_address(capsys):
+    address = "rtsp://127.0.0.1:1/user=admin_password=hunter2_channel=1"
+    print_error("ccc-test", CccError("cannot open " + address, hint="ccc-run " + address + "?key=hunter2"))
+    with pytest.raises(SystemExit):
+        Parser("ccc-test", "test", "ccc-test").parse_args([address])
+    err = capsys.readouterr().err
+    assert "hunter2" not in err and err.count("rtsp://127.0.0.1:1/user=***") == 3
+    print_error("ccc-test", CccError("--arch-args KEY=VALUE"))
+    assert "KEY=VALUE" in capsys.readouterr().err
 
 
 def test_a_command_of_the_workstation_says_in_a_line_where_it_runs(capsys):

@@ -167,6 +167,13 @@ def test_what_weakens_a_figure_is_noted(changes, note):
     assert "\nnote        " + note in report_of(benched_of(STEADY), **changes).to_text()
 
 
+def test_stages_that_count_the_warm_up_say_so():
+    stages = [STEADY.stages[0]._replace(name="capture", samples=STEADY.frames + 50), *STEADY.stages[1:]]
+    text = report_of(benched_of(STEADY._replace(stages=stages))).to_text()
+    assert "counts      capture: with the frames of the warm-up\n" in text
+    assert "with the frames of the warm-up" not in report_of(benched_of(STEADY)).to_text()
+
+
 def test_a_measurement_as_it_should_be_has_no_notes():
     result = STEADY._replace(clocks_before=Clocks("0-5", (), FIXED, None))
     fast = Environment(TX2._replace(power_mode="MAXN"), "1.13.3", "")

@@ -157,6 +157,29 @@ def test_what_was_lost_with_a_camera_is_counted_once():
         assert source.replaced == source.details.replaced >= numbers[-1] + 1 - len(numbers) > 0
 
 
+def test_what_was_lost_with_a_camera_is_missing_at_no_moment(monkeypatch):
+    camera, seen = FakeCamera(size=(64, 32)), []
+    final_counts = live.Connection.final_counts
+
+    def slowly(connection):
+        counts = final_counts(connection)
+        asking.start()
+        asking.join(0.3)
+        return counts
+
+    monkeypatch.setattr(live.Connection, "final_counts", slowly)
+    with installed({0: camera}), opened(first_delay_s=0.05) as source:
+        asking = threading.Thread(target=lambda: seen.append(source.replaced))
+        source.read()
+        wait_until(lambda: source.replaced >= 20)
+        camera.unplugged.set()
+        threading.Timer(0.3, camera.unplugged.clear).start()
+        while source.details.reconnects == 0:
+            assert source.read() is not None
+        asking.join()
+    assert seen[0] >= 20
+
+
 def test_a_camera_that_flaps_is_asked_less_and_less_often():
     camera = FakeCamera(frames=3)
     with installed({0: camera}), opened(first_delay_s=0.02, longest_delay_s=10.0, reconnect_for_s=100.0) as source:

@@ -9,11 +9,12 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from ccc_jetson.errors import SourceError
+from ccc_jetson.errors import SourceError, UsageError
 from ccc_jetson.runtime.bench.cli import main as bench_main
 from ccc_jetson.runtime.bench.reader import read_report
 from ccc_jetson.runtime.eval_cli import main as eval_main
 from ccc_jetson.runtime.frames import opening
+from ccc_jetson.runtime.reports import writing
 from ccc_jetson.runtime.run_cli import main as run_main
 from tests.doubles.labelled_frames import write_pairs
 from tests.doubles.stages import FakeSource, write_video
@@ -48,6 +49,23 @@ def test_one_run_writes_a_page_a_text_and_the_record(folder, capsys):
     assert sum(record["timeline"]["frames"]) == sum(record["histograms"]["latency"]["counts"]) == 30
     assert record["model"]["contract"]["palette"][0] == {"name": "road", "color": [128, 64, 128]}
     assert "sample pictures" not in record["outputs"] and "sample pictures" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("main", [run_main, eval_main])
+def test_a_page_that_fails_takes_neither_the_record_nor_the_summary_along(folder, capsys, monkeypatch, main):
+    def fail(*_):
+        raise UsageError("timeline.dropped is no count")
+
+    monkeypatch.setattr(writing, "document_of", fail)
+    if main is run_main:
+        argv = ["--video", "my drive.mp4", "--headless"]
+    else:
+        images, labels = write_pairs(folder, count=2)
+        argv = ["model.onnx", "--images", images, "--labels", labels, "--mapping", "camvid"]
+    assert main(argv + ["--report", "a.html", "--report", "a.json"]) == 2
+    said = capsys.readouterr()
+    assert "timeline.dropped is no count" in said.err and "Tiny" in said.out
+    assert json.loads((folder / "a.json").read_text())["schema"] == 1 and not (folder / "a.html").exists()
 
 
 def test_a_page_of_an_evaluation_shows_its_worst_and_best_frames(folder, capsys):

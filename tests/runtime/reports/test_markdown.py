@@ -45,6 +45,33 @@ def test_a_text_is_shown_and_names_nobody(text, shown):
     assert escaped(text) == shown
 
 
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("- x", "\\- x"),
+        ("1. x", "1\\. x"),
+        ("12) x", "12\\) x"),
+        ("---", "\\---"),
+        ("-", "\\-"),
+        ("    x", "x"),
+        ("-3 and 1.5", "-3 and 1.5"),
+        ("1.5 - 2", "1.5 - 2"),
+    ],
+)
+def test_a_paragraph_or_a_note_is_no_list(text, shown):
+    lines = lines_of(document.Paragraph(text), document.Notes((text,)))
+    assert shown in lines and "- " + shown in lines
+
+
+def test_a_section_that_is_about_pictures_is_left_out_and_one_that_has_more_is_not():
+    pictures = document.Pictures((document.Picture("worst", b"\xff\xd8"),))
+    about = document.Paragraph("On the left the labels.")
+    alone = markdown(document_with("text")._replace(sections=(document.Section("Worst and best", (about, pictures)),)))
+    assert "Worst and best" not in alone and "On the left" not in alone
+    more = document.Section("Worst and best", (about, pictures, document.Notes(("a note",))))
+    assert "## Worst and best" in markdown(document_with("text")._replace(sections=(more,)))
+
+
 def test_headlines_sections_and_footer_are_there():
     lines = markdown(document_with("needle")).splitlines()
     assert lines[0] == "# ccc-run: needle"

@@ -20,7 +20,7 @@ def test_one_model_is_told_with_its_frame_times_and_its_network():
     found = document_from([62.5] * 400)
     shown = headlines(found)
     assert found.title == "Tiny on NVIDIA Jetson TX2 Developer Kit"
-    assert shown["Speed"] == "16.00 FPS; 400 frames in 25.0 s, after a warm-up"
+    assert shown["Speed"] == "16.00 FPS; 400 frames in 25.0 s, after 50 frames and 3.2 s of warm-up"
     assert shown["Frame time"] == "62.50 ms; median, from one frame to the next; p99: 62.50 ms"
     assert shown["Network alone"] == "40.00 ms; median, nothing copied; p99: 40.00 ms"
     assert "not compared: the input is 64x32" in shown["Published"]
@@ -28,6 +28,31 @@ def test_one_model_is_told_with_its_frame_times_and_its_network():
     assert titles(found)[0] == "Where the time goes" and titles(found)[-1] == "To measure it again"
     assert facts(found)["network alone"].startswith("device time of the engine alone")
     assert facts(found)["power mode"] == "MAXP_CORE_ARM"
+
+
+def test_clocks_steadiness_and_warm_up_are_told_as_the_text_tells_them():
+    shown = facts(document_from([62.5] * 400))
+    assert shown["steadiness"].startswith("16.00 to 16.00 FPS in 10 parts of as many frames")
+    assert shown["clocks before"] == "cores 0,3-5 on; GPU 1122 MHz of 115 to 1122 (nvhost_podgov)"
+    assert shown["clocks after"] == shown["clocks before"]
+    assert shown["warm-up"] == "50 frames, 3.2 s"
+
+
+def test_an_older_report_has_neither_clocks_nor_a_warm_up():
+    record = benchmark_record([62.5] * 120)
+    for key in ("clocks", "slices_fps", "warm_up"):
+        del record["results"][0][key]
+    found = document_of(json.dumps(record))
+    assert headlines(found)["Speed"].endswith("after a warm-up")
+    assert not {"steadiness", "clocks before", "warm-up"} & set(facts(found))
+
+
+def test_stages_that_count_the_warm_up_say_so():
+    record = benchmark_record([62.5] * 120)
+    (stage, *_) = record["results"][0]["stages"]
+    record["results"][0]["stages"][stage]["count"] = 170
+    (notes,) = blocks(document_of(json.dumps(record)), document.Notes)
+    assert notes.notes[0] == "Counts of {}: with the frames of the warm-up".format(stage)
 
 
 def test_notes_that_weaken_the_figures_are_told():

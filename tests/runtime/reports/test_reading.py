@@ -56,6 +56,10 @@ def test_telemetry_is_read_by_its_units():
         "power of": "VDD_IN", "mean power": "10.33 W", "energy": "20.7 J", "peak temperatures": "GPU 44.5 \u00b0C",
         "peak memory": "2.25 GB",
     }  # fmt: skip
+    summary = {"hottest": "GPU", "energy_j": 2, "hottest_c": 54.5}
+    assert read(run_record(telemetry=dict(TELEMETRY, summary=summary))).telemetry.summary == (
+        ("hottest", "GPU, 54.5 \u00b0C"), ("energy", "2 J")
+    )  # fmt: skip
     plain = dict(TELEMETRY, throttling=[{"from_s": 1, "to_s": 2, "reason": "heat"}])
     assert read(run_record(telemetry=plain)).telemetry.throttling == ((1.0, 2.0, "heat"),)
 
@@ -126,6 +130,7 @@ def test_what_is_no_report_is_refused(text, words):
         ("run", ("class_shares", "road"), 1.5),
         ("evaluation", ("confusion",), [[1, 2]]),
         ("evaluation", ("miou",), 40.2),
+        ("run", ("timeline", "to_s"), [5e-324]),
         ("evaluation", ("pixels",), 3),
         ("evaluation", ("classes",), [{}] * 300),
         ("run", ("timeline",), {"from_s": [0.0] * 10001}),
@@ -199,3 +204,9 @@ def test_rubbish_anywhere_is_refused_or_shown_and_never_more(kind):
         inner[path[-1]] = before
     print(refused, "refused,", shown, "shown")
     assert refused > 100 and shown > 50
+
+
+def test_an_evaluation_without_classes_is_refused():
+    record = dict(RECORDS["evaluation"], classes=[], confusion=[], pixels=0)
+    with pytest.raises(UsageError, match="it has no classes"):
+        read(record)

@@ -75,3 +75,12 @@ def test_places_are_in_proportion_and_never_beyond_the_ends():
     assert Scale(1.0, 100.0, 0.0, 1.0, log=True)(10.0) == pytest.approx(0.5)
     assert Scale(1.0, 100.0, 0.0, 1.0, log=True)(0.0) == 0.0
     assert Scale(5.0, 5.0, 3.0, 9.0)(5.0) == 3.0
+
+
+@pytest.mark.parametrize("value", [5e-324, 1e-320, 1e-300, 1e-13])
+def test_what_is_next_to_nothing_has_an_axis_all_the_same(value):
+    assert rounded_up(value, 6) == 1.0
+    assert ticks(0.0, value, 6) == [0.0]
+    low, high = rounded_span(0.0, value, 6)
+    assert low <= 0.0 <= value <= high
+    assert all(len(text) < 20 for text in labels(ticks(low, high, 6)))
