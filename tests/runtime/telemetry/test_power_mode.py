@@ -2,6 +2,7 @@
 
 import os
 import random
+import tracemalloc
 
 import pytest
 
@@ -14,6 +15,7 @@ from ccc_jetson.runtime.telemetry.power_mode import (
     power_warnings,
     read_power_mode,
 )
+from tests.doubles.children import is_running
 from tests.doubles.machines import nano, orin_nano, pc, tx2
 
 
@@ -109,6 +111,22 @@ def test_a_command_that_fails_leaves_the_mode_unknown(tmp_path, script):
 def test_a_command_that_hangs_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr("ccc_jetson.runtime.telemetry.power_mode._PATIENCE_S", 0.1)
     assert ask_nvpmodel(fake(tmp_path, "#!/bin/sh\nexec sleep 600\n")) == ("", None)
+
+
+def test_a_command_that_leaves_a_process_behind_keeps_nobody_waiting(tmp_path):
+    script = "#!/bin/sh\nsleep 60 &\necho $! > {}\necho 'NV Power Mode: MAXN'\necho 0\n"
+    assert ask_nvpmodel(fake(tmp_path, script.format(tmp_path / "pid"))) == ("MAXN", 0)
+    assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def test_a_command_that_floods_fills_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("ccc_jetson.runtime.telemetry.power_mode._PATIENCE_S", 0.5)
+    tracemalloc.start()
+    try:
+        assert ask_nvpmodel(fake(tmp_path, "#!/bin/sh\nexec yes NVPM\n")) == ("", None)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_clocks_are_fixed_only_if_none_of_them_can_move():
