@@ -22,7 +22,7 @@ from tests.doubles.doctored import (
     STATIC_TLS,
 )
 from tests.doubles.machines import meminfo
-from tests.runtime.doctor.cases import CARD, CASES, ERROR, NANO, ORIN, PC, TX2, mode_3
+from tests.runtime.doctor.cases import CARD, CASES, ERROR, LIBRARIES, NANO, ORIN, PC, TX2, mode_3
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +127,16 @@ def test_the_example_of_the_page_is_what_the_doctor_says_of_that_machine(tmp_pat
     assert [line for line in example if line not in text.splitlines()] == []
     for probe in ("numpy", "opencv", "pycuda"):
         assert any(line.split()[:2] == ["broken", probe] for line in example)
+
+
+def test_a_library_that_links_to_nothing_was_not_mounted(tmp_path):
+    place = place_of(TX2.but({".dockerenv": ""}), tmp_path)
+    os.makedirs(os.path.join(place.root, LIBRARIES))
+    os.symlink("libnvinfer.so.8.2.1", os.path.join(place.root, LIBRARIES, "libnvinfer.so.8"))
+    (result,) = examine(place, probes=chosen(["container"]))
+    assert result.finding.verdict == BROKEN
+    assert "/usr/lib/aarch64-linux-gnu/libnvinfer.so.8 is empty" in result.finding.evidence
+    assert "--runtime nvidia" in result.finding.fix
 
 
 def test_a_probe_that_fails_is_a_verdict_and_the_others_go_on(tmp_path):
