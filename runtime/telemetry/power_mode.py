@@ -113,8 +113,7 @@ def clocks_are_fixed(clocks: Clocks) -> Optional[bool]:
 
 def power_warnings(root: str = "/") -> List[str]:
     """What makes a Jetson slower than it is, with the commands that cure it; nothing off a Jetson."""
-    board = read_board(root).board
-    if not board:
+    if not read_board(root).board:
         return []
     mode = read_power_mode(root)
     found = []
@@ -126,7 +125,10 @@ def power_warnings(root: str = "/") -> List[str]:
         )
     if mode.is_fixed is False:
         found.append("the clocks are free to move: sudo jetson_clocks fixes them until the next boot")
-    target = target_of("", board)
-    if found and target is not None and target.name == "tx2":
-        found[-1] += " ({})".format(CONSEQUENCE)
     return found
+
+
+def consequence(root: str = "/") -> str:
+    """What others lost by it on a board of this kind; "" where that is not known."""
+    target = target_of("", read_board(root).board)
+    return CONSEQUENCE if target is not None and target.name == "tx2" else ""

@@ -159,12 +159,17 @@ def test_the_page_says_how_fast_and_on_what():
     [
         ({"plan": Plan(warm_up_frames=49)}, "less warm-up was asked for than 50 frames and 2 s"),
         ({"plan": Plan(warm_up_s=1.9)}, "less warm-up was asked for than 50 frames and 2 s"),
-        ({}, "the power mode is MAXP_CORE_ARM; sudo nvpmodel -m 0 is MAXN"),
-        ({}, "the GPU's clock is free to move; sudo jetson_clocks fixes it"),
     ],
 )
 def test_what_weakens_a_figure_is_noted(changes, note):
     assert "\nnote        " + note in report_of(benched_of(STEADY), **changes).to_text()
+
+
+def test_what_was_said_of_the_board_at_the_start_is_in_the_record_and_not_once_more_on_the_page():
+    report = report_of(benched_of(STEADY), warnings=("the power mode is 15W, not MAXN_SUPER: sudo nvpmodel -m 2",))
+    (result,) = json.loads(report.to_json())["results"]
+    assert result["notes"] == ["the power mode is 15W, not MAXN_SUPER: sudo nvpmodel -m 2"]
+    assert "nvpmodel" not in report.to_text() and "jetson_clocks" not in report.to_text()
 
 
 def test_a_measurement_as_it_should_be_has_no_notes():
