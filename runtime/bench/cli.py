@@ -137,7 +137,7 @@ def _work(arguments: argparse.Namespace, command: str) -> int:
     given = read_contract_json(arguments.contract) if arguments.contract else None
     choices = [ModelChoice(path, "as asked") for path in arguments.models] or [choose_model(None, contract=given)]
     _check_report(arguments, choices)
-    say_power_warnings()
+    warnings = say_power_warnings()
     frames_for = _frames(arguments)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     benched: List[Benched] = []
@@ -167,6 +167,7 @@ def _work(arguments: argparse.Namespace, command: str) -> int:
             problems=tuple(problems),
             not_run=tuple(not_run),
             command=command,
+            warnings=tuple(warnings),
         )
         write_reports(arguments.report, report.to_json())
         print(report.to_json().rstrip() if arguments.json else report.to_text())

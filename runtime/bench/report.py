@@ -55,7 +55,8 @@ class Benched(NamedTuple):
 
 
 class BenchReport(NamedTuple):
-    """One call of ``ccc-bench``. ``problems`` are (model, message), ``not_run`` the models that it did not come to."""
+    """One call of ``ccc-bench``. ``problems`` are (model, message), ``not_run`` the models that it did not come to;
+    ``warnings`` of the board were said before it began, so the record has them and the page has not."""
 
     started: str  # ISO 8601, UTC
     environment: Environment
@@ -66,6 +67,7 @@ class BenchReport(NamedTuple):
     problems: Tuple[Tuple[str, str], ...]
     not_run: Tuple[str, ...]
     command: str = ""  # as ``shown_command`` has it
+    warnings: Tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -120,7 +122,7 @@ class BenchReport(NamedTuple):
             "network_is": _network_is(result),
             "stages": {each.name: each.to_json() for each in result.stages},
             "bottleneck": result.bottleneck,
-            "notes": self._notes(benched),
+            "notes": list(self.warnings) + self._notes(benched),
             "slices_fps": [round(fps, 4) for fps in result.slices_fps],
             "clocks": {
                 "before": result.clocks_before.to_json() if result.clocks_before else None,
@@ -188,18 +190,14 @@ class BenchReport(NamedTuple):
         return Here(str(machine), machine.is_tx2, result.fps or None)
 
     def _notes(self, benched: Benched) -> List[str]:
-        result, machine, clocks = benched.result, self.environment.machine, benched.result.clocks_before
-        notes = []
+        result = benched.result
+        notes: List[str] = []
         if not self.plan.keeps_the_floor:
             notes.append(
                 "less warm-up was asked for than {} frames and {:g} s: not to be published".format(
                     FLOOR_FRAMES, FLOOR_S
                 )
             )
-        if machine.is_tx2 and machine.power_mode not in ("", "MAXN"):
-            notes.append("the power mode is {}; sudo nvpmodel -m 0 is MAXN".format(machine.power_mode))
-        if machine.board and clocks is not None and clocks.gpu is not None and not clocks.gpu.is_fixed:
-            notes.append("the GPU's clock is free to move; sudo jetson_clocks fixes it until the next boot")
         if result.slices_fps and result.slices_fps[-1] < _SLOWED * result.slices_fps[0]:
             notes.append("it became slower on the way: heat, clocks, or something else that runs here")
         if result.samples["frame"].every > 1:

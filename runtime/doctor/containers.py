@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import List
+from typing import Any, Dict, List, Optional
 
 from ccc_jetson.runtime.doctor.place import Place
 from ccc_jetson.runtime.doctor.verdicts import BROKEN, NOT_HERE, NOTE, OK, PROBLEM, Finding
@@ -10,6 +10,11 @@ from ccc_jetson.runtime.doctor.verdicts import BROKEN, NOT_HERE, NOTE, OK, PROBL
 _DAEMON, _LISTS = "etc/docker/daemon.json", "etc/nvidia-container-runtime/host-files-for-container.d"
 _NEEDED_LISTS = ("l4t.csv", "cuda.csv", "cudnn.csv", "tensorrt.csv")
 _LIBRARIES = "usr/lib/aarch64-linux-gnu"
+# As nvidia-container-runtime's own instructions have it, and for builds too
+_WRITE_IT = (
+    'write into it: {"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "runtimeArgs": []}}, '
+    '"default-runtime": "nvidia"}'
+)
 _MOUNT_ALL = "docker run --runtime nvidia -e NVIDIA_REQUIRE_JETPACK=csv-mounts=all ..."
 _MOUNTING_LINE = 32  # the L4T whose containers get CUDA and TensorRT from the host
 
@@ -22,18 +27,28 @@ def docker(place: Place) -> List[Finding]:
     if not data and not place.which("docker"):
         return [Finding(NOT_HERE, "Docker is not installed")]
     try:
-        settings = json.loads(data.decode("utf-8")) if data.strip() else {}
-        runtimes = settings.get("runtimes", {})
-        found = "nvidia" in runtimes
-    except (ValueError, AttributeError, TypeError) as error:
+        settings = _settings(data)
+    except ValueError as error:
         return [
             Finding(
                 BROKEN,
-                "/{} is no settings file: {}".format(_DAEMON, error),
-                "python3 -m json.tool /{} shows where".format(_DAEMON),
+                "/{} cannot be read as JSON: {}".format(_DAEMON, error),
+                "python3 -m json.tool /{} shows where".format(_DAEMON)
+                if isinstance(error, json.JSONDecodeError)
+                else _WRITE_IT,
             )
         ]
-    if not found:
+    runtimes = {} if settings is None else settings.get("runtimes") or {}
+    if settings is None or not isinstance(runtimes, dict):
+        what = "the file" if settings is None else '"runtimes" in it'
+        return [
+            Finding(
+                BROKEN,
+                "/{} is no settings file: {} is to be an object, in braces".format(_DAEMON, what),
+                _WRITE_IT,
+            )
+        ]
+    if "nvidia" not in runtimes:
         package = "nvidia-container-runtime" if place.l4t_line <= _MOUNTING_LINE else "nvidia-container-toolkit"
         return [
             Finding(
@@ -85,8 +100,32 @@ def container(place: Place) -> List[Finding]:
             )
         ]
     inference = [name for name in place.names(_LIBRARIES) if name.startswith("libnvinfer.so")]
-    if any(os.path.getsize(os.path.join(place.root, _LIBRARIES, name)) == 0 for name in inference):
-        return [Finding(BROKEN, "/{}/{} is empty: nothing was mounted".format(_LIBRARIES, inference[0]), _MOUNT_ALL)]
+    empty = [name for name in inference if _is_empty(os.path.join(place.root, _LIBRARIES, name))]
+    if empty:
+        return [Finding(BROKEN, "/{}/{} is empty: nothing was mounted".format(_LIBRARIES, empty[0]), _MOUNT_ALL)]
     if not inference:
         return [Finding(PROBLEM, "there is no libnvinfer.so in this container", _MOUNT_ALL)]
     return [Finding(OK, "a container for L4T {} with TensorRT's libraries".format(place.board.l4t or "?"))]
+
+
+def _settings(data: bytes) -> Optional[Dict[str, Any]]:
+    """Docker's settings; none of an empty file, and None where they are no object.
+
+    Raises:
+        ValueError: it is no JSON; the text says why.
+    """
+    try:
+        settings = json.loads(data.decode("utf-8")) if data.strip() else {}
+    except UnicodeDecodeError:
+        raise ValueError("it is no text")
+    except RecursionError:
+        raise ValueError("it is nested too deeply")
+    return settings if isinstance(settings, dict) else None
+
+
+def _is_empty(path: str) -> bool:
+    """Whether nothing is in it: a link into what was not mounted is as empty as a file."""
+    try:
+        return os.path.getsize(path) == 0
+    except OSError:
+        return True

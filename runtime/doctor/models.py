@@ -60,11 +60,10 @@ def _engine(place: Place, path: str) -> Finding:
 
 
 def _onnx(place: Place, path: str) -> Finding:
-    try:
-        from ccc_jetson.engines.compatibility import hardware_problems, problems
-    except ImportError:
+    if place.imported("numpy").facts is None:  # tried in a child: what it dies of would end the doctor too
         return Finding(NOTE, "{}: cannot be looked at without numpy".format(clean(path)), "see the probe numpy")
     from ccc_jetson.carried import contract_of
+    from ccc_jetson.engines.compatibility import hardware_problems, problems
     from ccc_jetson.onnx_file import read_onnx
 
     found = read_onnx(path)

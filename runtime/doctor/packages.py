@@ -15,6 +15,8 @@ _OLDEST_TENSORRT = (8, 0)
 # L4T -> the Python that its TensorRT and OpenCV are for
 _PYTHONS = {32: (3, 6), 34: (3, 8), 35: (3, 8), 36: (3, 10), 38: (3, 12), 39: (3, 12)}
 _STATIC_TLS = "static TLS"
+_NO_OPENCV_OF_PIP = "python3 -m pip uninstall -y opencv-python opencv-python-headless opencv-contrib-python"
+_SEE_NUMPY = "see the probe numpy"
 # In the order in which ccc-run comes to them; what is missing is another probe's
 _TOGETHER = """
 for name in ("numpy", "tensorrt", "pycuda.driver", "cv2"):
@@ -95,8 +97,7 @@ def opencv(place: Place) -> List[Finding]:
             Finding(
                 PROBLEM,
                 text + ", without GStreamer: no CSI cameras, no decoding by hardware",
-                "python3 -m pip uninstall -y opencv-python opencv-python-headless opencv-contrib-python; "
-                "sudo apt-get install libopencv-python",
+                _NO_OPENCV_OF_PIP + "; sudo apt-get install libopencv-python",
             )
         ]
     return [Finding(OK, text + ", without GStreamer")]
@@ -117,7 +118,7 @@ def shadowed_opencv(place: Place) -> List[Finding]:
         Finding(
             PROBLEM,
             "{} hides JetPack's {}".format(file, of_jetpack[0]),
-            "python3 -m pip uninstall -y opencv-python opencv-python-headless opencv-contrib-python",
+            _NO_OPENCV_OF_PIP,
         )
     ]
 
@@ -127,6 +128,8 @@ def onnxruntime(place: Place) -> List[Finding]:
     found = place.imported("onnxruntime")
     if found.facts is not None:
         return [Finding(OK, "ONNX Runtime {}".format(found.version))]
+    if _is_numpys_fault(place, found):
+        return [Finding(BROKEN, "cannot be imported: " + found.answer.complaint, _SEE_NUMPY)]
     text, fix = found.answer.complaint, "python3 -m pip install onnxruntime"
     if place.running < (3, 7):
         fix += "==1.10.0"  # the last for Python 3.6
@@ -177,32 +180,43 @@ def pycuda(place: Place) -> List[Finding]:
     if not place.has_gpu:
         return [Finding(NOT_HERE, "no NVIDIA GPU here; models run on the CPU")]
     if found.is_missing:
-        version = "==2022.1" if place.running < (3, 8) else ""
         return [
             Finding(
                 BROKEN,
                 "not installed for Python {}".format(_dotted(place.running)),
-                "export PATH=/usr/local/cuda/bin:$PATH; python3 -m pip install --no-build-isolation pycuda" + version,
+                "export PATH=/usr/local/cuda/bin:$PATH; python3 -m pip install --no-build-isolation pycuda"
+                + _pin_of_pycuda(place),
             )
         ]
+    if _is_numpys_fault(place, found):
+        return [Finding(BROKEN, "cannot be imported: " + found.answer.complaint, _SEE_NUMPY)]
+    if found.answer.signal == "SIGILL":
+        return [Finding(BROKEN, "cannot be imported: " + found.answer.complaint, CORETYPE)]
+    if "numpy" in found.answer.complaint:  # compiled against another than the one that is there
+        again = "python3 -m pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation pycuda"
+        return [Finding(BROKEN, found.answer.complaint, again + _pin_of_pycuda(place))]
     fix = "docker run --runtime nvidia ..." if place.in_container else "sudo reboot, then look at: dmesg | grep -i nv"
     return [Finding(BROKEN, found.answer.complaint, fix)]
 
 
 def _no_opencv(place: Place, found: Imported) -> Finding:
     text = "cannot be imported: " + found.answer.complaint
+    if _is_numpys_fault(place, found):
+        return Finding(BROKEN, text, _SEE_NUMPY)
     if _STATIC_TLS in found.answer.err:
         return Finding(BROKEN, text, _PRELOAD)
     if found.answer.signal == "SIGILL":
         return Finding(BROKEN, text, CORETYPE)
+    if place.is_jetson:  # pip's have no GStreamer
+        if _hides_system_packages(place):
+            return Finding(BROKEN, text, _VENV)
+        if found.is_missing:
+            return Finding(BROKEN, text, "sudo apt-get install libopencv-python")
+        return Finding(BROKEN, text, _NO_OPENCV_OF_PIP + "; sudo apt-get install --reinstall libopencv-python")
     if "libGL" in found.answer.err or "libgthread" in found.answer.err:
         return Finding(
             BROKEN, text, "python3 -m pip uninstall -y opencv-python; python3 -m pip install opencv-python-headless"
         )
-    if place.is_jetson and found.is_missing:
-        if _hides_system_packages(place):
-            return Finding(BROKEN, text, _VENV)
-        return Finding(BROKEN, text, "sudo apt-get install libopencv-python")
     pin = "==4.6.0.66" if place.running < (3, 7) else ""  # newer ones would be compiled, for hours
     return Finding(BROKEN, text, "python3 -m pip install opencv-python-headless" + pin)
 
@@ -244,6 +258,18 @@ def _hides_system_packages(place: Place) -> bool:
     except OSError:
         return False
     return bool(re.search(r"^include-system-site-packages\s*=\s*false\s*$", text, re.MULTILINE | re.IGNORECASE))
+
+
+def _is_numpys_fault(place: Place, found: Imported) -> bool:
+    """Whether a module that was not imported dies of what numpy dies of, or names it."""
+    numpy = place.imported("numpy")
+    if numpy.facts is not None or found.is_missing:
+        return False
+    return found.answer.complaint == numpy.answer.complaint or "numpy" in found.answer.complaint
+
+
+def _pin_of_pycuda(place: Place) -> str:
+    return "==2022.1" if place.running < (3, 8) else ""
 
 
 def _pip(place: Place) -> str:

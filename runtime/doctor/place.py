@@ -5,19 +5,16 @@ import os
 import platform
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ccc_jetson.board import Board, read_board, read_file
 from ccc_jetson.clean_text import clean
 from ccc_jetson.engines.machine import free_disk, target_of
+from ccc_jetson.runtime.child import Answer, run_child
 from ccc_jetson.targets import Target
 
 CHILD_S = 30.0  # a TX2 that swaps imports TensorRT in ten
-_MOST_OUTPUT = 1 << 20
 _MARK = "ccc-doctor:"
 # "4.9.337-tegra" is a kernel of L4T 32
 _LINES = {"4.4": (28,), "4.9": (32,), "5.10": (34, 35), "5.15": (36,), "6.8": (38, 39)}
@@ -40,31 +37,6 @@ _REPORT = (
     "import json\nfacts.setdefault('version', str(getattr(module, '__version__', '')))\n"
     "facts['file'] = str(getattr(module, '__file__', ''))\nprint('{}' + json.dumps(facts))".format(_MARK)
 )
-
-
-class Answer(NamedTuple):
-    """What became of a child: ``code`` is None where it could not be started or did not end in time."""
-
-    code: Optional[int]
-    out: str
-    err: str
-    why_not: str = ""
-
-    @property
-    def signal(self) -> str:
-        """The signal that ended it: "SIGILL"; "" for none."""
-        if self.code is None or self.code >= 0:
-            return ""
-        try:
-            return signal.Signals(-self.code).name
-        except ValueError:
-            return "signal {}".format(-self.code)
-
-    @property
-    def complaint(self) -> str:
-        """The last line of what it complained about, or why there is no answer."""
-        lines = [line.strip() for line in self.err.splitlines() if line.strip()]
-        return clean(self.why_not or self.signal or (lines[-1] if lines else "exit code {}".format(self.code)))[:300]
 
 
 class Imported(NamedTuple):
@@ -166,35 +138,8 @@ class Place:
         return shutil.which(command, path=self.environ.get("PATH", "")) or ""
 
     def run(self, command: Sequence[str], seconds: float = CHILD_S) -> Answer:
-        """Runs a child to its end, for a limited time; its output is kept in files, so that it cannot block."""
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            try:
-                process = subprocess.Popen(
-                    list(command),
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=err,
-                    env=self.environ,
-                    cwd="/",  # a cv2.py in the user's folder is none of what is asked for
-                    start_new_session=True,
-                )
-            except OSError as error:
-                return Answer(None, "", "", "{}: {}".format(command[0], error.strerror or error))
-            why_not = ""
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                why_not = "no answer in {:g} s".format(seconds)
-            except BaseException:
-                _end(process)
-                raise
-            if why_not:
-                _end(process)
-            texts = []
-            for file in (out, err):
-                file.seek(0)
-                texts.append(file.read(_MOST_OUTPUT).decode("utf-8", "replace"))
-            return Answer(None if why_not else process.returncode, texts[0], texts[1], why_not)
+        """Runs a child to its end, for a limited time."""
+        return run_child(command, seconds, self.environ)
 
     def imported(self, module: str) -> Imported:
         """What becomes of importing ``module`` (one of ``_FACTS``) in a child; tried once."""
@@ -218,12 +163,3 @@ class Place:
                 return Imported(json.loads(line[len(_MARK) :]), answer, False)
         is_missing = "No module named '{}'".format(module) in answer.err
         return Imported(None, answer, is_missing)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kills a child and what it has started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except OSError:
-        process.kill()
-    process.wait()

@@ -2,12 +2,12 @@
 
 import argparse
 import contextlib
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 from ccc_jetson.command import number_from
 from ccc_jetson.progress import say
 from ccc_jetson.runtime.telemetry.monitor import DEFAULT_INTERVAL_S, SHORTEST_INTERVAL_S, Monitor
-from ccc_jetson.runtime.telemetry.power_mode import power_warnings
+from ccc_jetson.runtime.telemetry.power_mode import consequence, power_warnings
 
 
 def add_telemetry_options(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,15 @@ def monitored(arguments: argparse.Namespace) -> Iterator[Optional[Monitor]]:
         yield monitor
 
 
-def say_power_warnings() -> None:
-    """What makes this board slower than it is, and the commands that cure it; nothing off a Jetson."""
-    for warning in power_warnings():
+def say_power_warnings() -> List[str]:
+    """Says what makes this board slower than it is, and the commands that cure it; nothing off a Jetson.
+
+    Returns:
+        What was said, for a record; without the figures of others.
+    """
+    warnings = power_warnings()
+    for warning in warnings:
         say("warning: " + warning)
+    if warnings and consequence():
+        say("({})".format(consequence()))
+    return warnings

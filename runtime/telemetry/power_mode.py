@@ -4,12 +4,12 @@ Modes are looked up by name: number 0 is the fastest on a TX2 and not on an Orin
 """
 
 import re
-import subprocess
 from typing import List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.board import read_board, read_power_modes
 from ccc_jetson.clean_text import clean
 from ccc_jetson.engines.machine import target_of
+from ccc_jetson.runtime.child import run_child
 from ccc_jetson.runtime.telemetry.clocks import Clocks, read_clocks
 
 _PATIENCE_S = 5.0
@@ -72,19 +72,8 @@ def read_power_mode(root: str = "/", query: Optional[str] = None) -> PowerMode:
 
 def ask_nvpmodel(command: str = "nvpmodel") -> Tuple[str, Optional[int]]:
     """Name and number by ``nvpmodel -q``; ("", None) where there is no such command, or it does not tell."""
-    try:
-        process = subprocess.Popen(
-            [command, "-q"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-    except OSError:
-        return "", None
-    try:
-        output, _ = process.communicate(timeout=_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return "", None
-    return parse_query(output.decode("ascii", "replace"))
+    answer = run_child([command, "-q"], _PATIENCE_S)
+    return parse_query(answer.out + "\n" + answer.err) if answer.code is not None else ("", None)
 
 
 def parse_query(text: str) -> Tuple[str, Optional[int]]:
@@ -124,8 +113,7 @@ def clocks_are_fixed(clocks: Clocks) -> Optional[bool]:
 
 def power_warnings(root: str = "/") -> List[str]:
     """What makes a Jetson slower than it is, with the commands that cure it; nothing off a Jetson."""
-    board = read_board(root).board
-    if not board:
+    if not read_board(root).board:
         return []
     mode = read_power_mode(root)
     found = []
@@ -137,7 +125,10 @@ def power_warnings(root: str = "/") -> List[str]:
         )
     if mode.is_fixed is False:
         found.append("the clocks are free to move: sudo jetson_clocks fixes them until the next boot")
-    target = target_of("", board)
-    if found and target is not None and target.name == "tx2":
-        found[-1] += " ({})".format(CONSEQUENCE)
     return found
+
+
+def consequence(root: str = "/") -> str:
+    """What others lost by it on a board of this kind; "" where that is not known."""
+    target = target_of("", read_board(root).board)
+    return CONSEQUENCE if target is not None and target.name == "tx2" else ""

@@ -26,8 +26,11 @@ class Sensors:
         if self._tegrastats is None:
             return sample
         line = self._tegrastats.latest()
-        if line is None and self._tegrastats.exit_code is not None:
+        if self._tegrastats.exit_code is not None:  # its last line is of a moment before
             self._trouble.add("tegrastats, which ended with code {}".format(self._tegrastats.exit_code))
+            return sample
+        if self._tegrastats.is_late:
+            self._trouble.add("tegrastats, which runs and says nothing that can be read")
         return sample if line is None else merged(line, sample)
 
     @property

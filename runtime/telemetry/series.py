@@ -25,7 +25,9 @@ class Series:
         self._total = 0.0
         self._most = most
         self._points: List[Point] = []
-        self._open: List[Point] = []
+        # Of an unfinished mean the sums alone, which take the same room for 2 values and for 100000
+        self._open_s = self._open_value = 0.0
+        self._open_count = 0
 
     def add(self, at_s: float, value: float) -> None:
         """Notes a value; times only rise."""
@@ -33,11 +35,14 @@ class Series:
         self.highest = max(self.highest, value) if self.seen else value
         self.seen += 1
         self._total += value
-        self._open.append((at_s, value))
-        if len(self._open) < self.every:
+        self._open_s += at_s
+        self._open_value += value
+        self._open_count += 1
+        if self._open_count < self.every:
             return
-        self._points.append(_mean(self._open))
-        self._open = []
+        self._points.append(self._unfinished())
+        self._open_s = self._open_value = 0.0
+        self._open_count = 0
         if len(self._points) >= self._most:
             self._points = [_mean(self._points[index : index + 2]) for index in range(0, len(self._points), 2)]
             self.every *= 2
@@ -50,7 +55,10 @@ class Series:
     @property
     def points(self) -> List[Point]:
         """What is kept, the values of an unfinished mean too."""
-        return self._points + ([_mean(self._open)] if self._open else [])
+        return self._points + ([self._unfinished()] if self._open_count else [])
+
+    def _unfinished(self) -> Point:
+        return self._open_s / self._open_count, self._open_value / self._open_count
 
 
 def energy_between(points: Sequence[Point], from_s: float, to_s: float) -> Tuple[float, float]:

@@ -119,15 +119,18 @@ class Tegrastats:
         self._file = self._process.stdout.fileno()
         os.set_blocking(self._file, False)
         self._begun = b""
-        self._line = ""
-        self._line_s = 0.0
+        self._sample: Optional[Sample] = None
+        self._sample_s = time.monotonic()
 
     def latest(self) -> Optional[Sample]:
-        """What the last line said; None before the first, and where it is late."""
+        """What the last line said; None before the first, and where it is late. Lines that say nothing do not count."""
         self._read()
-        if not self._line or time.monotonic() - self._line_s > self._late_s:
-            return None
-        return parse_line(self._line)
+        return None if self.is_late else self._sample
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it said nothing for longer than it may, since its last line or since it was started."""
+        return time.monotonic() - self._sample_s > self._late_s
 
     @property
     def exit_code(self) -> Optional[int]:
@@ -158,9 +161,9 @@ class Tegrastats:
                 break
             text = (text + block)[-_LONGEST_LINE:]
         *lines, self._begun = text.split(b"\n")
-        if lines:
-            self._line = lines[-1].decode("ascii", "replace")
-            self._line_s = time.monotonic()
+        said = parse_line(lines[-1].decode("ascii", "replace")) if lines else Sample()
+        if said != Sample():
+            self._sample, self._sample_s = said, time.monotonic()
 
 
 def start_tegrastats(interval_s: float) -> Optional[Tegrastats]:

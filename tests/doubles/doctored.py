@@ -9,16 +9,19 @@ from tests.doubles.machines import changed, nano_files, orin_nano_files, pc_file
 GIB = 1 << 30
 NUMPY, TENSORRT = "__version__ = '{}'\n__file__ = '{}/numpy/__init__.py'", "__version__ = '{}'"
 CV2 = (
+    "import numpy\n"
     "__version__ = '{}'\n__file__ = '{}/cv2/__init__.py'\n"
     "def getBuildInformation():\n    return 'Video I/O:\\n    FFMPEG: YES\\n    GStreamer:                   {}\\n'\n"
 )
 PYCUDA = (
+    "import numpy\n"  # as its driver does
     "VERSION_TEXT = '2022.1'\n__version__ = VERSION_TEXT\nimport sys, types\n__path__ = []\n"
     "driver = types.ModuleType('pycuda.driver')\nsys.modules['pycuda.driver'] = driver\n"
     "class Device:\n    def __init__(self, number): pass\n    def name(self): return '{0}'\n"
     "    def compute_capability(self): return {1}\n"
     "driver.Device = Device\ndriver.init = lambda: None\ndriver.get_driver_version = lambda: {2}\n"
 )
+ONNXRUNTIME = "import numpy\n__version__ = '{}'"
 MISSING = "raise ModuleNotFoundError(\"No module named '{0}'\")"
 SIGILL = "import os, signal\nos.kill(os.getpid(), signal.SIGILL)"
 HANGS = "import time\ntime.sleep(600)"
@@ -109,7 +112,7 @@ def jetpack_4(files, device, cc):
             "cv2": CV2.format("4.1.1", system, "YES (1.14.5)"),
             "tensorrt": TENSORRT.format("8.2.1.8"),
             "pycuda": PYCUDA.format(device, cc, 10020),
-            "onnxruntime": "__version__ = '1.10.0'",
+            "onnxruntime": ONNXRUNTIME.format("1.10.0"),
         },
         {"dev/video0": WEBCAM},
         architecture="aarch64",
@@ -145,7 +148,7 @@ def healthy_orin():
             "cv2": CV2.format("4.8.0", system, "YES (1.20.3)"),
             "tensorrt": TENSORRT.format("10.3.0"),
             "pycuda": PYCUDA.format("Orin", (8, 7), 12060),
-            "onnxruntime": "__version__ = '1.23.0'",
+            "onnxruntime": ONNXRUNTIME.format("1.23.0"),
         },
         {"dev/video0": WEBCAM},
         architecture="aarch64",
@@ -163,7 +166,7 @@ def healthy_pc():
             "cv2": CV2.format("4.11.0", "/venv/lib/python3.11/site-packages", "NO"),
             "tensorrt": MISSING.format("tensorrt"),
             "pycuda": MISSING.format("pycuda"),
-            "onnxruntime": "__version__ = '1.23.0'",
+            "onnxruntime": ONNXRUNTIME.format("1.23.0"),
         },
         {"dev/video0": WEBCAM},
         architecture="x86_64",

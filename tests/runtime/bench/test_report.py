@@ -159,8 +159,6 @@ def test_the_page_says_how_fast_and_on_what():
     [
         ({"plan": Plan(warm_up_frames=49)}, "less warm-up was asked for than 50 frames and 2 s"),
         ({"plan": Plan(warm_up_s=1.9)}, "less warm-up was asked for than 50 frames and 2 s"),
-        ({}, "the power mode is MAXP_CORE_ARM; sudo nvpmodel -m 0 is MAXN"),
-        ({}, "the GPU's clock is free to move; sudo jetson_clocks fixes it"),
     ],
 )
 def test_what_weakens_a_figure_is_noted(changes, note):
@@ -172,6 +170,13 @@ def test_stages_that_count_the_warm_up_say_so():
     text = report_of(benched_of(STEADY._replace(stages=stages))).to_text()
     assert "counts      capture: with the frames of the warm-up\n" in text
     assert "with the frames of the warm-up" not in report_of(benched_of(STEADY)).to_text()
+
+
+def test_what_was_said_of_the_board_at_the_start_is_in_the_record_and_not_once_more_on_the_page():
+    report = report_of(benched_of(STEADY), warnings=("the power mode is 15W, not MAXN_SUPER: sudo nvpmodel -m 2",))
+    (result,) = json.loads(report.to_json())["results"]
+    assert result["notes"] == ["the power mode is 15W, not MAXN_SUPER: sudo nvpmodel -m 2"]
+    assert "nvpmodel" not in report.to_text() and "jetson_clocks" not in report.to_text()
 
 
 def test_a_measurement_as_it_should_be_has_no_notes():

@@ -33,6 +33,10 @@ VENV = {"venv/pyvenv.cfg": "home = /usr/bin\ninclude-system-site-packages = fals
 ERROR = {"error": "Permission denied", "errno": 13}
 RAW = dict(WEBCAM, card="vi-output, imx219", formats=[{"fourcc": "RG10", "sizes": [[3264, 2464, 21.0]]}])
 SLOW = dict(WEBCAM, formats=WEBCAM["formats"][:1])
+NO_GL = "raise ImportError('libGL.so.1: cannot open')"
+LOST = "raise ImportError('libopencv_core.so.4.1: cannot open shared object file: No such file or directory')"
+OF_JETPACK = "opencv-contrib-python; sudo apt-get install --reinstall libopencv-python"
+OTHER_NUMPY = "raise ImportError('numpy.core.multiarray failed to import')"
 METADATA = dict(WEBCAM, captures=False, formats=[])
 
 
@@ -138,8 +142,13 @@ CASES = [
     ("opencv", BROKEN, TX2.but(modules={"cv2": SIGILL}), "SIGILL", "OPENBLAS_CORETYPE"),
     ("opencv", BROKEN, TX2.but(modules=no("cv2")), "No module", "apt-get install libopencv-python"),
     ("opencv", BROKEN, TX2.but(VENV, modules=no("cv2"), prefix="venv"), "No module", "--system-site"),
+    ("opencv", BROKEN, TX2.but(modules={"numpy": SIGILL}), "SIGILL", "see the probe numpy"),
+    ("opencv", BROKEN, PC.but(modules=no("numpy")), "No module named 'numpy'", "see the probe numpy"),
+    ("opencv", BROKEN, TX2.but(modules={"cv2": LOST}), "libopencv_core", OF_JETPACK),
+    ("opencv", BROKEN, TX2.but(modules={"cv2": NO_GL}), "libGL", OF_JETPACK),
+    ("opencv", BROKEN, TX2.but(VENV, modules={"cv2": NO_GL}, prefix="venv"), "libGL", "--system-site"),
     ("opencv", BROKEN, PC.but(modules=no("cv2")), "No module", "opencv-python-headless"),
-    ("opencv", BROKEN, PC.but(modules={"cv2": "raise ImportError('libGL.so.1: cannot open')"}), "libGL", "headless"),
+    ("opencv", BROKEN, PC.but(modules={"cv2": NO_GL}), "libGL", "headless"),
     ("opencv-of-pip", OK, TX2, "is JetPack's", ""),
     (
         "opencv-of-pip", PROBLEM,
@@ -163,6 +172,7 @@ CASES = [
     ("onnxruntime", NOTE, TX2.but(modules=no("onnxruntime")), "engines run", "==1.10.0"),
     ("onnxruntime", BROKEN, PC.but(modules=no("onnxruntime")), "nothing else", "pip install"),
     ("onnxruntime", BROKEN, TX2.but(modules={"onnxruntime": SIGILL}), "SIGILL", "OPENBLAS_CORETYPE"),
+    ("onnxruntime", BROKEN, PC.but(modules=no("numpy")), "No module named 'numpy'", "see the probe numpy"),
     ("tensorrt", OK, TX2, "TensorRT 8.2.1.8 for Python 3.6", ""),
     ("tensorrt", NOTE, TX2.but(modules={"tensorrt": TENSORRT.format("8.0.1.6")}), "on a Jetson TX2 8.2", ""),
     ("tensorrt", BROKEN, TX2.but(modules={"tensorrt": TENSORRT.format("7.1.3.0")}), "older than 8.0", "JetPack 4.6"),
@@ -199,6 +209,10 @@ CASES = [
         "pycuda", BROKEN, TX2.but(modules={"pycuda": "raise RuntimeError('cuInit failed: unknown error')"}),
         "unknown", "dmesg",
     ),
+    ("pycuda", BROKEN, TX2.but(modules={"numpy": SIGILL}), "SIGILL", "see the probe numpy"),
+    ("pycuda", BROKEN, TX2.but(modules=no("numpy")), "No module named 'numpy'", "see the probe numpy"),
+    ("pycuda", BROKEN, TX2.but(modules={"pycuda": SIGILL}), "SIGILL", "OPENBLAS_CORETYPE"),
+    ("pycuda", BROKEN, TX2.but(modules={"pycuda": OTHER_NUMPY}), "multiarray", "--force-reinstall"),
     ("pycuda", NOT_HERE, PC, "", ""),
     ("nvcc", OK, TX2, "nvcc 10.2.300", ""),
     ("nvcc", PROBLEM, TX2.but(commands={"nvcc": None}), "is not on PATH", "export PATH="),
@@ -240,8 +254,17 @@ CASES = [
         "cuda.csv",
         "nvidia-container-csv-cuda",
     ),
-    ("docker", BROKEN, TX2.but({"etc/docker/daemon.json": DAEMON[:-4]}), "no settings file", "json.tool"),
-    ("docker", BROKEN, TX2.but({"etc/docker/daemon.json": "[1]"}), "no settings file", "json.tool"),
+    ("docker", BROKEN, TX2.but({"etc/docker/daemon.json": DAEMON[:-4]}), "cannot be read as JSON", "json.tool"),
+    ("docker", BROKEN, TX2.but({"etc/docker/daemon.json": "NaN"}), "the file is to be an object", '{"runtimes"'),
+    ("docker", BROKEN, TX2.but({"etc/docker/daemon.json": "[" * 100000}), "nested too deeply", '{"runtimes"'),
+    ("docker", BROKEN, TX2.but({"etc/docker/daemon.json": b"\xff\xfe{"}), "it is no text", '{"runtimes"'),
+    ("docker", BROKEN, TX2.but({"etc/docker/daemon.json": "[1]"}), "the file is to be an object", '{"runtimes"'),
+    ("docker", BROKEN, TX2.but({"etc/docker/daemon.json": "null"}), "the file is to be an object", '{"runtimes"'),
+    (
+        "docker", BROKEN, TX2.but({"etc/docker/daemon.json": '{"runtimes": ["nvidia"]}'}),
+        '"runtimes" in it is to be an object', '{"runtimes"',
+    ),
+    ("docker", PROBLEM, TX2.but({"etc/docker/daemon.json": '{"runtimes": null}'}), "no runtime called nvidia", ""),
     ("docker", NOT_HERE, TX2.but({"etc/docker/": None}, {"docker": None}), "not installed", ""),
     ("docker", NOT_HERE, PC, "", ""),
     ("container", NOT_HERE, TX2, "no container", ""),

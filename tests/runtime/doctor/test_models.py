@@ -1,12 +1,15 @@
 """Whether this machine can run the files that it was given."""
 
+import os
+import subprocess
 import sys
 
 import pytest
 
+import ccc_jetson
 from ccc_jetson.runtime.doctor.probes import chosen, examine
 from ccc_jetson.runtime.doctor.verdicts import BROKEN, NOTE, OK, PROBLEM
-from tests.doubles.doctored import PYCUDA, TENSORRT
+from tests.doubles.doctored import PYCUDA, SIGILL, TENSORRT
 from tests.runtime.doctor.cases import ORIN, PC, TX2, no
 
 onnx = pytest.importorskip("onnx")
@@ -109,11 +112,28 @@ def test_other_files_are_named_for_what_they_are(tmp_path):
     assert "calibration cache" in finding_of(PC, tmp_path, tmp_path / "a.calib").evidence
 
 
-def test_without_numpy_an_onnx_file_is_not_looked_at_and_an_engine_is(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ccc_jetson.engines.compatibility", None)
-    finding = finding_of(TX2, tmp_path, write_tiny_model(tmp_path / "tiny.onnx"))
+@pytest.mark.parametrize("broken", [no("numpy"), {"numpy": SIGILL}])
+def test_without_numpy_an_onnx_file_is_not_looked_at_and_an_engine_is(tmp_path, broken):
+    machine = TX2.but(modules=broken)
+    finding = finding_of(machine, tmp_path, write_tiny_model(tmp_path / "tiny.onnx"))
     assert finding.verdict == NOTE and "without numpy" in finding.evidence
-    assert finding_of(TX2, tmp_path, write_tiny_engine(tmp_path / "tiny.engine")).verdict == OK
+    assert finding.fix == "see the probe numpy"
+    assert finding_of(machine, tmp_path, write_tiny_engine(tmp_path / "tiny.engine")).verdict == OK
+
+
+def test_a_numpy_that_kills_its_process_does_not_kill_the_doctor(tmp_path):
+    (tmp_path / "numpy.py").write_text(SIGILL)
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    source = os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ccc_jetson.runtime.doctor.cli", "--only", "numpy", str(model)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), source])),
+    )  # fmt: skip
+    out = process.communicate()[0].decode()
+    print(out)
+    assert process.returncode == 3
+    assert "SIGILL" in out and "tiny.onnx: cannot be looked at without numpy" in out
 
 
 def test_of_several_files_each_has_a_line(tmp_path):

@@ -5,11 +5,14 @@ import random
 
 import pytest
 
+import tests
 from ccc_jetson.errors import FileProblem, UsageError
+from ccc_jetson.runtime.doctor.cli import to_text
 from ccc_jetson.runtime.doctor.place import Place
 from ccc_jetson.runtime.doctor.probes import PROBES, Probe, chosen, examine
 from ccc_jetson.runtime.doctor.verdicts import BROKEN, NOT_HERE, OK, PROBLEM, worst
 from tests.doubles.doctored import (
+    CV2,
     HANGS,
     MISSING,
     NUMPY,
@@ -19,7 +22,7 @@ from tests.doubles.doctored import (
     STATIC_TLS,
 )
 from tests.doubles.machines import meminfo
-from tests.runtime.doctor.cases import CARD, CASES, ERROR, NANO, ORIN, PC, TX2, mode_3
+from tests.runtime.doctor.cases import CARD, CASES, ERROR, LIBRARIES, NANO, ORIN, PC, TX2, mode_3
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +102,41 @@ def test_a_tx2_with_many_faults_has_them_all_in_one_table(tmp_path):
         assert found[name] == BROKEN
     assert "no answer in 1 s" in next(result.finding.evidence for result in results if result.probe == "pycuda")
     assert worst(list(found.values())) == BROKEN
+
+
+def after_pip_install():
+    """A TX2 out of the box after ``pip install opencv-python numpy``: what imports numpy dies with it."""
+    pip = CV2.format("4.6.0", "/home/nvidia/.local/lib/python3.6/site-packages", "NO")
+    return TX2.but(
+        dict(mode_3(), **{"tmp/": None, "proc/swaps": "Filename\n/dev/zram0 partition 506480 0 5\n"}),
+        {"nvcc": None},
+        {"numpy": SIGILL, "cv2": pip},
+        {"dev/video0": ERROR},
+    )
+
+
+def test_the_example_of_the_page_is_what_the_doctor_says_of_that_machine(tmp_path, no_cuda_of_this_machine):
+    put_nvcc(no_cuda_of_this_machine)
+    text = to_text(examine(place_of(after_pip_install(), tmp_path)), False)
+    text = text.replace(os.path.dirname(os.path.dirname(str(no_cuda_of_this_machine))), "/usr/local")
+    print(text)
+    with open(os.path.join(os.path.dirname(tests.__file__), os.pardir, "docs", "doctor.md"), encoding="utf-8") as file:
+        page = file.read()
+    example = page[page.index("## On a TX2 with many faults") :].split("```")[1].strip().splitlines()
+    assert len(example) > 20
+    assert [line for line in example if line not in text.splitlines()] == []
+    for probe in ("numpy", "opencv", "pycuda"):
+        assert any(line.split()[:2] == ["broken", probe] for line in example)
+
+
+def test_a_library_that_links_to_nothing_was_not_mounted(tmp_path):
+    place = place_of(TX2.but({".dockerenv": ""}), tmp_path)
+    os.makedirs(os.path.join(place.root, LIBRARIES))
+    os.symlink("libnvinfer.so.8.2.1", os.path.join(place.root, LIBRARIES, "libnvinfer.so.8"))
+    (result,) = examine(place, probes=chosen(["container"]))
+    assert result.finding.verdict == BROKEN
+    assert "/usr/lib/aarch64-linux-gnu/libnvinfer.so.8 is empty" in result.finding.evidence
+    assert "--runtime nvidia" in result.finding.fix
 
 
 def test_a_probe_that_fails_is_a_verdict_and_the_others_go_on(tmp_path):

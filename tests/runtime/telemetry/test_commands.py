@@ -1,5 +1,6 @@
 """Telemetry in what the commands print and write."""
 
+import functools
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from ccc_jetson.runtime import eval_cli, run_cli
 from ccc_jetson.runtime.bench import cli as bench_cli
 from ccc_jetson.runtime.telemetry.sample import Sample
 from tests.doubles.labelled_frames import write_pairs
-from tests.doubles.machines import tx2
+from tests.doubles.machines import orin_nano, tx2
 from tests.doubles.pictures import write_pictures
 
 pytest.importorskip("onnx")
@@ -102,14 +103,31 @@ def test_a_board_that_is_slower_than_it_could_be_is_told_so_at_the_start(folder,
     from ccc_jetson.runtime.telemetry import power_mode
 
     root = tx2(folder / "board", mode=3)
-    monkeypatch.setattr(
-        "ccc_jetson.runtime.telemetry.arguments.power_warnings", lambda: power_mode.power_warnings(root)
-    )
+    for name in ("power_warnings", "consequence"):
+        asked = functools.partial(getattr(power_mode, name), root)
+        monkeypatch.setattr("ccc_jetson.runtime.telemetry.arguments." + name, asked)
     main, arguments = COMMANDS[command]
-    assert main(arguments) == 0
-    err = capsys.readouterr().err
+    assert main([*arguments, "--report", "report.json"]) == 0
+    out, err = capsys.readouterr()
+    assert "nvpmodel" not in out and "jetson_clocks" not in out
     assert "warning: the power mode is MAXP_CORE_ARM, not MAXN: sudo nvpmodel -m 0\n" in err
     assert err.count("sudo jetson_clocks") == 1
+    assert err.count("18.5 FPS") == 1
+
+
+def test_a_benchmarks_record_has_the_warnings_of_any_board_in_the_same_words(folder, monkeypatch):
+    from ccc_jetson.runtime.telemetry import power_mode
+
+    root = orin_nano(folder / "board", mode=0, fixed=False)
+    monkeypatch.setattr(
+        "ccc_jetson.runtime.telemetry.arguments.power_warnings", functools.partial(power_mode.power_warnings, root)
+    )
+    main, arguments = COMMANDS["ccc-bench"]
+    assert main([*arguments, "--report", "report.json"]) == 0
+    (result,) = json.loads((folder / "report.json").read_text())["results"]
+    told = power_mode.power_warnings(root)
+    assert len(told) == 2 and told[0].endswith("sudo nvpmodel -m 2")
+    assert [note for note in result["notes"] if "sudo " in note] == told
 
 
 def test_an_interval_that_would_keep_the_machine_busy_is_refused(capsys):

@@ -2,6 +2,7 @@
 
 import os
 import random
+import tracemalloc
 
 import pytest
 
@@ -9,11 +10,13 @@ from ccc_jetson.runtime.telemetry.clocks import Clock, Clocks
 from ccc_jetson.runtime.telemetry.power_mode import (
     ask_nvpmodel,
     clocks_are_fixed,
+    consequence,
     fastest_mode,
     parse_query,
     power_warnings,
     read_power_mode,
 )
+from tests.doubles.children import is_running
 from tests.doubles.machines import nano, orin_nano, pc, tx2
 
 
@@ -61,8 +64,8 @@ def test_a_tx2_as_it_comes_is_told_what_it_loses_and_the_two_commands(tmp_path):
     assert (mode.online, mode.is_fixed, mode.is_fastest) == ("0,3-5", False, False)
     first, second = power_warnings(tx2(tmp_path, mode=3))
     assert first == "the power mode is MAXP_CORE_ARM, not MAXN: sudo nvpmodel -m 0"
-    assert second.startswith("the clocks are free to move: sudo jetson_clocks fixes them until the next boot")
-    assert "18.5 FPS" in second and "29.8" in second
+    assert second == "the clocks are free to move: sudo jetson_clocks fixes them until the next boot"
+    assert "18.5 FPS" in consequence(str(tmp_path)) and "29.8" in consequence(str(tmp_path))
 
 
 def test_a_tx2_at_its_fastest_is_told_nothing(tmp_path):
@@ -72,6 +75,7 @@ def test_a_tx2_at_its_fastest_is_told_nothing(tmp_path):
 def test_another_boards_warning_names_its_own_mode_and_no_tx2(tmp_path):
     warnings = power_warnings(orin_nano(tmp_path, mode=0, fixed=True))
     assert warnings == ["the power mode is 15W, not MAXN_SUPER: sudo nvpmodel -m 2"]
+    assert consequence(str(tmp_path)) == ""
     assert power_warnings(nano(tmp_path / "nano", mode=0, fixed=True)) == []
 
 
@@ -109,6 +113,22 @@ def test_a_command_that_fails_leaves_the_mode_unknown(tmp_path, script):
 def test_a_command_that_hangs_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr("ccc_jetson.runtime.telemetry.power_mode._PATIENCE_S", 0.1)
     assert ask_nvpmodel(fake(tmp_path, "#!/bin/sh\nexec sleep 600\n")) == ("", None)
+
+
+def test_a_command_that_leaves_a_process_behind_keeps_nobody_waiting(tmp_path):
+    script = "#!/bin/sh\nsleep 60 &\necho $! > {}\necho 'NV Power Mode: MAXN'\necho 0\n"
+    assert ask_nvpmodel(fake(tmp_path, script.format(tmp_path / "pid"))) == ("MAXN", 0)
+    assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def test_a_command_that_floods_fills_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("ccc_jetson.runtime.telemetry.power_mode._PATIENCE_S", 0.5)
+    tracemalloc.start()
+    try:
+        assert ask_nvpmodel(fake(tmp_path, "#!/bin/sh\nexec yes NVPM\n")) == ("", None)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_clocks_are_fixed_only_if_none_of_them_can_move():

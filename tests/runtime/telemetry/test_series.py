@@ -1,5 +1,6 @@
 """Series that stay small, and the energy below them."""
 
+import pickle
 import random
 
 import pytest
@@ -31,6 +32,19 @@ def test_afterwards_means_are_kept_and_the_extremes_stay_exact():
     exact, _ = energy_between(list(enumerate(values)), 0, 1002)
     kept, covered_s = energy_between(series.points, 0, 1002)
     assert kept / covered_s == pytest.approx(exact / 1002, rel=0.05)
+
+
+def test_months_take_what_five_minutes_take():
+    series, every_s, days = Series("power", "W", 300), 10.0, 120
+    sizes, looks = [], int(days * 86400 / every_s)
+    for look in range(looks):
+        series.add(look * every_s, 5.0 + look % 3)
+        if look % 5000 == 4999:
+            sizes.append(len(pickle.dumps(vars(series))))
+    assert max(sizes) < 2 * sizes[0]
+    assert len(series.points) <= 300 and series.seen == looks
+    assert all(value == pytest.approx(6.0, abs=0.01) for _, value in series.points[:-1])
+    assert series.points[-1][0] <= days * 86400
 
 
 def test_energy_is_by_trapezoids_and_cut_at_both_ends():

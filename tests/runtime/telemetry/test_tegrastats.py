@@ -186,15 +186,39 @@ def test_a_monitor_takes_the_childs_figures_first_and_sysfs_for_the_rest(tmp_pat
 
 
 def test_a_child_that_dies_is_noted_once(tmp_path, monkeypatch):
-    fake(tmp_path, "print('RAM 1/2MB', flush=True)\nsys.exit(3)")
+    fake(tmp_path, "print('VDD_IN 9999000/9999000', flush=True)\nsys.exit(3)")
     monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
     sensors = Sensors(0.1)
     wait_for(lambda: sensors._tegrastats.exit_code is not None)
-    sensors._tegrastats._late_s = -1.0
     sensors.read()
-    sensors.read()
+    assert sensors.read().power_w != 9999.0
     assert sensors.trouble == {"tegrastats, which ended with code 3"}
     sensors.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "print('VDD_IN 9999000/9999000', flush=True)", "while True: print('what?', flush=True); time.sleep(0.01)"],
+    ids=["nothing", "one line", "rubbish"],
+)
+def test_a_child_that_runs_and_says_nothing_any_more_is_noted_once(tmp_path, monkeypatch, body):
+    monkeypatch.setattr("ccc_jetson.runtime.telemetry.tegrastats._LATE_S", 0.2)
+    fake(tmp_path, body + "\ntime.sleep(600)")
+    monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
+    with Monitor(0.1) as monitor:
+        wait_for(lambda: monitor.record().notes)
+        seen = monitor.latest()
+        wait_for(lambda: monitor.latest() is not seen)
+    assert monitor.record().notes == ("stopped working: tegrastats, which runs and says nothing that can be read",)
+    assert monitor.latest().power_w != 9999.0
+
+
+def test_a_child_that_prints_in_time_is_not_noted(tmp_path, monkeypatch):
+    fake(tmp_path, "while True: print('RAM 1/2MB', flush=True); time.sleep(0.01)")
+    monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
+    with Monitor(0.1) as monitor:
+        wait_for(lambda: monitor.record().summary.samples > 5)
+    assert monitor.record().notes == ()
 
 
 def test_of_two_sources_each_counts_for_what_it_knows_better(tmp_path):
