@@ -371,6 +371,21 @@ def test_json_lines_on_standard_output_are_all_there_is(folder, capfd):
     assert "12 frames in" in captured.err and "window" not in captured.err
 
 
+def test_a_reader_that_has_gone_costs_no_other_result(folder):
+    write_video(folder / "long.mp4", frames=400)
+    process = started(folder, "long.mp4", "--jsonl", "-", "--out", "overlay.mp4", "--report", "run.json")
+    assert json.loads(process.stdout.readline())["frame"] == 0
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(30) == 1
+    assert re.search(r"ccc-run: error: the reader of standard output has gone; \d+ lines were written", err)
+    assert "Traceback" not in err
+    record = json.loads((folder / "run.json").read_text())
+    assert record["frames"] > 0 and "has gone" in record["ended"]
+    assert len(video_frames(str(folder / "overlay.mp4"))) >= record["frames"]
+
+
 def test_json_lines_count_what_was_dropped(folder, capsys, monkeypatch):
     with_camera(monkeypatch, frames=60, seconds=0.002)
     start = CpuBackend.start
