@@ -222,7 +222,7 @@ def _segment(
         fit=fit,
         source=source.description,
         live=source.live,
-        details=source.details,
+        details=pipeline.details,
         outputs=tuple(sink.description for sink in finished) if measured.frames else (),
         measured=measured,
         class_shares=shares.shares,

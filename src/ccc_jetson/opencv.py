@@ -38,8 +38,8 @@ def import_cv2() -> ModuleType:
 def readable_name(path: str) -> str:
     """``path``, where ``cv2`` can take it as a file's name.
 
-    OpenCV 4's bindings do not look whether a name could be encoded, and end the process where it could not: Python keeps
-    bytes that it cannot read as lone surrogates, of every name beyond ASCII with Python 3.6 and ``LC_ALL=C``.
+    OpenCV 4's bindings do not look whether a name could be encoded, and end the process where it could not: Python
+    keeps bytes that it cannot read as lone surrogates, of every name beyond ASCII with Python 3.6 and ``LC_ALL=C``.
 
     Raises:
         UsageError: the name is not UTF-8, or this process does not read it so.
