@@ -16,7 +16,7 @@ from ccc_jetson.completion import SHELLS, PrintCompletion
 from ccc_jetson.errors import CccError
 
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
-_ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its group, asks once
+ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its group, asks once
 
 
 class Parser(argparse.ArgumentParser):
@@ -156,8 +156,12 @@ class Interrupt:
         self._clock = clock
         self._quiet_until_s = -math.inf
 
+    def heard(self) -> None:
+        """Somebody else has taken the first signal: those of the next second are the same wish."""
+        self._quiet_until_s = self._clock() + ONE_WISH_S
+
     def __call__(self, number: int, frame: Any) -> None:
         now_s = self._clock()
         if now_s >= self._quiet_until_s:  # a clean-up that hangs can still be ended
-            self._quiet_until_s = now_s + _ONE_WISH_S
+            self._quiet_until_s = now_s + ONE_WISH_S
             raise KeyboardInterrupt

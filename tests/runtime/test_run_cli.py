@@ -552,7 +552,9 @@ def test_an_interrupted_run_prints_its_summary_and_finishes_its_video(folder, nu
     write_video(folder / "long.mp4", frames=400)
     process = started(folder, "--video", "long.mp4", "--out", "overlay.mp4", "--report", "run.json")
     wait_for_frames(process, 6)
-    process.send_signal(number)
+    for _ in range(2):  # as to a process and to its group
+        process.send_signal(number)
+        time.sleep(0.02)
     out, err = process.communicate(timeout=30)
     print(out, err)
     assert process.returncode == 130
