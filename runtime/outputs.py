@@ -82,11 +82,9 @@ class Outputs(NamedTuple):
                 )
             taken[real] = option
 
-    def open(
-        self, contract: Contract, source: FrameSource, opacity: float, legend: bool, opened: Sequence[Sink] = ()
-    ) -> List[Sink]:
-        """The sinks for these paths, the report is none of them; after those that are open already."""
-        sinks: List[Sink] = list(opened)
+    def open(self, contract: Contract, source: FrameSource, opacity: float, legend: bool) -> List[Sink]:
+        """The sinks for these paths; the report is none of them."""
+        sinks: List[Sink] = []
         try:
             if self.out is not None and self.is_video:
                 from ccc_jetson.runtime.sinks.video import OverlayVideo

@@ -455,6 +455,58 @@ def test_a_busy_port_is_told_before_anything_else_happens(folder, capsys):
     assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx"]
 
 
+@pytest.mark.parametrize("token", ["short", "@none"])
+def test_a_token_is_looked_at_before_the_camera_is_opened(folder, capsys, monkeypatch, token):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    opened = with_camera(monkeypatch, frames=10)
+    code, _, err = run(capsys, "--camera", "0", "--serve", "127.0.0.1:0", "--serve-token", token)
+    assert code in (1, 2) and "ccc-run: error: " in err
+    assert opened == []
+
+
+def test_the_port_is_free_again_when_the_camera_cannot_be_opened(folder, capsys):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = "127.0.0.1:{}".format(free.getsockname()[1])
+    for _ in range(2):
+        code, _, err = run(capsys, "--camera", "97", "--serve", where)
+        assert code == 1 and "no such camera" in err and "page: " not in err
+
+
+def test_a_window_that_cannot_be_opened_leaves_no_page_and_no_video(folder, capsys, monkeypatch):
+    from ccc_jetson.runtime.sinks import window
+
+    asked = []
+    monkeypatch.setattr(window, "why_no_window", lambda: asked.append(1) or "")
+
+    def failing(*arguments):
+        raise RuntimeError("the display has gone")
+
+    monkeypatch.setattr(window.Window, "__init__", failing)
+    with pytest.raises(RuntimeError):
+        main(["--video", "drive.mp4", "--window", "--out", "overlay.mp4", "--serve", "127.0.0.1:0"])
+    assert len(asked) == 1
+    assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx"]
+    assert not any(thread.name in ("ccc-page", "ccc-encode") for thread in threading.enumerate())
+
+
+def test_the_page_comes_after_all_other_outputs(folder, capsys):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    arguments = ("--video", "drive.mp4", "--serve", "127.0.0.1:0", "--out", "overlay.mp4", "--json")
+    outputs = json.loads(run(capsys, *arguments)[1])["outputs"]
+    assert outputs[0] == "overlay video overlay.mp4" and outputs[1].startswith("page at ")
+
+
+def test_an_end_that_breaks_off_leaves_no_half_output(folder, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OverlayVideo, "close", interrupted)
+    assert main(["--video", "drive.mp4", "--out", "overlay.mp4", "--jsonl", "run.jsonl"]) == 130
+    assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx", "run.jsonl"]
+
+
 def test_a_page_is_gone_when_another_output_cannot_be_opened(folder, capsys, monkeypatch):
     pytest.importorskip("tornado", reason="Tornado is not installed")
 
