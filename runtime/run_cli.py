@@ -14,7 +14,7 @@ from ccc_jetson.files import sha256_of
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
 from ccc_jetson.runtime.reports.formats import HELP, HTML, METAVAR, format_of
-from ccc_jetson.runtime.serve.options import add_serve_options, check_serve_options
+from ccc_jetson.runtime.serve.options import add_serve_options, check_serve_options, word_taken
 from ccc_jetson.runtime.source_arguments import add_source_arguments, files_of, reconnect_for_s, source_of
 from ccc_jetson.runtime.source_grammar import PicturePaths, Source, is_live
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
@@ -99,7 +99,7 @@ def _work(arguments: argparse.Namespace, command: str) -> int:
     from ccc_jetson.runtime.outputs import Outputs
     from ccc_jetson.runtime.serve.entrance import entrance
 
-    frames = source_of(arguments)
+    frames = source_of(arguments, word_taken(arguments))
     check_serve_options(arguments)
     _check_results(arguments)
     given = None if arguments.contract is None else read_contract_json(arguments.contract)
@@ -270,7 +270,7 @@ def _run_and_finish(
             sink.close()
             finished.append(sink)
         except CccError as error:
-            if problem is not None:
+            if problem is not None and error is not problem:
                 say("error: {}".format(problem))
             problem = error
         except BaseException:

@@ -60,6 +60,7 @@ def run_command(
     SIGTERM is treated as Ctrl-C, so that temporary files are removed there too; what follows either within a second
     does not disturb that. A signal that the caller of this program switched off stays off.
     """
+    _open_what_is_closed()
     try:
         arguments = parser.parse_args(argv)
         if threading.current_thread() is threading.main_thread():
@@ -91,6 +92,13 @@ def run_command(
         else:
             raise
         return 1
+
+
+def _open_what_is_closed() -> None:
+    """With ``>&-`` Python has no standard output at all: what is printed then goes nowhere, as to /dev/null."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
 
 
 def runs_here(prog: str, needs: Tuple[int, int], instead: str) -> bool:

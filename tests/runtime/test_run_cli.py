@@ -170,6 +170,8 @@ def test_a_model_without_contract_runs_with_one(folder, capsys):
         (["--video", "drive.mp4", "--jsonl", "drive.mp4"], "would be overwritten"),
         (["--video", "drive.mp4", "--jsonl", "none/run.jsonl"], "does not exist"),
         (["--video", "drive.mp4", "--window"], "--window: there is no display"),
+        (["--serve", "drive.mp4"], "was given; --serve took drive.mp4 for its address; SOURCE goes before it"),
+        (["file:///tmp/a%00b.mp4"], "no file's name has a %00"),
     ],
 )
 def test_mistakes_are_told_with_their_cure_and_without_a_traceback(folder, capsys, monkeypatch, argv, message):
@@ -204,6 +206,8 @@ def test_no_model_at_all(folder, capsys):
         ["--camera", "0", "--camera-size", "1280"],
         ["--camera", "0", "--camera-size", "0x720"],
         ["--video", "a", "--serve", "::1:80"],
+        ["--video", "a", "--serve", 64 * "a" + ".b:80"],
+        ["--video", "a", "--telemetry-interval", "1e300"],
         ["--video", "a", "--window", "--headless"],
         ["--video", "a", "--class-ids", "colors"],
     ],
@@ -615,6 +619,16 @@ def test_an_interrupted_run_prints_its_summary_and_finishes_its_video(folder, nu
     assert record["ended"] == "interrupted"
     assert 4 <= record["frames"] == len(video_frames(folder / "overlay.mp4")) < 100
     assert set(os.listdir(str(folder))) == {"model.onnx", "drive.mp4", "long.mp4", "overlay.mp4", "run.json"}
+
+
+def test_a_closed_standard_output_is_no_reason_to_fail(folder):
+    process = started(
+        folder, "--video", "drive.mp4", "--out", "overlay.mp4", "--frames", "3", preexec_fn=lambda: os.close(1)
+    )
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert len(video_frames(folder / "overlay.mp4")) == 3
 
 
 def test_a_full_disk_ends_with_an_error_and_without_a_half_video(folder):
