@@ -98,7 +98,7 @@ def _open_what_is_closed() -> None:
     """With ``>&-`` Python has no standard output at all: what is printed then goes nowhere, as to /dev/null."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (stays open to the end)
 
 
 def runs_here(prog: str, needs: Tuple[int, int], instead: str) -> bool:

@@ -242,9 +242,10 @@ def test_an_answer_that_drips_is_none(monkeypatch):
         listening.listen(1)
         thread = threading.Thread(target=drip, args=(listening,))
         thread.start()
+        stream = RtspStream("rtsp://127.0.0.1:{}/x".format(listening.getsockname()[1]))
         try:
-            with pytest.raises(SourceError, match="does not answer within 0.5 s"):
-                ask(RtspStream("rtsp://127.0.0.1:{}/x".format(listening.getsockname()[1])))
+            with pytest.raises(SourceError, match=r"does not answer within 0\.5 s"):
+                ask(stream)
         finally:
             ended.set()
             thread.join()
