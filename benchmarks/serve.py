@@ -32,6 +32,7 @@ from ccc_jetson.runtime.frames.video import VideoFile
 from ccc_jetson.runtime.metrics import machine
 from ccc_jetson.runtime.pipeline import Pipeline
 from ccc_jetson.runtime.serve.address import Address
+from ccc_jetson.runtime.serve.entrance import open_entrance
 from ccc_jetson.runtime.serve.page import Page
 from ccc_jetson.runtime.sinks import Sink
 from ccc_jetson.runtime.sinks.shares import ClassShares
@@ -103,7 +104,7 @@ def run_once(arguments: argparse.Namespace, kinds: Optional[Sequence[str]]) -> R
         sinks: List[Sink] = [ClassShares(contract)]
         processes: List["subprocess.Popen[bytes]"] = []
         if kinds is not None:
-            page = Page(Address("127.0.0.1", 0), TOKEN, contract, arguments.model, source, 0.5)
+            page = Page(open_entrance(Address("127.0.0.1", 0), TOKEN), contract, arguments.model, source, 0.5)
             sinks.append(page)
             port = page.url.rstrip("/").rsplit(":", 1)[1]
             script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "serve_clients.py")

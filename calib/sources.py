@@ -11,7 +11,7 @@ from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import read_text
 from ccc_jetson.images import SUFFIXES, read_frame
 from ccc_jetson.label_mapping import LabelMapping
-from ccc_jetson.opencv import import_cv2
+from ccc_jetson.opencv import import_cv2, readable_name
 
 LIST_SUFFIX = ".txt"
 PICTURE = -1  # the index of a frame that is a file of its own
@@ -254,7 +254,7 @@ class FrameReader:
         self.close()
         cv2 = import_cv2()
         try:
-            capture = cv2.VideoCapture(path)
+            capture = cv2.VideoCapture(readable_name(path))
             opened = capture.isOpened()
         except cv2.error:
             opened = False

@@ -1,20 +1,27 @@
 """Ctrl-C as a wish to finish, not as a crash."""
 
+import os
 import signal
 import threading
+import time
 from typing import Any, Callable, Dict
+
+from ccc_jetson.command import ONE_WISH_S, Interrupt
 
 
 class FinishOnInterrupt:
-    """Within the block, the first Ctrl-C or SIGTERM calls ``on_first``; the second does what it did before.
+    """Within the block, the first Ctrl-C or SIGTERM calls ``on_first``; a later one does what it did before.
 
-    ``received`` says whether there was one. Signals that the caller of this program switched off stay off; outside the
-    main thread, which alone can handle signals, nothing changes.
+    What follows the first within a second is the same wish, for many a program sends a signal to the process and to its
+    group. ``received`` says whether there was one. Signals that the caller of this program switched off stay off;
+    outside the main thread, which alone can handle signals, nothing changes.
     """
 
-    def __init__(self, on_first: Callable[[], None]) -> None:
+    def __init__(self, on_first: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.received = False
         self._on_first = on_first
+        self._clock = clock
+        self._quiet_until_s = 0.0
         self._previous: Dict[int, Any] = {}
 
     def __enter__(self) -> "FinishOnInterrupt":
@@ -28,9 +35,17 @@ class FinishOnInterrupt:
         self._restore()
 
     def _handle(self, number: int, frame: Any) -> None:
-        self.received = True
-        self._restore()
-        self._on_first()
+        now_s = self._clock()
+        if not self.received:
+            self.received = True
+            self._quiet_until_s = now_s + ONE_WISH_S
+            for handler in self._previous.values():
+                if isinstance(handler, Interrupt):  # it is back at the block's end, which may come within the second
+                    handler.heard()
+            self._on_first()
+        elif now_s >= self._quiet_until_s:
+            self._restore()
+            os.kill(os.getpid(), number)
 
     def _restore(self) -> None:
         while self._previous:

@@ -7,6 +7,7 @@ from ccc_jetson.choices import STANDARD_OUTPUT
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import UsageError
 from ccc_jetson.files import check_output
+from ccc_jetson.opencv import readable_name
 from ccc_jetson.runtime.frames import FrameSource
 from ccc_jetson.runtime.overlay import Overlay
 from ccc_jetson.runtime.reports.formats import format_of
@@ -40,7 +41,8 @@ class Outputs(NamedTuple):
             picture_folders: where pictures come from; results there would be the next run's input.
 
         Raises:
-            UsageError: a folder is missing, a path is of the wrong kind, or one thing would overwrite another.
+            UsageError: a folder is missing, a path is of the wrong kind or cannot be read, or one thing would overwrite
+            another.
         """
         named = self._named()
         if self.out is not None and not self.is_video and self.out.lower().endswith(_OTHER_FILES):
@@ -51,6 +53,8 @@ class Outputs(NamedTuple):
         for option, path in named:
             if option in ("--report", "--jsonl") or (option == "--out" and self.is_video):
                 check_output(path, (), option)
+                if option == "--out":
+                    readable_name(os.path.realpath(path))
             else:
                 _check_folder(path, option)
         self._check_collisions(named, files, picture_folders)
@@ -78,11 +82,9 @@ class Outputs(NamedTuple):
                 )
             taken[real] = option
 
-    def open(
-        self, contract: Contract, source: FrameSource, opacity: float, legend: bool, opened: Sequence[Sink] = ()
-    ) -> List[Sink]:
-        """The sinks for these paths, the report is none of them; after those that are open already."""
-        sinks: List[Sink] = list(opened)
+    def open(self, contract: Contract, source: FrameSource, opacity: float, legend: bool) -> List[Sink]:
+        """The sinks for these paths; the report is none of them."""
+        sinks: List[Sink] = []
         try:
             if self.out is not None and self.is_video:
                 from ccc_jetson.runtime.sinks.video import OverlayVideo

@@ -1,6 +1,6 @@
 """Class maps as colours over the frame."""
 
-from typing import Any, Tuple
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
@@ -92,7 +92,11 @@ def pixel_counts(class_map: np.ndarray) -> np.ndarray:
 
 
 def class_shares(counts: np.ndarray, contract: Contract) -> Tuple[Tuple[str, float], ...]:
-    """(name, share of all pixels) of each class that occurs, the largest first."""
+    """(name, share of all pixels) of each class that occurs, the largest first; classes of one name are added up."""
     total = max(1, int(counts.sum()))
-    pairs = [(each.name, int(count) / total) for each, count in zip(contract.classes, counts) if count]
+    pixels: Dict[str, int] = {}
+    for each, count in zip(contract.classes, counts):
+        if count:
+            pixels[each.name] = pixels.get(each.name, 0) + int(count)
+    pairs = [(name, count / total) for name, count in pixels.items()]
     return tuple(sorted(pairs, key=lambda pair: -pair[1]))

@@ -16,6 +16,7 @@ from typing import Any, Callable, Deque, List, NamedTuple, Optional, Sequence, T
 
 from ccc_jetson.runtime.backends import COMPUTE_STAGES, Backend
 from ccc_jetson.runtime.frames import Frame, FrameSource
+from ccc_jetson.runtime.frames.details import SourceDetails
 from ccc_jetson.runtime.handoff import Handoff
 from ccc_jetson.runtime.metrics import Counters, Distribution, StageSummary, StageTimes
 from ccc_jetson.runtime.sinks import Sink
@@ -31,7 +32,7 @@ _PATIENCE_S = 10.0  # with a thread that should end, when the user wants to leav
 
 class Measured(NamedTuple):
     """What a run has measured. ``frames`` reached the end of the sinks, ``dropped`` were replaced by newer ones,
-    in the source or behind it.
+    in the source or behind it, until the last frame was computed: a camera goes on while a run ends.
 
     ``wall_s`` runs from the start of the first capture to the end of the last frame's sinks; the model is loaded and
     warm before. ``latency`` is of frames ``TO_SINKS`` and ``TO_CLASS_MAP``; empty where none got there. ``backend`` is
@@ -92,6 +93,7 @@ class Pipeline:
         self._timeline = TimelineRecorder()
         self._started_s = self._ended_s = 0.0
         self._done = 0
+        self._at_end: Optional[Tuple[int, Optional[SourceDetails]]] = None
         self._backend: Tuple[str, Tuple[Tuple[str, str], ...]] = ("", ())
         for sink in self._sinks:
             sink.watch(lambda: self.counters)
@@ -118,8 +120,13 @@ class Pipeline:
         return Counters(self._done, self._dropped, self._times.totals())
 
     @property
+    def details(self) -> Optional[SourceDetails]:
+        """The source's, of the same moment as ``Measured.dropped``."""
+        return self._source.details if self._at_end is None else self._at_end[1]
+
+    @property
     def _dropped(self) -> int:
-        return self._frames.dropped + self._source.replaced
+        return self._frames.dropped + self._source.replaced if self._at_end is None else self._at_end[0]
 
     def run(self, on_frame: Callable[[], None] = lambda: None) -> Measured:
         """Runs to the end; to be called once.
@@ -209,7 +216,10 @@ class Pipeline:
                 with self._staging:
                     self._opened = None
                 self._frames.cancel()  # what a camera gives while the backend closes is not dropped, it is not wanted
-                backend.close()
+                try:
+                    self._at_end = (self._dropped, self._source.details)
+                finally:
+                    backend.close()
         finally:
             self._ready.set()
             self._frames.cancel()

@@ -14,7 +14,7 @@ from ccc_jetson.files import sha256_of
 from ccc_jetson.progress import Progress, say
 from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
 from ccc_jetson.runtime.reports.formats import HELP, HTML, METAVAR, format_of
-from ccc_jetson.runtime.serve.options import add_serve_options, check_serve_options
+from ccc_jetson.runtime.serve.options import add_serve_options, check_serve_options, word_taken
 from ccc_jetson.runtime.source_arguments import add_source_arguments, files_of, reconnect_for_s, source_of
 from ccc_jetson.runtime.source_grammar import PicturePaths, Source, is_live
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.pipeline import Pipeline
     from ccc_jetson.runtime.report import Model
     from ccc_jetson.runtime.reports.gallery import EvenlySpread
+    from ccc_jetson.runtime.serve.entrance import Entrance
     from ccc_jetson.runtime.sinks import Sink
     from ccc_jetson.runtime.telemetry.monitor import Monitor
 
@@ -96,8 +97,9 @@ def _work(arguments: argparse.Namespace, command: str) -> int:
     from ccc_jetson.runtime.frames.native_words import own_standard_output
     from ccc_jetson.runtime.frames.opening import open_source
     from ccc_jetson.runtime.outputs import Outputs
+    from ccc_jetson.runtime.serve.entrance import entrance
 
-    frames = source_of(arguments)
+    frames = source_of(arguments, word_taken(arguments))
     check_serve_options(arguments)
     _check_results(arguments)
     given = None if arguments.contract is None else read_contract_json(arguments.contract)
@@ -123,9 +125,10 @@ def _work(arguments: argparse.Namespace, command: str) -> int:
     # a network on the GPU takes a camera's frames as they come
     raw = choice.path.endswith(".engine")
     patience = DEFAULT_PATIENCE._replace(reconnect_for_s=reconnect_for_s(arguments))
-    with own_standard_output(), open_source(frames, raw, stop, patience) as source, monitored(arguments) as monitor:
-        say("frames: {}, fit: {}".format(source.description, fit))
-        return _segment(arguments, source, model, fit, outputs, stop, monitor, command)
+    with own_standard_output(), entrance(arguments.serve, arguments.serve_token) as door:
+        with open_source(frames, raw, stop, patience) as source, monitored(arguments) as monitor:
+            say("frames: {}, fit: {}".format(source.description, fit))
+            return _segment(arguments, source, model, fit, outputs, stop, monitor, door, command)
 
 
 def _check_results(arguments: argparse.Namespace) -> None:
@@ -173,6 +176,7 @@ def _segment(
     outputs: "Outputs",
     stop: threading.Event,
     monitor: "Optional[Monitor]",
+    door: "Optional[Entrance]",
     command: str,
 ) -> int:
     from ccc_jetson.runtime.backends import open_backend
@@ -187,13 +191,7 @@ def _segment(
 
     shares, tops = ClassShares(model.contract), TopClasses(model.contract)
     is_classifier = model.contract.is_classifier
-    page = _page(arguments, source, model, monitor)
-    sinks = outputs.open(model.contract, source, arguments.opacity, arguments.legend, page)
-    draws = arguments.out is not None
-    if arguments.window or (not sinks and not arguments.headless and not is_classifier):
-        windows = _window(model.contract, arguments, stop.set)
-        sinks.extend(windows)
-        draws = draws or bool(windows)
+    sinks, draws = _open_sinks(arguments, source, model, outputs, stop, monitor, door)
     total = min((number for number in (source.total, arguments.frames) if number is not None), default=None)
     gallery = _gallery(arguments, model.contract, total)
     contract = model.contract if arguments.contract else None
@@ -222,7 +220,7 @@ def _segment(
         fit=fit,
         source=source.description,
         live=source.live,
-        details=source.details,
+        details=pipeline.details,
         outputs=tuple(sink.description for sink in finished) if measured.frames else (),
         measured=measured,
         class_shares=shares.shares,
@@ -269,14 +267,18 @@ def _run_and_finish(
         for sink in sinks:
             sink.abort()
         raise
-    for sink in sinks:
+    for number, sink in enumerate(sinks):
         try:
             sink.close()
             finished.append(sink)
         except CccError as error:
-            if problem is not None:
+            if problem is not None and error is not problem:
                 say("error: {}".format(problem))
             problem = error
+        except BaseException:
+            for other in sinks[number:]:
+                other.abort()
+            raise
     return problem, finished
 
 
@@ -287,29 +289,57 @@ def _model(path: str, reason: str, given: Optional[Contract]) -> "Model":
     return Model(path, sha256_of(path), reason, contract_of_model(path, given))
 
 
+def _open_sinks(
+    arguments: argparse.Namespace,
+    source: "FrameSource",
+    model: "Model",
+    outputs: "Outputs",
+    stop: threading.Event,
+    monitor: "Optional[Monitor]",
+    door: "Optional[Entrance]",
+) -> "Tuple[List[Sink], bool]":
+    """All that is written to, and whether overlays are drawn into it."""
+    contract = model.contract
+    sinks = outputs.open(contract, source, arguments.opacity, arguments.legend)
+    draws = arguments.out is not None
+    try:
+        alone = not sinks and door is None and not arguments.headless and not contract.is_classifier
+        if arguments.window or alone:
+            windows = _window(contract, arguments, stop.set)
+            sinks.extend(windows)
+            draws = draws or bool(windows)
+        if door is not None:  # the last one, so that its latency is that of all outputs
+            sinks.append(_page(arguments, door, source, model, monitor))
+    except BaseException:
+        for sink in sinks:
+            sink.abort()
+        raise
+    return sinks, draws
+
+
 def _page(
-    arguments: argparse.Namespace, source: "FrameSource", model: "Model", monitor: "Optional[Monitor]"
-) -> List["Sink"]:
-    """The page, open and told, where one is wanted."""
-    if arguments.serve is None:
-        return []
+    arguments: argparse.Namespace,
+    door: "Entrance",
+    source: "FrameSource",
+    model: "Model",
+    monitor: "Optional[Monitor]",
+) -> "Sink":
+    """The page, open and told."""
     from ccc_jetson.runtime.live import no_telemetry
     from ccc_jetson.runtime.serve.page import Page, tell
 
     telemetry = no_telemetry if monitor is None else monitor.readings
-    page = Page(
-        arguments.serve, arguments.serve_token, model.contract, model.path, source, arguments.opacity, telemetry
-    )
+    page = Page(door, model.contract, model.path, source, arguments.opacity, telemetry)
     tell(page)
-    return [page]
+    return page
 
 
 def _window(contract: Contract, arguments: argparse.Namespace, on_quit: Callable[[], None]) -> List["Sink"]:
-    """A window sink, or a line that says why there is none."""
+    """A window sink, or a line that says why there is none; ``--window`` has been checked before."""
     from ccc_jetson.runtime.overlay import Overlay
     from ccc_jetson.runtime.sinks.window import Window, why_no_window
 
-    reason = why_no_window()
+    reason = "" if arguments.window else why_no_window()
     if reason:
         say("no window: {}; measuring only (--out writes overlays, --headless asks for no window)".format(reason))
         return []

@@ -48,13 +48,16 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def source_of(arguments: argparse.Namespace) -> Source:
+def source_of(arguments: argparse.Namespace, remark: str = "") -> Source:
     """The one source that the arguments name.
+
+    Args:
+        remark: said where there is none.
 
     Raises:
         UsageError: none, several, or one that the grammar does not know.
     """
-    found = _named(arguments)
+    found = _named(arguments, remark)
     if arguments.camera_size is None:
         return found
     if not isinstance(found, V4l2Camera):
@@ -92,7 +95,7 @@ def files_of(source: Source) -> Tuple[List[str], List[str]]:
     return files, folders
 
 
-def _named(arguments: argparse.Namespace) -> Source:
+def _named(arguments: argparse.Namespace, remark: str) -> Source:
     shorthand = _shorthand(arguments)
     if arguments.source and shorthand is not None:
         raise UsageError(
@@ -103,7 +106,8 @@ def _named(arguments: argparse.Namespace) -> Source:
         return shorthand
     if not arguments.source:
         raise UsageError(
-            "nothing to segment: neither a SOURCE nor one of --camera, --csi, --rtsp, --video, --images was given",
+            "nothing to segment: neither a SOURCE nor one of --camera, --csi, --rtsp, --video, --images was given"
+            + (remark and "; " + remark),
             hint="ccc-run /dev/video0, or: ccc-run drive.mp4, or: ccc-run frames/; sources are:\n     "
             + "\n     ".join(LINES),
         )

@@ -30,6 +30,7 @@ TRANSPORTS = ("tcp", "udp")
 CODECS = ("h264", "h265")
 SYNTHETIC_FRAMES = 300  # of a scene that is not live, where nothing else is said
 _LONGEST_SIDE, _HIGHEST_FPS, _HIGHEST_SENSOR, _LONGEST_LATENCY_MS = 16384, 1000.0, 15, 10000
+_LONGEST_LABEL = 63  # of a host's name (RFC 1035)
 
 # One line of help for each kind, in the order in which people use them
 V4L2_LINE = "v4l2:///dev/video0?format=mjpg|yuyv|any&size=1280x720&fps=30, or /dev/video0, or 0"
@@ -268,11 +269,13 @@ def _rtsp(text: str) -> RtspStream:
         host, port = parts.hostname or "", parts.port  # a ValueError where it is no number
     except ValueError:
         parts, host, port = urlsplit("rtsp://"), "", None
-    if parts.scheme not in ("rtsp", "rtsps") or not re.match(r"[0-9A-Za-z.:_-]+$", host) or port == 0:
+    if parts.scheme not in ("rtsp", "rtsps") or not is_host(host) or port == 0:
         raise UsageError("{}: names no host that can be asked".format(_safe(text)), hint=RTSP_LINE)
     if url.count("@") > 1 or "@" in parts.path + parts.query:
         raise UsageError(
-            "{}: has more than one @, or one behind the host".format(_safe(text)), hint="write it as %40 in a password"
+            # no such sign in our own words: all up to the last one is hidden as a password
+            "{}: has more than one at sign, or one behind the host".format(_safe(text)),
+            hint="write it as %40 in a password",
         )
     known = {
         "transport": _one_of(TRANSPORTS), "latency": _whole(0, _LONGEST_LATENCY_MS), "codec": _one_of(CODECS)
@@ -283,13 +286,24 @@ def _rtsp(text: str) -> RtspStream:
     return RtspStream(url, **given)
 
 
+def is_host(text: str) -> bool:
+    """Whether this may be a host's name or address: DNS has parts of 1 to 63 characters, and a dot may end the last."""
+    if not re.match(r"[0-9A-Za-z.:_-]+$", text):
+        return False
+    name = text[:-1] if text.endswith(".") else text
+    return ":" in text or all(1 <= len(part) <= _LONGEST_LABEL for part in name.split("."))
+
+
 def _file(text: str) -> Source:
     rest = text.partition("://")[2]
     if not rest.startswith("/"):
         raise UsageError(
             "{}: a file's URL has three slashes and then its whole path".format(_safe(text)), hint=FILE_LINE
         )
-    return _path(unquote(rest))
+    path = unquote(rest)
+    if "\0" in path:
+        raise UsageError("{}: no file's name has a %00".format(_safe(text)), hint=FILE_LINE)
+    return _path(path)
 
 
 def _path(path: str) -> Source:

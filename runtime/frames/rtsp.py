@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import threading
+import time
 from typing import Any, Iterator, List, NamedTuple, Optional
 from urllib.parse import urlsplit
 
@@ -53,7 +54,6 @@ def ask(stream: RtspStream) -> Optional[Answer]:
         with socket.create_connection((host, port), _ASK_S) as connection:
             if parts.scheme == "rtsps":
                 return None
-            connection.settimeout(_ASK_S)
             text = _described(connection, parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
     except socket.gaierror:
         raise SourceError("{}: there is no host of the name {}".format(stream.shown, host), hint="ping {}".format(host))
@@ -76,7 +76,9 @@ def ask(stream: RtspStream) -> Optional[Answer]:
 
 
 def _described(connection: socket.socket, url: str) -> str:
-    """The answer to a DESCRIBE, as text."""
+    """The answer to a DESCRIBE, as text. One deadline for all of it: bytes that drip are no answer."""
+    until_s = time.monotonic() + _ASK_S
+    connection.settimeout(_ASK_S)
     connection.sendall(
         "DESCRIBE {} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\nUser-Agent: ccc-run\r\n\r\n".format(url).encode(
             "ascii"
@@ -84,6 +86,10 @@ def _described(connection: socket.socket, url: str) -> str:
     )
     data = b""
     while len(data) < _MOST_BYTES:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            raise socket.timeout("the answer is not whole")
+        connection.settimeout(left_s)
         piece = connection.recv(4096)
         data += piece
         head, end, body = data.partition(b"\r\n\r\n")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ccc_jetson.errors import FileProblem, SourceError
 from ccc_jetson.images import SUFFIXES
-from ccc_jetson.opencv import import_cv2
+from ccc_jetson.opencv import import_cv2, readable_name
 from ccc_jetson.progress import say
 from ccc_jetson.runtime.frames import Frame, FrameSource, gstreamer
 from ccc_jetson.runtime.frames.attempts import (
@@ -42,6 +42,7 @@ class VideoFile(FrameSource):
 
     Raises:
         FileProblem: it does not exist.
+        UsageError: OpenCV cannot take its name.
         SourceError: it is no video, holds no frame, or (from ``read``) ends before its header says.
     """
 
@@ -53,6 +54,7 @@ class VideoFile(FrameSource):
         self._position_property = cv2.CAP_PROP_POS_MSEC
         self._position_ms = 0.0
         _check_file(path)
+        readable_name(os.path.abspath(path))
         self._capture: Any = None
         self._first: Optional[np.ndarray] = None
         attempt, opened, passed_over, first = self._open(_attempts(path, machine), tell)

@@ -57,7 +57,7 @@ def token_for(
     if given is not None and given.startswith("@"):
         origin, given = "--serve-token " + given, read_text(given[1:]).strip()
     elif given is None:
-        given = (os.environ if environment is None else environment).get(TOKEN_VARIABLE)
+        given = (os.environ if environment is None else environment).get(TOKEN_VARIABLE) or None  # empty: as not set
         origin = TOKEN_VARIABLE
     if given is None:
         return None if is_loopback else Token(secrets.token_urlsafe(_TOKEN_BYTES), True)

@@ -9,6 +9,7 @@ import socket
 from typing import NamedTuple
 
 from ccc_jetson.errors import UsageError
+from ccc_jetson.runtime.source_grammar import is_host
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 _BACKLOG = 64
@@ -34,6 +35,8 @@ def parse_address(text: str) -> Address:
     host, port = match.group("ipv6") or match.group("name"), match.group("port")
     if host.isdigit() and port is None:  # "8080" alone is a port
         host, port = DEFAULT_HOST, host
+    if not is_host(host):
+        raise argparse.ArgumentTypeError(_expected(text, "{} is no host".format(host)))
     if port is not None and int(port) > _LAST_PORT:
         raise argparse.ArgumentTypeError(_expected(text, "ports end at {}".format(_LAST_PORT)))
     if match.group("ipv6"):

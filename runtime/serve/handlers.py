@@ -6,7 +6,7 @@
                        without, 410 after the run
     GET  /live         ``?from=N``: the samples from the Nth on, and the newest frame's class shares, as JSON
     GET  /metrics      Prometheus' text format
-    GET  /healthz      200, or 503 while no frame comes
+    GET  /healthz      200, or 503 while no frame comes; asks for no token, and says no more than that
     POST /token        trades the token for a cookie
 
 Nothing here changes the run: pause and opacity are each page's own.
@@ -262,12 +262,16 @@ class _Metrics(_Handler):
 
 
 class _Health(_Handler):
+    """What watches the run from outside, a container's health check for one, has no token."""
+
+    needs_token = False
+
     def get(self) -> None:
         silence_s = self._state.live.silence_s
         if silence_s is None:
-            self._refuse(503, "no frame yet")
+            self._refuse(503, "starting")
         elif silence_s > self._state.stale_s:
-            self._refuse(503, "no frame for {:.0f} s".format(silence_s))
+            self._refuse(503, "silent")
         else:
             self.answer("text/plain; charset=utf-8", "ok\n")
 

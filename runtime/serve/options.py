@@ -32,3 +32,10 @@ def check_serve_options(arguments: argparse.Namespace) -> None:
         raise UsageError(
             "--serve-token: there is no page without --serve", hint="--serve 0.0.0.0:8080 --serve-token ..."
         )
+
+
+def word_taken(arguments: argparse.Namespace) -> str:
+    """Words for a SOURCE that ``--serve`` may have taken for its address; empty where it has taken none."""
+    if arguments.serve in (None, Address()):
+        return ""
+    return "--serve took {} for its address; SOURCE goes before it".format(arguments.serve.host)

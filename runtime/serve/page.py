@@ -10,8 +10,8 @@ from ccc_jetson.runtime.backends import Segmentation
 from ccc_jetson.runtime.frames import Frame, FrameSource
 from ccc_jetson.runtime.live import LiveStatistics, Telemetry, no_telemetry
 from ccc_jetson.runtime.metrics import Counters
-from ccc_jetson.runtime.serve.access import Token, token_for
-from ccc_jetson.runtime.serve.address import Address, listen
+from ccc_jetson.runtime.serve.access import Token
+from ccc_jetson.runtime.serve.entrance import Entrance
 from ccc_jetson.runtime.serve.newest import NewestPicture
 from ccc_jetson.runtime.serve.picture import PictureEncoder
 from ccc_jetson.runtime.sinks import Sink
@@ -21,23 +21,17 @@ class Page(Sink):
     """Answers from its construction until it is closed.
 
     Args:
-        address: where to listen.
-        token: as for ``token_for``.
+        entrance: open; closed by ``close``.
         contract: of the network.
         model: the file's path.
         source: of the frames.
         opacity: of the colours when a page opens.
         telemetry: as for ``LiveStatistics``.
-
-    Raises:
-        DependencyMissing: there is no Tornado.
-        UsageError, FileProblem: the port cannot be opened, or the token is none.
     """
 
     def __init__(
         self,
-        address: Address,
-        token: Optional[str],
+        entrance: Entrance,
         contract: Contract,
         model: str,
         source: FrameSource,
@@ -46,12 +40,8 @@ class Page(Sink):
     ) -> None:
         from ccc_jetson.runtime.serve.server import PageServer
 
-        listener = listen(address)
-        try:
-            self.token: Optional[Token] = token_for(listener.is_loopback, token)
-        except BaseException:
-            listener.socket.close()
-            raise
+        listener = entrance.listener
+        self.token: Optional[Token] = entrance.token
         self.url = listener.url
         self.description = "page at " + self.url
         self.live = LiveStatistics(contract, telemetry)

@@ -68,7 +68,7 @@ def metrics(live: LiveStatistics, clients: int, info: Mapping[str, str]) -> List
             ("", (("quantile", repr(quantile)),), seconds) for quantile, seconds in sorted(latency.quantiles_s.items())
         ]
         values += [("_sum", (), latency.total_s), ("_count", (), latency.frames)]
-        text = "From capture to the end of the run; quantiles of the newest frames."
+        text = "From capture to the end of the outputs; quantiles of the newest frames."
         found.append(Metric("ccc_latency_seconds", "summary", text, tuple(values)))
     if counters.stages:
         stages = [((("stage", name),), count, seconds) for name, count, seconds in counters.stages]

@@ -86,8 +86,11 @@ class JsonLines(Sink):
         try:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError:  # as any sink's problem, or the other results were thrown away
+            raise SinkError(
+                "the reader of {} has gone; {} lines were written".format(self._path, self._lines),
+                hint="--frames N ends a run well",
+            )
         except OSError as error:
             if self._is_file and len(rest) < len(line):
                 os.ftruncate(self._file, self._bytes)  # half a line would spoil the whole ones

@@ -42,6 +42,7 @@ class OverlayVideo(Sink):
         self._held_since_s = self._held_until_s = 0.0
         self._writer: Any = None
         self._in_hardware = False
+        self._problem: Optional[SinkError] = None
         self._written = 0
         self._shape = (0, 0, 0)
         self._replacement: Any = replacing(path)
@@ -69,6 +70,8 @@ class OverlayVideo(Sink):
         if self._replacement is None:
             return
         try:
+            if self._problem is not None:
+                raise self._problem
             if self._held:
                 self._open()
             if self._writer is None:  # there was no frame, so there is no video
@@ -109,10 +112,11 @@ class OverlayVideo(Sink):
         size = (self._shape[1], self._shape[0])
         self._writer, self._in_hardware = open_encoder(self._temporary, max(0.01, round(fps, 2)), size)
         if not self._writer.isOpened():
-            raise SinkError(
+            self._problem = SinkError(
                 "{}: this OpenCV cannot encode {}x{} MP4 video".format(self.path, *size),
                 hint="write pictures instead: --out FOLDER",
             )
+            raise self._problem
         held, self._held = self._held, []
         for picture in held:
             self._encode(picture)

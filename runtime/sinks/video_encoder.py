@@ -7,7 +7,7 @@ that OpenCV ends such a pipeline properly, so that the file gets its index, is i
 from typing import Any, NamedTuple, Tuple
 
 from ccc_jetson.board import read_board
-from ccc_jetson.opencv import import_cv2
+from ccc_jetson.opencv import import_cv2, readable_name
 from ccc_jetson.progress import say
 
 _CODEC = "mp4v"  # MPEG-4 part 2: the one that every build of OpenCV can encode
@@ -57,8 +57,13 @@ def why_not_in_hardware(size: Tuple[int, int], root: str = "/") -> str:
 
 
 def open_encoder(path: str, fps: float, size: Tuple[int, int], root: str = "/") -> Encoder:
-    """Opens one and says which on a Jetson; the writer may still not be open, where OpenCV has no codec at all."""
+    """Opens one and says which on a Jetson; the writer may still not be open, where OpenCV has no codec at all.
+
+    Raises:
+        UsageError: OpenCV cannot take the name.
+    """
     cv2 = import_cv2()
+    readable_name(path)
     reason = why_not_in_hardware(size, root)
     if not reason:
         pipeline = hardware_pipeline(path, fps, size)

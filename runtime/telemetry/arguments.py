@@ -9,6 +9,8 @@ from ccc_jetson.progress import say
 from ccc_jetson.runtime.telemetry.monitor import DEFAULT_INTERVAL_S, SHORTEST_INTERVAL_S, Monitor
 from ccc_jetson.runtime.telemetry.power_mode import consequence, power_warnings
 
+_LONGEST_INTERVAL_S = 3600.0  # threads can wait for some hundred years, and not for any number
+
 
 def add_telemetry_options(parser: argparse.ArgumentParser) -> None:
     """``--no-telemetry`` and ``--telemetry-interval``."""
@@ -17,7 +19,7 @@ def add_telemetry_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--telemetry-interval",
         metavar="S",
-        type=number_from(SHORTEST_INTERVAL_S),
+        type=number_from(SHORTEST_INTERVAL_S, _LONGEST_INTERVAL_S),
         default=DEFAULT_INTERVAL_S,
         help="seconds between two looks; default: %(default)g",
     )

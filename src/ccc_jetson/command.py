@@ -16,7 +16,7 @@ from ccc_jetson.completion import SHELLS, PrintCompletion
 from ccc_jetson.errors import CccError
 
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
-_ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its group, asks once
+ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its group, asks once
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,6 +64,7 @@ def run_command(
     SIGTERM is treated as Ctrl-C, so that temporary files are removed there too; what follows either within a second
     does not disturb that. A signal that the caller of this program switched off stays off.
     """
+    _open_what_is_closed()
     try:
         arguments = parser.parse_args(argv)
         if threading.current_thread() is threading.main_thread():
@@ -95,6 +96,13 @@ def run_command(
         else:
             raise
         return 1
+
+
+def _open_what_is_closed() -> None:
+    """With ``>&-`` Python has no standard output at all: what is printed then goes nowhere, as to /dev/null."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (stays open to the end)
 
 
 def runs_here(prog: str, needs: Tuple[int, int], instead: str) -> bool:
@@ -160,8 +168,12 @@ class Interrupt:
         self._clock = clock
         self._quiet_until_s = -math.inf
 
+    def heard(self) -> None:
+        """Somebody else has taken the first signal: those of the next second are the same wish."""
+        self._quiet_until_s = self._clock() + ONE_WISH_S
+
     def __call__(self, number: int, frame: Any) -> None:
         now_s = self._clock()
         if now_s >= self._quiet_until_s:  # a clean-up that hangs can still be ended
-            self._quiet_until_s = now_s + _ONE_WISH_S
+            self._quiet_until_s = now_s + ONE_WISH_S
             raise KeyboardInterrupt

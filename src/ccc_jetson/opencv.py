@@ -1,9 +1,11 @@
 """OpenCV, imported where a picture is first touched, and a sentence where it cannot be."""
 
 import os
+import sys
 from types import ModuleType
 
-from ccc_jetson.errors import DependencyMissing
+from ccc_jetson.clean_text import clean
+from ccc_jetson.errors import DependencyMissing, UsageError
 
 
 def import_cv2() -> ModuleType:
@@ -31,3 +33,24 @@ def import_cv2() -> ModuleType:
             )
         raise DependencyMissing("OpenCV (cv2) cannot be imported: {}".format(error), hint=hint)
     return cv2
+
+
+def readable_name(path: str) -> str:
+    """``path``, where ``cv2`` can take it as a file's name.
+
+    OpenCV 4's bindings do not look whether a name could be encoded, and end the process where it could not: Python
+    keeps bytes that it cannot read as lone surrogates, of every name beyond ASCII with Python 3.6 and ``LC_ALL=C``.
+
+    Raises:
+        UsageError: the name is not UTF-8, or this process does not read it so.
+    """
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        if sys.getfilesystemencoding().lower() in ("utf-8", "utf8"):
+            raise UsageError("{}: the name is not UTF-8, as OpenCV needs it".format(clean(path)), hint="rename it")
+        raise UsageError(
+            "{}: this process reads names as ASCII, and OpenCV needs UTF-8".format(clean(path)),
+            hint="export LC_ALL=C.UTF-8",
+        )
+    return path

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from ccc_jetson.command import ONE_WISH_S, Interrupt
 from ccc_jetson.runtime.interrupts import FinishOnInterrupt
 
 
@@ -27,10 +28,29 @@ def test_the_first_signal_calls_and_does_not_raise(number):
     assert interrupts.received
 
 
-def test_the_second_ctrl_c_interrupts():
-    with pytest.raises(KeyboardInterrupt), FinishOnInterrupt(lambda: None):
+def test_another_ctrl_c_after_a_second_interrupts():
+    now, called = [100.0], []
+    with pytest.raises(KeyboardInterrupt), FinishOnInterrupt(lambda: called.append(1), lambda: now[0]):
         os.kill(os.getpid(), signal.SIGINT)
+        now[0] += ONE_WISH_S
         os.kill(os.getpid(), signal.SIGINT)
+    assert called == [1]
+
+
+def test_signals_to_the_process_and_its_group_are_one_wish():
+    now, called = [100.0], []
+    interrupt = Interrupt(lambda: now[0])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    with FinishOnInterrupt(lambda: called.append(1), lambda: now[0]):
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+            now[0] += 0.05
+    os.kill(os.getpid(), signal.SIGTERM)  # while the reports are written
+    assert called == [1]
+    now[0] += ONE_WISH_S
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_the_handlers_are_put_back():

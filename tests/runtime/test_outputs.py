@@ -115,3 +115,9 @@ def test_a_video_has_its_sources_rate_and_a_cameras_is_measured(tmp_path, source
 def test_a_report_never_takes_a_devices_place():
     with pytest.raises(UsageError, match="no ordinary file"):
         Outputs(None, None, (os.devnull,)).check([], [])
+
+
+def test_a_video_whose_name_opencv_would_die_of_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"stra\?e.mp4: the name is not UTF-8"):
+        check(str(tmp_path / "stra") + "\udcdfe.mp4")
+    check(class_maps=str(tmp_path / "stra") + "\udcdfe")

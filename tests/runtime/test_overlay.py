@@ -120,3 +120,12 @@ def test_pixels_are_counted_and_shares_sorted():
     counts = pixel_counts(left_and_right()[:, 8:])  # a view, as a letterbox's region is
     assert counts.sum() == HEIGHT * (WIDTH - 8)
     assert class_shares(counts, tiny_contract()) == (("sky", 32 / 56), ("road", 24 / 56))
+
+
+def test_classes_of_one_name_are_added_up():
+    contract = tiny_contract()
+    same = tuple(each._replace(name="thing") if each.name in ("road", "sky") else each for each in contract.classes)
+    counts = np.zeros(256, np.int64)
+    counts[:3], counts[SKY] = (3, 4, 0), 3
+    shares = class_shares(counts, contract._replace(classes=same))
+    assert shares == (("thing", 0.6), (contract.class_names[1], 0.4))

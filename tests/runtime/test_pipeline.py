@@ -300,6 +300,22 @@ def test_what_a_camera_gives_while_the_backend_closes_is_not_counted_as_dropped(
     assert measured.dropped <= 3, measured.dropped
 
 
+def test_what_a_camera_replaces_after_the_end_is_not_counted():
+    """A camera's own thread goes on until it is closed, which is after backend and sinks."""
+
+    class Counting(FakeSource):
+        replaced = property(lambda self: int(1000 * (time.monotonic() - began_s)))
+        details = property(lambda self: "details after {}".format(self.replaced))
+
+    began_s = time.monotonic()
+    pipeline = Pipeline(Counting(1000, 0.005, live=True), FakeBackend, limit=3)
+    measured, ended = pipeline.run(), int(1000 * (time.monotonic() - began_s))
+    details = pipeline.details
+    time.sleep(0.05)
+    assert pipeline.measured.dropped == pipeline.counters.dropped == measured.dropped <= ended + 3
+    assert pipeline.details == details and int(details.split()[-1]) <= ended
+
+
 def test_a_backend_closes_after_what_is_discarded_while_it_ends():
     backend, discarding = StagingBackend(), threading.Event()
     discarded = []

@@ -170,6 +170,8 @@ def test_a_model_without_contract_runs_with_one(folder, capsys):
         (["--video", "drive.mp4", "--jsonl", "drive.mp4"], "would be overwritten"),
         (["--video", "drive.mp4", "--jsonl", "none/run.jsonl"], "does not exist"),
         (["--video", "drive.mp4", "--window"], "--window: there is no display"),
+        (["--serve", "drive.mp4"], "was given; --serve took drive.mp4 for its address; SOURCE goes before it"),
+        (["file:///tmp/a%00b.mp4"], "no file's name has a %00"),
     ],
 )
 def test_mistakes_are_told_with_their_cure_and_without_a_traceback(folder, capsys, monkeypatch, argv, message):
@@ -204,6 +206,8 @@ def test_no_model_at_all(folder, capsys):
         ["--camera", "0", "--camera-size", "1280"],
         ["--camera", "0", "--camera-size", "0x720"],
         ["--video", "a", "--serve", "::1:80"],
+        ["--video", "a", "--serve", 64 * "a" + ".b:80"],
+        ["--video", "a", "--telemetry-interval", "1e300"],
         ["--video", "a", "--window", "--headless"],
         ["--video", "a", "--class-ids", "colors"],
     ],
@@ -371,6 +375,21 @@ def test_json_lines_on_standard_output_are_all_there_is(folder, capfd):
     assert "12 frames in" in captured.err and "window" not in captured.err
 
 
+def test_a_reader_that_has_gone_costs_no_other_result(folder):
+    write_video(folder / "long.mp4", frames=400)
+    process = started(folder, "long.mp4", "--jsonl", "-", "--out", "overlay.mp4", "--report", "run.json")
+    assert json.loads(process.stdout.readline())["frame"] == 0
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(30) == 1
+    assert re.search(r"ccc-run: error: the reader of standard output has gone; \d+ lines were written", err)
+    assert "Traceback" not in err
+    record = json.loads((folder / "run.json").read_text())
+    assert record["frames"] > 0 and "has gone" in record["ended"]
+    assert len(video_frames(str(folder / "overlay.mp4"))) >= record["frames"]
+
+
 def test_json_lines_count_what_was_dropped(folder, capsys, monkeypatch):
     with_camera(monkeypatch, frames=60, seconds=0.002)
     start = CpuBackend.start
@@ -438,6 +457,58 @@ def test_a_busy_port_is_told_before_anything_else_happens(folder, capsys):
     assert (code, out) == (2, "")
     assert "another program has this port" in err and "127.0.0.1:0" in err
     assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx"]
+
+
+@pytest.mark.parametrize("token", ["short", "@none"])
+def test_a_token_is_looked_at_before_the_camera_is_opened(folder, capsys, monkeypatch, token):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    opened = with_camera(monkeypatch, frames=10)
+    code, _, err = run(capsys, "--camera", "0", "--serve", "127.0.0.1:0", "--serve-token", token)
+    assert code in (1, 2) and "ccc-run: error: " in err
+    assert opened == []
+
+
+def test_the_port_is_free_again_when_the_camera_cannot_be_opened(folder, capsys):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = "127.0.0.1:{}".format(free.getsockname()[1])
+    for _ in range(2):
+        code, _, err = run(capsys, "--camera", "97", "--serve", where)
+        assert code == 1 and "no such camera" in err and "page: " not in err
+
+
+def test_a_window_that_cannot_be_opened_leaves_no_page_and_no_video(folder, capsys, monkeypatch):
+    from ccc_jetson.runtime.sinks import window
+
+    asked = []
+    monkeypatch.setattr(window, "why_no_window", lambda: asked.append(1) or "")
+
+    def failing(*arguments):
+        raise RuntimeError("the display has gone")
+
+    monkeypatch.setattr(window.Window, "__init__", failing)
+    with pytest.raises(RuntimeError):
+        main(["--video", "drive.mp4", "--window", "--out", "overlay.mp4", "--serve", "127.0.0.1:0"])
+    assert len(asked) == 1
+    assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx"]
+    assert not any(thread.name in ("ccc-page", "ccc-encode") for thread in threading.enumerate())
+
+
+def test_the_page_comes_after_all_other_outputs(folder, capsys):
+    pytest.importorskip("tornado", reason="Tornado is not installed")
+    arguments = ("--video", "drive.mp4", "--serve", "127.0.0.1:0", "--out", "overlay.mp4", "--json")
+    outputs = json.loads(run(capsys, *arguments)[1])["outputs"]
+    assert outputs[0] == "overlay video overlay.mp4" and outputs[1].startswith("page at ")
+
+
+def test_an_end_that_breaks_off_leaves_no_half_output(folder, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OverlayVideo, "close", interrupted)
+    assert main(["--video", "drive.mp4", "--out", "overlay.mp4", "--jsonl", "run.jsonl"]) == 130
+    assert sorted(os.listdir(".")) == ["drive.mp4", "model.onnx", "run.jsonl"]
 
 
 def test_a_page_is_gone_when_another_output_cannot_be_opened(folder, capsys, monkeypatch):
@@ -537,7 +608,9 @@ def test_an_interrupted_run_prints_its_summary_and_finishes_its_video(folder, nu
     write_video(folder / "long.mp4", frames=400)
     process = started(folder, "--video", "long.mp4", "--out", "overlay.mp4", "--report", "run.json")
     wait_for_frames(process, 6)
-    process.send_signal(number)
+    for _ in range(2):  # as to a process and to its group
+        process.send_signal(number)
+        time.sleep(0.02)
     out, err = process.communicate(timeout=30)
     print(out, err)
     assert process.returncode == 130
@@ -546,6 +619,16 @@ def test_an_interrupted_run_prints_its_summary_and_finishes_its_video(folder, nu
     assert record["ended"] == "interrupted"
     assert 4 <= record["frames"] == len(video_frames(folder / "overlay.mp4")) < 100
     assert set(os.listdir(str(folder))) == {"model.onnx", "drive.mp4", "long.mp4", "overlay.mp4", "run.json"}
+
+
+def test_a_closed_standard_output_is_no_reason_to_fail(folder):
+    process = started(
+        folder, "--video", "drive.mp4", "--out", "overlay.mp4", "--frames", "3", preexec_fn=lambda: os.close(1)
+    )
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert len(video_frames(folder / "overlay.mp4")) == 3
 
 
 def test_a_full_disk_ends_with_an_error_and_without_a_half_video(folder):

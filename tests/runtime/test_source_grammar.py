@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from ccc_jetson.clean_text import message_without_secrets
 from ccc_jetson.errors import UsageError
 from ccc_jetson.runtime.source_grammar import (
     CSI_LINE,
@@ -112,9 +113,12 @@ def test_every_line_of_the_help_is_understood():
     ("rtsp://cam/'x", "does not belong into a URL", "write it as %27"),
     ("rtsp://cam/x\n", "does not belong into a URL", "write it as %0A"),
     ("rtsp://cam/\u00e4", "does not belong into a URL", "write it as %C3%A4"),
-    ("rtsp://u:p@ss@cam/x", "has more than one @", "write it as %40"),
+    ("rtsp://a..b/x", "names no host", RTSP_LINE),
+    ("rtsp://" + 64 * "a" + ".b/x", "names no host", RTSP_LINE),
+    ("rtsp://u:p@ss@cam/x", "has more than one at sign", "write it as %40"),
     ("rtsp://cam/x@2", "or one behind the host", "write it as %40"),
     ("file://host/x.mp4", "three slashes", "file:///home/me/drive.mp4"),
+    ("file:///tmp/a%00b.mp4", "no file's name has a %00", "file:///home/me/drive.mp4"),
     ("synthetic://road", "a drawn scene has no name", SYNTHETIC_LINE),
     ("synthetic://?frames=0", "frames=0: expected a whole number from 1", SYNTHETIC_LINE),
     ("synthetic://?live=yes", "live=yes: expected a whole number from 0 to 1", SYNTHETIC_LINE),
@@ -148,6 +152,11 @@ def test_shorthands_mean_what_the_grammar_means():
         csi_source("rtsp://cam/x")
     with pytest.raises(UsageError, match="names no host"):
         rtsp_source("drive.mp4")
+
+
+@pytest.mark.parametrize("host", ["cam", "cam.", "a.b-c.d_e", "127.0.0.1", "[::1]", 63 * "a" + ".b"])
+def test_hosts_that_may_be_asked(host):
+    assert parse_source("rtsp://{}/x".format(host)).url == "rtsp://{}/x".format(host)
 
 
 def test_sources_are_live_or_not():
@@ -187,6 +196,12 @@ def test_what_a_path_says_of_secrets_is_in_no_text_of_its_source(path):
     stream = parse_source("rtsp://127.0.0.1:1/" + path)
     for text in (stream.shown, repr(stream), stream.hide("no stream at /" + path), stream.hide("at " + stream.url)):
         assert "hunter2" not in text
+
+
+def test_hiding_a_password_leaves_the_sentence():
+    with pytest.raises(UsageError) as caught:
+        parse_source("rtsp://u:p@ss@127.0.0.1/x")
+    assert message_without_secrets(str(caught.value)).startswith("rtsp://***@127.0.0.1/x: has more than one at sign")
 
 
 @pytest.mark.parametrize("text", [

@@ -222,3 +222,30 @@ def test_an_opencv_without_timeouts_is_asked_without(monkeypatch):
     assert rtsp._capture(Old(), "rtsp://cam/x") == ("rtsp://cam/x", 1900)
     Old.CAP_PROP_OPEN_TIMEOUT_MSEC, Old.CAP_PROP_READ_TIMEOUT_MSEC = 53, 54
     assert rtsp._capture(Old(), "rtsp://cam/x") == ("rtsp://cam/x", 1900, [53, 10000, 54, 10000])
+
+
+def test_an_answer_that_drips_is_none(monkeypatch):
+    monkeypatch.setattr(rtsp, "_ASK_S", 0.5)
+    ended = threading.Event()
+
+    def drip(listening):
+        connection, _ = listening.accept()
+        with connection:
+            while not ended.wait(0.05):
+                try:
+                    connection.sendall(b"R")
+                except OSError:
+                    break
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(1)
+        thread = threading.Thread(target=drip, args=(listening,))
+        thread.start()
+        stream = RtspStream("rtsp://127.0.0.1:{}/x".format(listening.getsockname()[1]))
+        try:
+            with pytest.raises(SourceError, match=r"does not answer within 0\.5 s"):
+                ask(stream)
+        finally:
+            ended.set()
+            thread.join()

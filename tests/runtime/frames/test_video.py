@@ -1,8 +1,12 @@
 """Video files: whole, damaged, and not videos at all."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from ccc_jetson.errors import FileProblem, SourceError
+from ccc_jetson.errors import FileProblem, SourceError, UsageError
 from ccc_jetson.runtime.frames.attempts import Here
 from ccc_jetson.runtime.frames.video import VideoFile
 from tests.doubles.cameras import TX2, FakeCamera, installed
@@ -148,3 +152,35 @@ def test_a_wrong_header_is_a_cut_where_time_is_missing_too(tmp_path):
     Estimating(source, promised=100, last_ms=440.0)
     with pytest.raises(SourceError, match="ends after 12 of 100 frames"):
         read_all(source)
+
+
+NOT_UTF_8 = b"stra\xdfe.mp4".decode("utf-8", "surrogateescape")
+
+
+def test_a_name_that_opencv_would_die_of_is_refused(tmp_path, monkeypatch):
+    path = str(tmp_path / NOT_UTF_8)
+    try:
+        with open(path.encode("utf-8", "surrogateescape"), "wb") as file:
+            file.write(b"video")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    with pytest.raises(UsageError, match=r"stra\?e.mp4: the name is not UTF-8") as caught:
+        VideoFile(path)
+    assert caught.value.hint == "rename it"
+
+
+def test_a_process_that_reads_names_as_ascii_is_told_the_variable(tmp_path):
+    """Python 3.6 under systemd or over ssh without a locale: of any name beyond ASCII it keeps surrogates."""
+    write_video(tmp_path / "drive.mp4")
+    path = str(tmp_path / "stra").encode() + b"\xc3\x9fe.mp4"
+    os.rename(str(tmp_path / "drive.mp4").encode(), path)
+    script = (
+        "import sys; sys.getfilesystemencoding = lambda: 'ascii'\n"
+        "from ccc_jetson.runtime.frames.video import VideoFile\n"
+        "from ccc_jetson.errors import UsageError\n"
+        "try:\n    VideoFile(sys.argv[1])\n"
+        "except UsageError as error:\n    print(str(error).encode('ascii', 'replace').decode(), error.hint)\n"
+    )
+    variables = dict(os.environ, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    out = subprocess.check_output([sys.executable, "-c", script, path], env=variables, universal_newlines=True)
+    assert "this process reads names as ASCII" in out and "export LC_ALL=C.UTF-8" in out

@@ -12,6 +12,7 @@ pytest.importorskip("onnx")
 
 from ccc_jetson.runtime.frames import Frame  # noqa: E402
 from ccc_jetson.runtime.serve.address import Address  # noqa: E402
+from ccc_jetson.runtime.serve.entrance import open_entrance  # noqa: E402
 from ccc_jetson.runtime.serve.page import Page  # noqa: E402
 from tests.doubles.stages import FakeSource, segmentation_of  # noqa: E402
 from tests.doubles.tiny_model import tiny_contract  # noqa: E402
@@ -57,7 +58,8 @@ def feeding(page, seconds=0.005):
 
 def opened_page(host="127.0.0.1", token=None, telemetry=None):
     given = {} if telemetry is None else {"telemetry": telemetry}
-    return Page(Address(host, 0), token, tiny_contract(), "models/model.onnx", FakeSource(10), 0.5, **given)
+    door = open_entrance(Address(host, 0), token)
+    return Page(door, tiny_contract(), "models/model.onnx", FakeSource(10), 0.5, **given)
 
 
 def port_of(page):

@@ -23,6 +23,8 @@ def test_it_comes_from_a_file_or_a_variable(tmp_path):
     assert token_for(False, "@" + str(tmp_path / "token"), {}).text == GIVEN
     assert token_for(True, None, {"CCC_SERVE_TOKEN": GIVEN}).text == GIVEN
     assert token_for(False, "f" * 16, {"CCC_SERVE_TOKEN": GIVEN}).text == "f" * 16
+    assert token_for(True, None, {"CCC_SERVE_TOKEN": ""}) is None  # as an empty line of a service's variables
+    assert token_for(False, None, {"CCC_SERVE_TOKEN": ""}).generated
     with pytest.raises(FileProblem, match="cannot be read"):
         token_for(False, "@" + str(tmp_path / "none"), {})
 

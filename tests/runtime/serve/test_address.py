@@ -27,7 +27,22 @@ def test_addresses_as_people_write_them(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":80", "::1", "::1:80", "host:", "1:2:3", "[::g]:1", "[1.2]:3", "0:65536", "70000", "a b:1", "h:-1"]
+    "text",
+    [
+        "",
+        ":80",
+        "::1",
+        "::1:80",
+        "host:",
+        "1:2:3",
+        "[::g]:1",
+        "[1.2]:3",
+        "0:65536",
+        "70000",
+        "a b:1",
+        "h:-1",
+        "a..b:80",
+    ],
 )
 def test_what_is_no_address_is_refused_with_an_example(text):
     with pytest.raises(argparse.ArgumentTypeError, match="expected HOST:PORT, as in"):

@@ -17,6 +17,7 @@ if CHROMIUM is None:
 
 import ccc_jetson  # noqa: E402
 from ccc_jetson.runtime.serve.address import Address  # noqa: E402
+from ccc_jetson.runtime.serve.entrance import open_entrance  # noqa: E402
 from ccc_jetson.runtime.serve.page import Page  # noqa: E402
 from tests.doubles.stages import FakeSource  # noqa: E402
 from tests.doubles.tiny_model import tiny_contract  # noqa: E402
@@ -285,7 +286,7 @@ def test_the_end_is_told_and_the_next_run_taken_up(look):
     wait_for_state(tab, "the run has ended")
     contract = tiny_contract()
     other = contract._replace(architecture=contract.architecture._replace(title="Another"))
-    page = Page(Address("127.0.0.1", port), None, other, "other.onnx", FakeSource(10), 0.5)
+    page = Page(open_entrance(Address("127.0.0.1", port), None), other, "other.onnx", FakeSource(10), 0.5)
     try:
         with feeding(page, 0.02):
             wait_for_state(tab, "live")

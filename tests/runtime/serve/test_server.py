@@ -120,13 +120,13 @@ def test_who_waits_is_told_when_the_run_ends():
 def test_healthz_tells_starting_running_and_silent(page, monkeypatch):
     port = port_of(page)
     answer = ask(port, "/healthz")
-    assert (answer.status, answer.text) == (503, "no frame yet\n")
+    assert (answer.status, answer.text) == (503, "starting\n")
     give(page)
     assert ask(port, "/healthz").text == "ok\n"
     clock = page.live._clock
     monkeypatch.setattr(page.live, "_clock", lambda: clock() + state.STALE_S + 1)
     answer = ask(port, "/healthz")
-    assert answer.status == 503 and answer.text.startswith("no frame for 1")
+    assert (answer.status, answer.text) == (503, "silent\n")
 
 
 def test_samples_come_once_and_shares_with_them(page):
@@ -167,7 +167,7 @@ def test_sensors_that_fail_stop_neither_run_nor_page(monkeypatch, capsys):
         page.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/frame", "/live", "/metrics", "/healthz", "/about", "/page.js", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/frame", "/live", "/metrics", "/about", "/page.js", "/nothing"])
 def test_without_the_token_there_is_only_a_form(guarded, path):
     answer = ask(port_of(guarded), path)
     assert answer.status == 401
@@ -175,6 +175,15 @@ def test_without_the_token_there_is_only_a_form(guarded, path):
     assert answer.headers["www-authenticate"].startswith("Bearer")
     for name, value in HEADERS.items():
         assert answer.headers[name] == value
+
+
+def test_a_health_check_needs_no_token_and_learns_one_word(guarded):
+    answer = ask(port_of(guarded), "/healthz")
+    assert (answer.status, answer.text) == (503, "starting\n")
+    give(guarded)
+    answer = ask(port_of(guarded), "/healthz")
+    assert (answer.status, answer.text) == (200, "ok\n") and "set-cookie" not in answer.headers
+    assert ask(port_of(guarded), "/healthz", headers={"Origin": "http://elsewhere"}).status == 403
 
 
 def test_the_token_opens_the_page_and_becomes_a_cookie(guarded):

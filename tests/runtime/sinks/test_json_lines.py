@@ -106,12 +106,13 @@ def test_no_space_is_named_as_such(tmp_path, monkeypatch):
     assert len((tmp_path / "run.jsonl").read_text().splitlines()) == 1
 
 
-def test_a_reader_that_has_gone_ends_it_as_anywhere_else(tmp_path):
+def test_a_reader_that_has_gone_is_a_sinks_problem(tmp_path):
     sink = JsonLines(str(tmp_path / "run.jsonl"), tiny_contract())
+    write(sink)
     reading, sink_end = os.pipe()
     os.close(reading)
     os.dup2(sink_end, sink._file)
     os.close(sink_end)
-    with pytest.raises(BrokenPipeError):
-        write(sink)
+    with pytest.raises(SinkError, match=r"the reader of .*run.jsonl has gone; 1 lines were written"):
+        write(sink, 1)
     sink.close()

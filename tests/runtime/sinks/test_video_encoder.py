@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ccc_jetson.board import read_board
-from ccc_jetson.errors import SinkError
+from ccc_jetson.errors import SinkError, UsageError
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.sinks import video_encoder
 from ccc_jetson.runtime.sinks.video_encoder import hardware_pipeline, open_encoder, why_not_in_hardware
@@ -152,3 +152,8 @@ def test_one_frame_may_be_missing_in_gstreamers_count_and_no_more(tmp_path, monk
     else:
         with pytest.raises(SinkError, match="12 of 14 frames"):
             sink.close()
+
+
+def test_a_name_that_opencv_would_die_of_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="the name is not UTF-8"):
+        open_encoder(str(tmp_path / "stra") + "\udcdfe.mp4", 25.0, (64, 48))
