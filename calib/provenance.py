@@ -22,12 +22,12 @@ from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
 from ccc_jetson.int8_agreement import (
     PROVENANCE_KEY,
     FrameAgreement,
-    decode_agreement,
+    carried_agreement,
     encode_agreement,
     read_agreement,
 )
 from ccc_jetson.int8_errors import METADATA_KEY as ERRORS_KEY
-from ccc_jetson.int8_errors import Int8Error, decode_errors, encode_errors, read_errors
+from ccc_jetson.int8_errors import Int8Error, carried_errors, encode_errors, read_errors
 from ccc_jetson.json_records import JsonReader, plain
 from ccc_jetson.onnx_file import OnnxFile
 
@@ -204,10 +204,9 @@ def provenance_in(contract: Contract, onnx_file: OnnxFile, path: str) -> Optiona
         return None
     found = Provenance.from_json(attachment(contract, onnx_file, PROVENANCE_KEY, path), path)
     if AGREEMENT_KEY in contract.attachments:
-        data = attachment(contract, onnx_file, AGREEMENT_KEY, path)
-        found = found._replace(agreement=decode_agreement(data, path))
+        found = found._replace(agreement=carried_agreement(contract, onnx_file, path))
     if ERRORS_KEY in contract.attachments:
-        found = found._replace(layer_errors=decode_errors(attachment(contract, onnx_file, ERRORS_KEY, path), path))
+        found = found._replace(layer_errors=carried_errors(contract, onnx_file, path))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from ccc_jetson.carried import METADATA_KEY, attachment, contract_of
+from ccc_jetson.carried import METADATA_KEY, contract_of
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.compatibility import Problem, hardware_problems, problems, remarks
 from ccc_jetson.engines.parser_facts import VERSIONS, Version, parser_of
@@ -20,10 +20,8 @@ from ccc_jetson.graph_cost import GraphCost, graph_cost, parameter_tensors
 from ccc_jetson.graph_shapes import infer_shapes
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.head import read_head
-from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
-from ccc_jetson.int8_agreement import FrameAgreement, decode_agreement
-from ccc_jetson.int8_errors import METADATA_KEY as ERRORS_KEY
-from ccc_jetson.int8_errors import Int8Error, decode_errors
+from ccc_jetson.int8_agreement import FrameAgreement, carried_agreement
+from ccc_jetson.int8_errors import Int8Error, carried_errors
 from ccc_jetson.json_records import plain
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
 from ccc_jetson.layer_ranges import LayerRange, read_layer_ranges
@@ -188,12 +186,7 @@ def _carried(onnx_file: OnnxFile, path: str) -> Carried:
         if has_head:
             read_head(contract, onnx_file, path)
         layers = read_layer_ranges(contract, onnx_file, path) if RANGES_KEY in contract.attachments else ()
-        agreement: Tuple[FrameAgreement, ...] = ()
-        if AGREEMENT_KEY in contract.attachments:
-            agreement = decode_agreement(attachment(contract, onnx_file, AGREEMENT_KEY, path), path)
-        errors: Tuple[Int8Error, ...] = ()
-        if ERRORS_KEY in contract.attachments:
-            errors = decode_errors(attachment(contract, onnx_file, ERRORS_KEY, path), path)
+        agreement, errors = carried_agreement(contract, onnx_file, path), carried_errors(contract, onnx_file, path)
     except ContractError as error:
         return Carried(None, (), False, (), error)
     return Carried(contract, tuple(frame.name for frame in golden), has_head, layers, None, agreement, errors)

@@ -5,15 +5,13 @@ from typing import Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from ccc_jetson.carried import attachment, check_against, contract_of
+from ccc_jetson.carried import check_against, contract_of
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.files import read_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
-from ccc_jetson.int8_agreement import METADATA_KEY as AGREEMENT_KEY
-from ccc_jetson.int8_agreement import FrameAgreement, decode_agreement
-from ccc_jetson.int8_errors import METADATA_KEY as ERRORS_KEY
-from ccc_jetson.int8_errors import Int8Error, decode_errors
+from ccc_jetson.int8_agreement import FrameAgreement, carried_agreement
+from ccc_jetson.int8_errors import Int8Error, carried_errors
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
 from ccc_jetson.layer_ranges import LayerRange, read_layer_ranges
 from ccc_jetson.onnx_arrays import constant_arrays
@@ -79,11 +77,6 @@ def read_model(path: str, contract: Optional[Contract], gate: bool) -> OnnxModel
             hint="export it with ccc-export; --no-gate builds it unjudged",
         )
     ranges = read_layer_ranges(contract, onnx_file, path) if RANGES_KEY in contract.attachments else ()
-    agreement: Tuple[FrameAgreement, ...] = ()
-    if AGREEMENT_KEY in contract.attachments:
-        agreement = decode_agreement(attachment(contract, onnx_file, AGREEMENT_KEY, path), path)
-    errors: Tuple[Int8Error, ...] = ()
-    if ERRORS_KEY in contract.attachments:
-        errors = decode_errors(attachment(contract, onnx_file, ERRORS_KEY, path), path)
+    agreement, errors = carried_agreement(contract, onnx_file, path), carried_errors(contract, onnx_file, path)
     sha256 = hashlib.sha256(data).hexdigest()
     return OnnxModel(path, onnx_file, sha256, len(data), constant_arrays(data), contract, ranges, agreement, errors)

@@ -8,9 +8,11 @@ engine from a cache two figures are known, and the smaller one is asked for (doc
 import json
 from typing import Any, List, NamedTuple, Sequence, Tuple
 
-from ccc_jetson.contract import EXPORT_AGAIN
+from ccc_jetson.carried import attachment
+from ccc_jetson.contract import EXPORT_AGAIN, Contract
 from ccc_jetson.errors import ContractError
 from ccc_jetson.json_records import JsonReader, plain
+from ccc_jetson.onnx_file import OnnxFile
 
 METADATA_KEY = "ccc_jetson.int8"  # the attachment of a Q/DQ model
 PROVENANCE_KEY = "ccc_jetson.int8_provenance"  # another one: where its ranges come from (calib.provenance)
@@ -51,6 +53,13 @@ def decode_agreement(data: bytes, origin: str) -> Tuple[FrameAgreement, ...]:
     """
     read = JsonReader(origin, "what INT8 costs", EXPORT_AGAIN, ContractError)
     return read_agreement(read, read.parse(data), "")
+
+
+def carried_agreement(contract: Contract, onnx_file: OnnxFile, path: str) -> Tuple[FrameAgreement, ...]:
+    """The frames in a file that has been read, none where it carries none; ``path`` is for messages."""
+    if METADATA_KEY not in contract.attachments:
+        return ()
+    return decode_agreement(attachment(contract, onnx_file, METADATA_KEY, path), path)
 
 
 def read_agreement(read: JsonReader, value: Any, field: str) -> Tuple[FrameAgreement, ...]:

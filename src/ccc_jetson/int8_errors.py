@@ -8,9 +8,11 @@ It travels in a calibration cache's provenance, and in a Q/DQ model as an attach
 import json
 from typing import Any, Iterable, List, NamedTuple, Tuple
 
-from ccc_jetson.contract import EXPORT_AGAIN
+from ccc_jetson.carried import attachment
+from ccc_jetson.contract import EXPORT_AGAIN, Contract
 from ccc_jetson.errors import ContractError
 from ccc_jetson.json_records import JsonReader, plain
+from ccc_jetson.onnx_file import OnnxFile
 
 METADATA_KEY = "ccc_jetson.int8_errors"  # the attachment of a Q/DQ model
 MOST_LAYERS = 64  # that travel: the worst
@@ -40,6 +42,13 @@ def decode_errors(data: bytes, origin: str) -> Tuple[Int8Error, ...]:
     """What an attachment holds; ``origin`` names the file in messages. A ContractError where it is damaged."""
     read = JsonReader(origin, "what INT8 costs its layers", EXPORT_AGAIN, ContractError)
     return read_errors(read, read.parse(data), "")
+
+
+def carried_errors(contract: Contract, onnx_file: OnnxFile, path: str) -> Tuple[Int8Error, ...]:
+    """The errors in a file that has been read, none where it carries none; ``path`` is for messages."""
+    if METADATA_KEY not in contract.attachments:
+        return ()
+    return decode_errors(attachment(contract, onnx_file, METADATA_KEY, path), path)
 
 
 def read_errors(read: JsonReader, value: Any, field: str) -> Tuple[Int8Error, ...]:
