@@ -1,18 +1,16 @@
 """Reports of ``ccc-bench``, read back. They may be from anyone: what is used is checked, what is bad is named."""
 
-import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ccc_jetson.clean_text import clean
 from ccc_jetson.errors import FileProblem, UsageError
-from ccc_jetson.files import read_text
 from ccc_jetson.json_records import JsonReader
 from ccc_jetson.runtime.bench.plan import MOST_SAMPLES
+from ccc_jetson.runtime.reports.saved import read_saved
 
 SCHEMA = 1
 KIND = "benchmark"
 SAMPLES = ("frame_ms", "latency_ms", "network_ms")
-_MOST_BYTES = 64 << 20  # a hundred models with all their samples have less
 _MOST_MODELS = 100
 _LONGEST_MS = 1e9
 _LONGEST_TEXT = 300
@@ -53,9 +51,7 @@ def read_report(path: str) -> Reading:
 
 def _text(path: str) -> str:
     try:
-        if os.path.isfile(path) and os.path.getsize(path) > _MOST_BYTES:
-            raise UsageError("{}: has more than {} MB, as no report does".format(path, _MOST_BYTES >> 20))
-        return read_text(path)
+        return read_saved(path)
     except FileProblem as problem:
         raise UsageError(str(problem), problem.hint)
 

@@ -1,18 +1,16 @@
 """``ccc-report``: the page of a report that was saved as JSON, on this or another machine."""
 
 import argparse
-import os
 import sys
 from typing import Optional, Sequence
 
 from ccc_jetson.command import Parser, run_command
-from ccc_jetson.errors import FileProblem, UsageError
-from ccc_jetson.files import read_text
+from ccc_jetson.errors import UsageError
 from ccc_jetson.runtime.reports.formats import JSON, check_reports, format_of
+from ccc_jetson.runtime.reports.saved import read_saved
 
 EXAMPLE = """ccc-report run.json run.html
 ccc-report tx2.json tx2.html tx2.md"""
-_MOST_BYTES = 64 << 20  # a hundred models with all their samples have less
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,9 +36,7 @@ def _work(arguments: argparse.Namespace) -> int:
     for path in arguments.pages:
         if format_of(path, "") == JSON:
             raise UsageError("{}: JSON is what is read here".format(path), hint="name a file .html or .md")
-    if os.path.isfile(arguments.report) and os.path.getsize(arguments.report) > _MOST_BYTES:
-        raise FileProblem("{}: has more than {} MB, as no report does".format(arguments.report, _MOST_BYTES >> 20))
-    text = read_text(arguments.report)
+    text = read_saved(arguments.report)
     from ccc_jetson.runtime.reports.writing import write_reports
 
     write_reports(arguments.pages, text, origin=arguments.report)

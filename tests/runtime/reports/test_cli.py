@@ -64,7 +64,7 @@ def test_mistakes_are_told_with_their_cure_and_nothing_is_written(folder, capsys
 
 
 def test_a_file_that_is_too_large_for_a_report_is_not_read(folder, capsys, monkeypatch):
-    monkeypatch.setattr("ccc_jetson.runtime.reports.cli._MOST_BYTES", 1000)
+    monkeypatch.setattr("ccc_jetson.runtime.reports.saved._MOST_BYTES", 1000)
     assert main(["run.json", "a.html"]) == 1
     assert "as no report does" in capsys.readouterr().err
 
