@@ -145,10 +145,11 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
             telemetry=monitor.record(span) if monitor else None,
             command=shown_command(command),
         )
+    record = report.to_json()
     try:
-        write_reports(arguments.report, report.to_json(), gallery.pictures)
+        write_reports(arguments.report, record, gallery.pictures)
     finally:  # an evaluation of hours has its summary, whatever becomes of a page
-        print(report.to_json().rstrip() if arguments.json else report.to_text())
+        print(record.rstrip() if arguments.json else report.to_text())
     if state is not None:
         sys.stdout.flush()
         state.remove()

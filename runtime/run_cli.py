@@ -231,9 +231,10 @@ def _segment(
     )
     if measured.frames or problem is None:
         pictures = [picture for each in gallery for picture in each.pictures]
-        text = report.to_json().rstrip() if arguments.json else report.to_text()
+        record = report.to_json()
+        text = record.rstrip() if arguments.json else report.to_text()
         try:
-            write_reports(arguments.report, report.to_json(), pictures)
+            write_reports(arguments.report, record, pictures)
         finally:  # a run of hours has its summary, whatever becomes of a page
             print(text, file=sys.stderr if arguments.jsonl == STANDARD_OUTPUT else sys.stdout)
     if problem is not None:

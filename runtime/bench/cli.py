@@ -169,8 +169,9 @@ def _work(arguments: argparse.Namespace, command: str) -> int:
             command=command,
             warnings=tuple(warnings),
         )
-        write_reports(arguments.report, report.to_json())
-        print(report.to_json().rstrip() if arguments.json else report.to_text())
+        record = report.to_json()
+        write_reports(arguments.report, record)
+        print(record.rstrip() if arguments.json else report.to_text())
     return INTERRUPTED if interrupted else 1 if problems else 0
 
 
@@ -257,8 +258,9 @@ def _compare(arguments: argparse.Namespace, command: str) -> int:
     check_reports(arguments.report, [arguments.a, arguments.b])
     a, b = read_report(arguments.a), read_report(arguments.b)
     comparison = compare(a, b, arguments.stat, arguments.tolerance)._replace(command=command)
-    write_reports(arguments.report, comparison.to_json())
-    print(comparison.to_json().rstrip() if arguments.json else comparison.to_text())
+    record = comparison.to_json()
+    write_reports(arguments.report, record)
+    print(record.rstrip() if arguments.json else comparison.to_text())
     return comparison.exit_code
 
 

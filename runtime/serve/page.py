@@ -39,6 +39,7 @@ class Page(Sink):
         telemetry: Callable[[], Telemetry] = no_telemetry,
     ) -> None:
         from ccc_jetson.runtime.serve.server import PageServer
+        from ccc_jetson.runtime.serve.state import PageState
 
         listener = entrance.listener
         self.token: Optional[Token] = entrance.token
@@ -48,7 +49,11 @@ class Page(Sink):
         self._pictures = NewestPicture(PictureEncoder(contract), self.description)
         about = _about(contract, model, source, opacity)
         info = {"model": about["model"], "file": about["file"], "source": about["source"], "version": __version__}
-        self._server = PageServer(listener, self.token, self._pictures, self.live, about, info)
+        self._server = PageServer(
+            listener,
+            self._pictures,
+            lambda: PageState(listener, self.token, self._pictures, self.live, about, info),
+        )
         try:
             self._server.start()
         except BaseException:

@@ -8,11 +8,10 @@ connections and requests, and in ``handlers``, a deadline for taking an answer.
 import asyncio
 import logging
 import threading
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Optional
 
 from ccc_jetson.errors import DependencyMissing
 from ccc_jetson.runtime.live import LiveStatistics
-from ccc_jetson.runtime.serve.access import Token
 from ccc_jetson.runtime.serve.address import Listener
 from ccc_jetson.runtime.serve.newest import NewestPicture
 
@@ -60,20 +59,12 @@ class PageServer:
 
     Args:
         listener: open; closed by ``close``.
-        token, pictures, live, about, info: as for ``PageState``.
+        pictures: the newest frame; closed by ``close``.
+        make_state: called in the server's thread.
     """
 
-    def __init__(
-        self,
-        listener: Listener,
-        token: Optional[Token],
-        pictures: NewestPicture,
-        live: LiveStatistics,
-        about: Mapping[str, Any],
-        info: Mapping[str, str],
-    ) -> None:
-        self._listener, self._pictures = listener, pictures
-        self._make_state: Callable[[], PageState] = lambda: PageState(listener, token, pictures, live, about, info)
+    def __init__(self, listener: Listener, pictures: NewestPicture, make_state: Callable[[], PageState]) -> None:
+        self._listener, self._pictures, self._make_state = listener, pictures, make_state
         self._loop: Optional[IOLoop] = None
         self._state: Optional[PageState] = None
         self._ready = threading.Event()

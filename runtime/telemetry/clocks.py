@@ -9,6 +9,7 @@ import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ccc_jetson.board import read_file
 from ccc_jetson.json_records import plain
 
 _MOST_CORES = 32  # on some kernels each current frequency costs milliseconds
@@ -140,12 +141,8 @@ def _frequency(text: str, unit: float) -> Optional[float]:
 
 def _text(root: str, folder: str, name: str) -> str:
     """A line of a file in sysfs; "" where there is none, or it is not printable."""
-    path = os.path.join(root, folder, name)
     try:
-        if not os.path.isfile(path):
-            return ""
-        with open(path, "rb") as file:
-            text = file.read(_MOST_BYTES).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError):
+        text = read_file(root, os.path.join(folder, name))[:_MOST_BYTES].decode("ascii").strip()
+    except UnicodeDecodeError:
         return ""
     return text if text.isprintable() else ""
