@@ -207,12 +207,13 @@ def _calibrated(
     if not layers:
         raise UsageError(f"{path}: no convolution could be in INT8")
     frames = CalibrationImages(contract, selection.frames, options.fit)
-    judge = _judge(data, contract, onnx_file, path, options, dataset, judged)  # before minutes are spent on ranges
+    golden = judge = _golden(contract, onnx_file, path, options)  # before minutes are spent on ranges
+    if options.verify_images:
+        judge = _judge(data, contract, options, dataset, judged)
     if options.fit != FITS[0] and options.verify_images:
         on_progress("note: frames to judge on are stretched to the network's size, as ccc-eval does it")
     for note in judged.notes:
         on_progress("note: " + note)
-    golden = _golden(contract, onnx_file, path, options)
     if options.max_drop is not None and judge is None:
         raise UsageError(
             "--max-drop: the model has no golden frames, so there is nothing to judge it on",
@@ -387,17 +388,7 @@ def _errors(
         return layer_errors(model, ranges, layers, _batches(contract, some), options.threads, progress.step)
 
 
-def _judge(
-    data: bytes,
-    contract: Contract,
-    onnx_file: OnnxFile,
-    path: str,
-    options: Options,
-    dataset: Dataset | None,
-    judged: JudgedFrames,
-) -> Judge | None:
-    if not options.verify_images:
-        return _golden(contract, onnx_file, path, options)
+def _judge(data: bytes, contract: Contract, options: Options, dataset: Dataset | None, judged: JudgedFrames) -> Judge:
     frames = judged.unlabelled(options.verify_images) if dataset is None else judged.labelled(dataset, contract)
     with Progress("running FP32", len(frames)) as progress:
         return Judge(data, contract, frames, dataset, options.threads, progress.step)

@@ -7,11 +7,10 @@ from onnx import helper
 
 from ccc_jetson.calib.implicit import Unit, at_worst, helper_nodes, in_floats, units
 from ccc_jetson.calib.qdq import convolutions, quantised
-from ccc_jetson.calib.ranges import observe
 from ccc_jetson.ort import cpu_session
 from tests.calib.test_qdq import node_named, pairs
 from tests.doubles.graphs import graph_bytes
-from tests.doubles.quantisable import images, quantisable_bytes
+from tests.doubles.quantisable import images
 
 SHAPE = [1, 4, 6, 8]
 
@@ -102,21 +101,6 @@ def test_nothing_behind_the_end_is_in_int8():
     data = chain_bytes(("Conv", "conv", "image"), ("Relu", "out", "conv"), ("Conv", "head", "out"))
     assert [unit.nodes for unit in units_of(data, "out")] == [("conv", "out")]
     assert [unit.nodes for unit in units_of(data, "conv")] == [("conv",)]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return onnx.load_model_from_string(quantisable_bytes())
-
-
-@pytest.fixture(scope="module")
-def ranges():
-    return observe(quantisable_bytes(), lambda: images(2), False, 1).ranges("minmax")
-
-
-@pytest.fixture(scope="module")
-def layers(model):
-    return convolutions(model, "up")
 
 
 @pytest.fixture(scope="module")

@@ -5,28 +5,12 @@ import onnx
 import pytest
 
 from ccc_jetson.calib.qdq import activation_scale, convolutions, quantised, quantised_beside, weight_scales
-from ccc_jetson.calib.ranges import observe
 from ccc_jetson.engines.compatibility import problems
 from ccc_jetson.errors import UsageError
 from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.onnx_file import parse_onnx
 from ccc_jetson.ort import cpu_session
 from tests.doubles.quantisable import LAYERS, images, quantisable_arrays, quantisable_bytes
-
-
-@pytest.fixture(scope="module")
-def model():
-    return onnx.load_model_from_string(quantisable_bytes())
-
-
-@pytest.fixture(scope="module")
-def ranges():
-    return observe(quantisable_bytes(), lambda: images(2), False, 1).ranges("minmax")
-
-
-@pytest.fixture(scope="module")
-def layers(model):
-    return convolutions(model, "up")
 
 
 def pairs(model):
