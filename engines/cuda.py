@@ -49,8 +49,9 @@ def import_pycuda() -> Any:
         raise cannot_import(
             "pycuda",
             error,
-            "on a Jetson: export PATH=/usr/local/cuda/bin:$PATH; pip3 install pycuda==2022.1 (compiling "
-            "takes some minutes); on a PC: pip install pycuda",
+            "on a Jetson: export PATH=/usr/local/cuda/bin:$PATH; pip3 install pycuda==2022.1 (with a pip "
+            "that is not JetPack 4's own: --no-build-isolation; compiling takes some minutes); "
+            "on a PC: pip install pycuda",
         )
     return pycuda.driver
 

@@ -184,7 +184,9 @@ def pycuda(place: Place) -> List[Finding]:
             Finding(
                 BROKEN,
                 "not installed for Python {}".format(_dotted(place.running)),
-                "export PATH=/usr/local/cuda/bin:$PATH; python3 -m pip install --no-build-isolation pycuda"
+                "export PATH=/usr/local/cuda/bin:$PATH; "
+                + _pip_that_knows_isolation(place)
+                + "python3 -m pip install --no-build-isolation pycuda"
                 + _pin_of_pycuda(place),
             )
         ]
@@ -273,6 +275,13 @@ def _is_numpys_fault(place: Place, found: Imported) -> bool:
 
 def _pin_of_pycuda(place: Place) -> str:
     return "==2022.1" if place.running < (3, 8) else ""
+
+
+def _pip_that_knows_isolation(place: Place) -> str:
+    """JetPack 4's pip 9.0.1 does not; a later one, isolated, would compile a numpy of 2017 for pycuda."""
+    if place.running >= (3, 7):
+        return ""
+    return "python3 -m pip install pip==21.3.1 && python3 -m pip install setuptools==59.6.0 wheel==0.37.1 && "
 
 
 def _pip(place: Place) -> str:

@@ -205,6 +205,7 @@ CASES = [
     ("tensorrt", NOT_HERE, PC, "no NVIDIA GPU", ""),
     ("pycuda", OK, TX2, "pycuda 2022.1: NVIDIA Tegra X2 (compute capability 6.2), driver of CUDA 10.2", ""),
     ("pycuda", BROKEN, TX2.but(modules=no("pycuda")), "not installed for Python 3.6", "pycuda==2022.1"),
+    ("pycuda", BROKEN, TX2.but(modules=no("pycuda")), "not installed", "pip install pip==21.3.1 && "),
     ("pycuda", BROKEN, ORIN.but(modules=no("pycuda")), "not installed", "--no-build-isolation pycuda"),
     (
         "pycuda",
