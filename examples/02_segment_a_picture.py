@@ -14,6 +14,9 @@ from ccc_jetson import Segmenter
 
 def main(model: str, picture: str, overlay: str) -> int:
     frame = cv2.imread(picture)  # (height, width, 3) uint8, blue first
+    if frame is None:
+        print("{} cannot be read".format(picture), file=sys.stderr)
+        return 1
     with Segmenter.from_file(model) as segmenter:
         classes = segmenter(frame)  # (H, W) uint8 at the network's size
         print("{} on {}".format(segmenter.contract.architecture.title, segmenter.description))

@@ -23,11 +23,14 @@ CLASSES = [
 
 
 def main(checkpoint: str, model: str, picture: str) -> int:
+    frame = cv2.imread(picture)
+    if frame is None:
+        print("{} cannot be read".format(picture), file=sys.stderr)
+        return 1
     with open("classes.json", "w") as file:
         json.dump(CLASSES, file)
     exported = export_onnx(checkpoint, model, classes="classes.json", target="cpu")
     print("classes: {}".format(", ".join(exported.contract.class_names)))
-    frame = cv2.imread(picture)
     with Segmenter.from_file(model) as segmenter:
         classes = segmenter(frame)
         person = segmenter.class_names.index("person")

@@ -34,7 +34,10 @@ def main(model: str, video: str) -> int:
     done = 0
     try:
         with Segmenter.from_file(model) as segmenter:
-            for frame in iter(frames.get, None):
+            while True:
+                frame = frames.get()
+                if frame is None:
+                    break
                 classes = segmenter(frame)
                 done += 1
                 print("frame {}: {} classes".format(done, len(np.unique(classes))))

@@ -44,11 +44,11 @@ def export_onnx(
     output: Optional[str] = None,
     fp16: bool = False,
     arch: Optional[str] = None,
-    arch_args: Sequence[str] = (),
-    verify_images: Sequence[PathLike] = (),
+    arch_args: Union[str, Sequence[str]] = (),
+    verify_images: Union[PathLike, Sequence[PathLike]] = (),
     verify_labels: Optional[PathLike] = None,
     mapping: Optional[str] = None,
-    passes: Optional[Sequence[str]] = None,
+    passes: Optional[Union[str, Sequence[str]]] = None,
     mean: Optional[_Three] = None,
     std: Optional[_Three] = None,
     scale: Optional[float] = None,
@@ -70,7 +70,7 @@ def export_onnx(
         output: ``class_map`` or ``logits``; ``scores`` is what a classifier gives.
         fp16: weights and activations in FP16, for TensorRT 10 and newer.
         arch: what the checkpoint is, where its weights leave that open.
-        arch_args: arguments of ``arch``, as ``["dilations=2,4,8,16"]``.
+        arch_args: arguments of ``arch``, one or several, as ``"dilations=2,4,8,16"``.
         verify_images: pictures or folders to verify on as well.
         verify_labels: folder of their label maps, for the mIoU of FP32 and FP16.
         mapping: what label maps mean: camvid, trainids, labelids, or a JSON file.
@@ -116,10 +116,10 @@ def export_onnx(
         scale=scale,
         color_order=_one_of("color_order", color_order, ("BGR", "RGB")),
         classes=_path(classes),
-        passes=passes,
+        passes=None if passes is None else _words(passes),
         fp16=fp16,
         arch=arch,
-        arch_args=arch_args,
+        arch_args=_words(arch_args),
     )
     return export(_path(checkpoint), os.fspath(model), options, _silent if say is None else say)
 
@@ -138,7 +138,7 @@ def build_engine(
     calib_seed: Optional[int] = None,
     calib_algorithm: Optional[str] = None,
     calib_fit: Optional[str] = None,
-    calib_not_in: Sequence[PathLike] = (),
+    calib_not_in: Union[PathLike, Sequence[PathLike]] = (),
     output: Optional[str] = None,
     workspace: Optional[int] = None,
     dla: Optional[int] = None,
@@ -315,7 +315,7 @@ def _ranges(
     seed: Optional[int],
     algorithm: Optional[str],
     fit: Optional[str],
-    not_in: Sequence[PathLike],
+    not_in: Union[PathLike, Sequence[PathLike]],
 ) -> "Optional[RangeSource]":
     """Where INT8's ranges come from; None where none were given.
 
@@ -324,12 +324,12 @@ def _ranges(
     """
     from ccc_jetson.calib.for_builds import Choice, ranges_of
 
-    paths = _paths([calib] if isinstance(calib, (str, os.PathLike)) else calib)
+    paths = _paths(calib)
     choice = Choice(
         CALIBRATION_SAMPLES if samples is None else samples,
         seed or 0,
         _one_of("calib_algorithm", algorithm, CALIBRATORS) or CALIBRATORS[0],
-        tuple(_paths(not_in)),
+        _paths(not_in),
         _one_of("calib_fit", fit, FITS) or FITS[0],
     )
     ranges = ranges_of(paths, choice) if paths else None
@@ -393,8 +393,14 @@ def _path(path: Optional[PathLike]) -> Optional[str]:
     return None if path is None else os.fspath(path)
 
 
-def _paths(paths: Sequence[PathLike]) -> Sequence[str]:
-    return [os.fspath(path) for path in paths]
+def _paths(paths: Union[PathLike, Sequence[PathLike]]) -> Tuple[str, ...]:
+    """Of one path, too."""
+    return tuple(os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths))
+
+
+def _words(words: Union[str, Sequence[str]]) -> Tuple[str, ...]:
+    """Of one word, too."""
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def _three(values: Optional[Sequence[float]]) -> Optional[_Three]:
