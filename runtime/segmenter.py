@@ -61,8 +61,8 @@ class Segmenter:
                 ``ccc-run`` does a camera's) or ``letterbox``.
             threads: of the CPU; 0 takes all cores.
             contract: a file for models that something else exported.
-            cuda_graph, memory: of engines on a GPU: whether a graph may be used; (name, policy) that are forced, as
-                ``("input", "mapped")``.
+            cuda_graph: whether an engine on a GPU may use one, where that is faster.
+            memory: (name, policy) that are forced there, as ``("input", "mapped")``.
 
         Raises:
             CccError: the model is missing, damaged, of another machine, or classifies whole pictures.
@@ -175,10 +175,11 @@ class Segmenter:
         """The frame with its class map in colours over it, (h, w, 3) uint8 BGR, in memory of its own.
 
         Args:
-            frame, pixel_format: as for the call.
+            frame: as for the call.
             classes: what the call gave for it.
             opacity: of the colours, 0 (the frame alone) to 1.
             legend: list the classes in a corner.
+            pixel_format: as for the call.
         """
         from ccc_jetson.preprocess import fitting
         from ccc_jetson.runtime.backends import Segmentation

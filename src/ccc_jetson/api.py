@@ -75,15 +75,17 @@ def export_onnx(
         verify_labels: folder of their label maps, for the mIoU of FP32 and FP16.
         mapping: what label maps mean: camvid, trainids, labelids, or a JSON file.
         passes: only these graph passes; ``()`` none, None the target's own.
-        mean, std: of pixels 0..255, one a channel in the colour order; by default the recognised network's.
+        mean: of pixels 0..255, one a channel in the colour order; by default the recognised network's.
+        std: likewise.
         scale: factor after ``(pixel - mean) / std``.
         color_order: ``BGR`` or ``RGB``.
         classes: file of class names, one a line, or JSON with colours and train ids.
         say: told what happens.
 
     Returns:
-        ``path``, ``contract``, ``worst`` and ``frames`` (agreement with PyTorch: ``argmax`` is the share of pixels of
-        the same class, ``absolute`` the largest error), ``complexity``, ``passes``, ``notes``.
+        What was written: ``path``, ``contract``, ``worst`` and ``frames`` (agreement with PyTorch, where ``argmax`` is
+            the share of pixels of the same class and ``absolute`` the largest error), ``complexity``, ``passes``,
+            ``notes``.
 
     Raises:
         CccError: it cannot be loaded, is no known network, or the graph does not compute what PyTorch computes; no
@@ -162,10 +164,17 @@ def build_engine(
     Args:
         model: the ONNX file.
         engine: where the engine goes; by default the model's name with ``.engine``.
-        fp16, int8, fp32, best: the precisions that are allowed; without any, FP16 where the hardware is fast at it.
+        fp16: allow half precision; without any of the four, that is what hardware gets that is fast at it.
+        int8: allow INT8, with ranges from ``calib``.
+        fp32: nothing but FP32.
+        best: every precision that this hardware has.
         layer_precision: (pattern, ``fp32`` or ``fp16``) of layers or tensors whose name fits.
         calib: ranges for ``int8``: a calibration cache, or frames to calibrate on here.
-        calib_samples, calib_seed, calib_algorithm, calib_fit, calib_not_in: which frames of ``calib``, and how.
+        calib_samples: how many frames of ``calib``.
+        calib_seed: chooses them.
+        calib_algorithm: TensorRT's calibrator, ``entropy2`` or ``minmax``.
+        calib_fit: how frames of other proportions meet the network.
+        calib_not_in: frames of the evaluation, which must not calibrate.
         output: ``features`` (the runtime computes the head), ``logits`` or ``classes``.
         workspace: scratch memory in MiB; by default a quarter of what is available.
         dla: the DLA core that runs what it can.
@@ -182,8 +191,9 @@ def build_engine(
         on_event: told the same as dictionaries, for a progress bar.
 
     Returns:
-        ``path``, ``manifest_path``, ``manifest`` (its ``gate`` has the figures of every golden frame), ``reused``,
-        ``milliseconds`` a run of the engine alone, ``profile``, ``problem`` (why there is no profile), ``notes``.
+        What is on the disk: ``path``, ``manifest_path``, ``manifest`` (its ``gate`` has the figures of every golden
+            frame), ``reused``, ``milliseconds`` a run of the engine alone, ``profile``, ``problem`` (why there is no
+            profile), ``notes``.
 
     Raises:
         CccError: with the cause and the cure; nothing was written.
@@ -258,7 +268,8 @@ def evaluate(
         model: an engine or ONNX file; by default ``model.engine``, else ``model.onnx``, in the current folder.
         cityscapes: the folder that holds leftImg8bit and gtFine.
         split: of Cityscapes, ``val`` by default.
-        images, labels: folders of pictures and of label maps with the same names, with ``mapping``.
+        images: folder of pictures, with ``labels`` and ``mapping``.
+        labels: folder of label maps with the pictures' names.
         mapping: what the labels' numbers mean: camvid, trainids, labelids or a JSON file.
         allow_missing: leave out pictures or label maps without a partner.
         skip_unreadable: leave out damaged files, and name them.
@@ -267,7 +278,8 @@ def evaluate(
         fit: how frames of other proportions meet the network: ``stretch``, ``crop`` or ``letterbox``.
         threads: of the CPU; 0 takes all cores.
         contract: a file for models that something else exported.
-        cuda_graph, memory: of engines on a GPU: whether a graph may be used; (name, policy) that are forced.
+        cuda_graph: whether an engine on a GPU may use one.
+        memory: (name, policy) that are forced there, as ``("input", "mapped")``.
         resume: a file that keeps what is done, so that the same call goes on after an interruption; it is left there
             when all is done, and answers that call at once.
         command: the words of a command line, for the report.
@@ -277,8 +289,9 @@ def evaluate(
         on_scored: called with each frame that was counted: its own mIoU, picture, labels and prediction.
 
     Returns:
-        ``miou``, ``pixel_accuracy``, ``class_iou`` by name, ``confusion`` (classes, classes + 1) in pixels, ``frames``,
-        ``fps``, ``notes``; ``to_text()`` is the page that ``ccc-eval`` prints, ``to_json()`` its record.
+        What was found: ``miou``, ``pixel_accuracy``, ``class_iou`` by name, ``confusion`` (classes, classes + 1) in
+            pixels, ``frames``, ``fps``, ``notes``; ``to_text()`` is the page that ``ccc-eval`` prints, ``to_json()``
+            its record.
 
     Raises:
         CccError: frames, labels or model cannot be used; with ``resume`` what is done is kept.

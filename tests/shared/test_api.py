@@ -80,7 +80,7 @@ def test_every_argument_is_annotated_and_told_of(public):
     for name, parameter in signature.parameters.items():
         if name != "self":
             assert parameter.annotation is not inspect.Parameter.empty, name
-            assert name + ":" in public.__doc__ or name + "," in public.__doc__, name
+            assert "\n        {}{}: ".format("    " * ("." in public.__qualname__), name) in public.__doc__, name
 
 
 # Export
