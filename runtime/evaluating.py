@@ -63,7 +63,7 @@ def evaluate_model(
         )
     wants_logits = options.eval_size == "full"
     with open_backend(
-        choice.path, options.fit, options.contract, options.threads, wants_logits, options.gpu
+        choice.path, options.fit, options.contract, options.threads, wants_logits, options.gpu, say
     ) as backend:
         model = Model(choice.path, sha256_of(choice.path), choice.reason, backend.contract)
         remarks = tuple(dataset.mapping.remarks(backend.contract))

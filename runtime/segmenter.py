@@ -6,7 +6,8 @@ What ``ccc-run`` does with three threads happens here in the caller's one, a fra
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Sequence, Tuple, Union
+import weakref
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence, Tuple, Union
 
 from ccc_jetson.choices import FITS, MEMORY_POLICIES, SHARED_MEMORY
 from ccc_jetson.errors import BackendError, UsageError
@@ -29,11 +30,13 @@ class Segmenter:
     GPU it owns a CUDA context, which is a thread's. Two networks, or two threads, take two of them.
     """
 
-    def __init__(self, backend: "Backend", fit: str) -> None:
+    def __init__(self, backend: "Backend", fit: str, say: Callable[[str], None]) -> None:
         """``from_file`` makes it, of a backend that was opened in this thread."""
         self._backend: "Optional[Backend]" = backend
-        self._fit = fit
+        self._fit, self._say = fit, say
         self._thread = threading.get_ident()
+        # a process with a CUDA context that nobody ended would end in an abort
+        self._end = weakref.finalize(self, _ended, backend, self._thread)
         self._overlays: "Dict[Tuple[float, bool], Overlay]" = {}
         self._seconds: Dict[str, float] = {}
         self._contract, self._description = backend.contract, backend.description
@@ -48,6 +51,7 @@ class Segmenter:
         contract: "Optional[Union[str, os.PathLike[str]]]" = None,
         cuda_graph: bool = True,
         memory: Sequence[Tuple[str, str]] = (),
+        say: Optional[Callable[[str], None]] = None,
     ) -> "Segmenter":
         """Loads a model into this thread: an engine on the GPU, an ONNX file on the CPU.
 
@@ -63,6 +67,7 @@ class Segmenter:
             contract: a file for models that something else exported.
             cuda_graph: whether an engine on a GPU may use one, where that is faster.
             memory: (name, policy) that are forced there, as ``("input", "mapped")``.
+            say: told what there is to say, as of an engine that was built on another board.
 
         Raises:
             CccError: the model is missing, damaged, of another machine, or classifies whole pictures.
@@ -87,7 +92,8 @@ class Segmenter:
                 hint="ccc-run --model {} --images FOLDER shows what it finds".format(path),
             )
         gpu = GpuOptions(cuda_graph=cuda_graph, memory=tuple(memory), serial=True)
-        return cls(open_backend(path, fit, given, threads, gpu=gpu), fit)
+        tell = say or _silent
+        return cls(open_backend(path, fit, given, threads, gpu=gpu, tell=tell), fit, tell)
 
     def __call__(self, frame: "np.ndarray", pixel_format: str = _BGR) -> "np.ndarray":
         """A frame of any size -> its class map, (H, W) uint8 at the network's size, in memory of its own.
@@ -130,7 +136,7 @@ class Segmenter:
         from ccc_jetson.runtime.frames.opening import open_source
         from ccc_jetson.runtime.source_grammar import parse_source
 
-        with open_source(parse_source(source), tell=lambda text: None) as frames:
+        with open_source(parse_source(source), tell=self._say) as frames:
             if frames.size is not None:
                 self.warm_up(frames.size)
             done = 0
@@ -228,11 +234,11 @@ class Segmenter:
         return dict(self._seconds)
 
     def close(self) -> None:
-        """Frees everything, in the thread that opened it; may be called twice."""
+        """Frees everything, in the thread that opened it, as ``with`` and a program's end do; may be called twice."""
         if self._backend is not None:
             self._check_thread()
-            backend, self._backend = self._backend, None
-            backend.close()
+            self._backend = None
+            self._end()
 
     def __enter__(self) -> "Segmenter":
         return self
@@ -263,6 +269,16 @@ class Segmenter:
                 "a class map of this network is {} uint8, this is {}".format(self.size[::-1], _shown(classes)),
                 hint="take what segmenter(frame) gave",
             )
+
+
+def _ended(backend: "Backend", thread: int) -> None:
+    """Closes what was forgotten, where that is possible: in its own thread."""
+    if threading.get_ident() == thread:
+        backend.close()
+
+
+def _silent(text: str) -> None:
+    """Nobody wants to hear it."""
 
 
 def _check_frame(frame: Any, pixel_format: str) -> Tuple[int, int]:

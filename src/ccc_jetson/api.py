@@ -12,16 +12,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, Union
 
-from ccc_jetson.choices import CALIBRATION_SAMPLES, CALIBRATORS, FITS, MEMORY_POLICIES, SHARED_MEMORY
+from ccc_jetson.choices import CALIBRATORS, FITS, MEMORY_POLICIES, SHARED_MEMORY
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.runtime.segmenter import Segmenter
 from ccc_jetson.targets import DEFAULT_TARGET
 
 if TYPE_CHECKING:  # each is imported where it is used, so that ``import ccc_jetson`` loads nothing heavy
     from ccc_jetson.contract import Contract
-    from ccc_jetson.datasets import Dataset
     from ccc_jetson.engines.build import BuiltEngine
-    from ccc_jetson.engines.calibrating import RangeSource
     from ccc_jetson.export.api import Exported
     from ccc_jetson.runtime.eval_report import EvalReport
     from ccc_jetson.runtime.evaluation import Scored
@@ -198,6 +196,7 @@ def build_engine(
     Raises:
         CccError: with the cause and the cure; nothing was written.
     """
+    from ccc_jetson.calib.for_builds import ranges_for
     from ccc_jetson.engines.build import build_engine as build
     from ccc_jetson.engines.build import engine_path
     from ccc_jetson.engines.build_options import BuildOptions
@@ -213,7 +212,14 @@ def build_engine(
         dla_core=dla,
         gate=gate,
         timing_cache=_path(timing_cache),
-        calibration=_ranges(calib, calib_samples, calib_seed, calib_algorithm, calib_fit, calib_not_in),
+        calibration=ranges_for(
+            _paths(calib),
+            samples=calib_samples,
+            seed=calib_seed,
+            algorithm=_one_of("calib_algorithm", calib_algorithm, CALIBRATORS),
+            fit=_one_of("calib_fit", calib_fit, FITS),
+            not_in=_paths(calib_not_in),
+        ),
         contract=_path(contract),
         profile=profile,
         rebuild=rebuild,
@@ -296,11 +302,14 @@ def evaluate(
     Raises:
         CccError: frames, labels or model cannot be used; with ``resume`` what is done is kept.
     """
+    from ccc_jetson.datasets import labelled_frames
     from ccc_jetson.files import check_output
     from ccc_jetson.runtime.backends import GpuOptions, choose_model
     from ccc_jetson.runtime.evaluating import EvalOptions, evaluate_model
 
-    dataset = _labelled(_path(cityscapes), split, _path(images), _path(labels), _path(mapping), allow_missing, frames)
+    dataset = labelled_frames(
+        _path(cityscapes), split, _path(images), _path(labels), _path(mapping), allow_missing, frames
+    )
     given = _contract(contract)
     choice = choose_model(_path(model), contract=given)
     if resume is not None:
@@ -320,80 +329,6 @@ def evaluate(
         command=tuple(command),
     )
     return evaluate_model(choice, dataset, options, _silent if say is None else say, on_frame, on_scored)
-
-
-def _ranges(
-    calib: Union[PathLike, Sequence[PathLike]],
-    samples: Optional[int],
-    seed: Optional[int],
-    algorithm: Optional[str],
-    fit: Optional[str],
-    not_in: Union[PathLike, Sequence[PathLike]],
-) -> "Optional[RangeSource]":
-    """Where INT8's ranges come from; None where none were given.
-
-    Raises:
-        UsageError: frames are chosen, and none are to calibrate on.
-    """
-    from ccc_jetson.calib.for_builds import Choice, ranges_of
-
-    paths = _paths(calib)
-    choice = Choice(
-        CALIBRATION_SAMPLES if samples is None else samples,
-        seed or 0,
-        _one_of("calib_algorithm", algorithm, CALIBRATORS) or CALIBRATORS[0],
-        _paths(not_in),
-        _one_of("calib_fit", fit, FITS) or FITS[0],
-    )
-    ranges = ranges_of(paths, choice) if paths else None
-    if ranges is not None and ranges.measures:
-        return ranges
-    chosen = (("samples", samples), ("seed", seed), ("algorithm", algorithm), ("fit", fit), ("not-in", not_in or None))
-    for name, value in chosen:
-        if value is not None:
-            raise UsageError(
-                "--calib-{} is about frames to calibrate on, and there are none".format(name),
-                hint="--calib IMAGES calibrates here; a cache was calibrated elsewhere",
-            )
-    return ranges
-
-
-def _labelled(
-    cityscapes: Optional[str],
-    split: Optional[str],
-    images: Optional[str],
-    labels: Optional[str],
-    mapping: Optional[str],
-    allow_missing: bool,
-    frames: Optional[int],
-) -> "Dataset":
-    """The labelled frames that are named.
-
-    Raises:
-        UsageError: none are, or in a combination that means nothing.
-    """
-    from ccc_jetson import datasets
-
-    of_pairs = (("images", images), ("labels", labels), ("mapping", mapping))
-    given = [name for name, value in of_pairs if value is not None]
-    if cityscapes is not None:
-        given += ["allow-missing"] * allow_missing
-        if given:
-            raise UsageError("--{} does not go with --cityscapes".format(given[0]))
-        dataset = datasets.cityscapes(cityscapes, split or "val")
-        return dataset if frames is None else dataset.spread(frames)
-    if not given:
-        raise UsageError(
-            "no labelled frames: neither --cityscapes nor --images was given",
-            hint="ccc-eval MODEL --cityscapes DIR, or: ccc-eval MODEL --images DIR --labels DIR --mapping camvid",
-        )
-    if images is None or labels is None or mapping is None:
-        missing = ["--" + name for name, _ in of_pairs if name not in given]
-        raise UsageError("--{} needs {} too".format(given[0], " and ".join(missing)))
-    if split is not None:
-        raise UsageError("--split belongs to --cityscapes")
-    dataset = datasets.paired_folders(images, labels, mapping, allow_missing)
-    return dataset if frames is None else dataset.spread(frames)
 
 
 def _contract(path: Optional[PathLike]) -> "Optional[Contract]":

@@ -1,5 +1,6 @@
 """Segmenter, as a program of a user's meets it: on the CPU, and on an engine over the CPU "CUDA driver"."""
 
+import gc
 import os
 import threading
 
@@ -10,7 +11,7 @@ from ccc_jetson import CccError, Segmenter
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.backends import GpuOptions, open_backend
 from ccc_jetson.runtime.pixels import shape_of_size
-from tests.doubles import engine_room
+from tests.doubles import cuda_driver, engine_room
 from tests.doubles.labelled_frames import frame_picture, write_image
 from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 
@@ -236,6 +237,16 @@ def test_another_thread_is_refused(segmenter):
     assert segmenter(picture()).shape == (32, 64)
 
 
+def test_one_that_is_forgotten_is_closed_with_its_last_reference(model, monkeypatch):
+    closed = []
+    monkeypatch.setattr("ccc_jetson.runtime.backends.cpu.CpuBackend.close", lambda backend: closed.append(backend))
+    segmenter = Segmenter.from_file(model)
+    assert closed == []
+    del segmenter
+    gc.collect()
+    assert len(closed) == 1
+
+
 # On an engine
 
 
@@ -257,3 +268,22 @@ def test_an_engine_gives_its_class_maps_and_leaves_nothing_behind(driver, tmp_pa
         assert np.array_equal(backend.infer(frame).class_map, classes)
     left = driver.counters.difference(before)
     assert not [name for name in left if name.startswith("live.")], left
+
+
+FORGOTTEN = """
+import numpy
+from ccc_jetson import Segmenter
+segmenter = Segmenter.from_file("model.engine")
+print(segmenter(numpy.zeros((32, 64, 3), numpy.uint8)).shape)
+"""
+
+
+def test_a_program_that_forgets_to_close_ends_well_and_in_silence(tmp_path):
+    engine_room.build(tmp_path, "--fp16")
+    os.remove(str(tmp_path / "model.engine.kernels"))  # so that there is something that could be said
+    (tmp_path / "forgotten.py").write_text(FORGOTTEN)
+    (tmp_path / "reports").mkdir()
+    code, out, err = engine_room.program(tmp_path, "forgotten.py", reports=tmp_path / "reports")
+    assert (code, out, err) == (0, "(32, 64)\n", "")
+    (counters,) = cuda_driver.read_reports(tmp_path / "reports")
+    assert not {name: count for name, count in counters.items() if name.startswith("live.") and count}
