@@ -121,7 +121,7 @@ class Segmenter:
         """Frames of a source with their class maps, one after the other in this thread.
 
         A camera's newest frame is taken each time, and what came meanwhile is dropped; of a file none is. ``ccc-run``
-        overlaps capture, network and output, and is faster where all three take time.
+        overlaps capture, network and output.
 
         Args:
             source: as for ``ccc-run``: ``/dev/video0``, ``csi://0``, ``rtsp://...``, ``drive.mp4``, ``frames/``.
