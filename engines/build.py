@@ -6,7 +6,7 @@ Runs without TensorRT: a child process has it (``worker.py``). Nothing is writte
 import hashlib
 import os
 import signal
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.board import read_board
@@ -49,7 +49,7 @@ class BuiltEngine(NamedTuple):
     ``milliseconds`` is a run of the engine alone, ``first_milliseconds`` the same of the engine that failed the gate
     before layers were pinned; both 0 where there was none. ``reused`` says that the engine was there already,
     ``problem`` why there is no profile although one was asked for. ``kernels`` lie beside it; None where they could not
-    be compiled, or were not wanted.
+    be compiled, or were not wanted. ``notes`` are what there was to say of the build.
     """
 
     path: str
@@ -61,6 +61,12 @@ class BuiltEngine(NamedTuple):
     profile: Optional[LayerProfile]
     problem: Optional[CccError]
     kernels: Optional[Kernels]
+    notes: Tuple[str, ...] = ()
+
+    @property
+    def manifest_path(self) -> str:
+        """The file beside the engine that says what it is and how it was judged."""
+        return manifest_path(self.path)
 
 
 def engine_path(model: str) -> str:
@@ -87,9 +93,17 @@ def build_engine(
     Raises:
         CccError: with the cause and the cure; nothing was written. That there are no kernels is a note.
     """
-    built = _built(model_path, path, options, on_event)
+    notes: List[str] = []
+
+    def heard(event: Dict[str, Any]) -> None:
+        if event["event"] == "note":
+            notes.append(event["text"])
+        on_event(event)
+
+    built = _built(model_path, path, options, heard)
     # after the process with TensorRT has ended: on a board its memory is nvcc's
-    return built._replace(kernels=_carried(built, on_event)) if options.kernels else built
+    kernels = _carried(built, heard) if options.kernels else None
+    return built._replace(kernels=kernels, notes=tuple(notes))
 
 
 def _built(

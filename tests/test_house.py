@@ -17,7 +17,7 @@ MAY_IMPORT = {"": (), "calib": ("engines",), "engines": (), "export": ("engines"
 # A command puts stages together: checkpoints are read on the workstation only, calibration caches are calib's
 ALSO_MAY_IMPORT = {
     ("engines", "inspect_cli.py"): ("calib", "export"),
-    ("engines", "build_cli.py"): ("calib",),
+    ("", "api.py"): STAGES,  # the front door
     ("engines", "build_child.py"): ("calib",),  # the process with TensorRT that a build starts
 }
 # the rest of calib is the workstation's
@@ -94,6 +94,15 @@ def test_stages_import_only_what_the_design_allows():
             parts = name.split(".")
             if parts[0] == "ccc_jetson" and len(parts) > 1 and parts[1] in STAGES:
                 assert parts[1] == stage or parts[1] in allowed, "{} imports {}".format(path, name)
+
+
+def test_nothing_but_the_commands_goes_in_by_the_front_door():
+    for stage, path in modules():
+        if sys.version_info < (3, 10) and not device_half(stage, path):
+            continue
+        name = os.path.basename(path)
+        if "ccc_jetson.api" in imported(path):
+            assert (stage, name) == ("", "__init__.py") or name.endswith("cli.py"), path
 
 
 def test_the_device_half_imports_neither_torch_nor_onnx():
