@@ -163,7 +163,9 @@ def test_refused_bodies_count_as_refusals(monkeypatch):
         page.close()
 
 
-@pytest.mark.parametrize("cookie", ['a="' + '\\"' * 3900 + '"', ";" * 7800, "=" * 7800, "ccc" * 2600])
+@pytest.mark.parametrize(
+    "cookie", ['a="' + '\\"' * 3900 + '"', ";" * 7800, "=" * 7800], ids=["quotes", "semicolons", "equals signs"]
+)
 def test_cookies_are_not_unquoted(guarded, cookie, monkeypatch):
     """Which takes Tornado 6.1 50 ms for each such head, with the run's threads waiting (CVE-2024-52804)."""
     parsed = []
