@@ -36,9 +36,9 @@ DATA_FILES = re.compile(
 RECORDS = re.compile(
     r"ccc_jetson-[0-9.]+\.dist-info/(METADATA|RECORD|WHEEL|entry_points\.txt|top_level\.txt|licenses/LICENSE)"
 )
-NO_MACHINES = re.compile(rb"(?:/home/|/root/|/Users/|/tmp/tmp|/private/var/)[A-Za-z0-9_.-]*")
-# where such a path is an example or made for a test
-MENTIONS = ("docs/", "tests/", "demo/", "README.md", "docker/", "deploy/")
+A_MACHINE = re.compile(rb"(?:/home/(?!me/|user/)|/root/|/Users/|/tmp/tmp|/private/var/)[A-Za-z0-9_.-]+")
+# where such a path is an example, or made for a test
+MENTIONS = (".ci/", ".github/", "deploy/", "docker/", "docs/", "scripts/", "tests/", "CONTRIBUTING.md", "README.md")
 
 
 class Refused(Exception):
@@ -62,7 +62,9 @@ def source_names() -> list[str]:
             links = [name for name in folders if (Path(folder) / name).is_symlink()]
             inside = Path(folder).relative_to(ROOT)
             names += [(inside / name).as_posix() for name in files + links]
-            folders[:] = [name for name in folders if name not in links and name not in ("build", "dist", "__pycache__")]
+            folders[:] = [
+                name for name in folders if name not in links and name not in ("build", "dist", "__pycache__")
+            ]
         names = [name for name in names if name != "PKG-INFO" and ".egg-info/" not in name]
     return sorted(name for name in names if name not in LEFT_OUT)
 
@@ -111,7 +113,13 @@ def write_sdist(path: Path, metadata: bytes, date: int) -> None:
 
 def build_wheel(source: Path, out: Path, date: int) -> Path:
     """The wheel of an unpacked sdist, by setuptools in a process of its own."""
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(date), "TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
+    environment = {
+        **os.environ,
+        "SOURCE_DATE_EPOCH": str(date),
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+    }
     code = "import os, runpy; os.umask(0o022); runpy.run_module('build', run_name='__main__')"
     command = [sys.executable, "-c", code, "--wheel", "--no-isolation", "--outdir", str(out), str(source)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -133,7 +141,9 @@ def make(out: Path) -> tuple[Path, Path]:
     pin = re.search(r"^setuptools==(\S+)$", (ROOT / "constraints/workstation.txt").read_text(), re.MULTILINE)[1]
     found = importlib.metadata.version("setuptools")
     if found != pin:
-        raise Refused(f"setuptools {found} writes other bytes than {pin}, the pinned one: pip install setuptools=={pin}")
+        raise Refused(
+            f"setuptools {found} writes other bytes than {pin}, the pinned one: pip install setuptools=={pin}"
+        )
     date, number = epoch(), version()
     out.mkdir(parents=True, exist_ok=True)
     sdist = out / f"ccc_jetson-{number}.tar.gz"
@@ -160,22 +170,35 @@ def contents_problems(sdist: Path, wheel: Path) -> list[str]:
         for name in names:
             if not any(pattern.fullmatch(name) for pattern in (PACKAGE_FILES, DATA_FILES, RECORDS)):
                 problems.append(f"{wheel.name}: {name} is nothing that a wheel of ours has")
-            found = NO_MACHINES.search(archive.read(name))
-            if found:
-                problems.append(f"{wheel.name}: {name} has the path of a machine: {found[0].decode()}")
+            problems += machine_problems(wheel.name, name, archive.read(name))
     missing = {f"ccc_jetson/{each}" for each in package_files()} - set(names)
     problems += [f"{wheel.name}: {name} is missing" for name in sorted(missing)]
     with tarfile.open(sdist) as archive:
         inside = {entry.name.partition("/")[2]: entry for entry in archive}
-        for name in ("LICENSE", "README.md", "PKG-INFO", "pyproject.toml", "CHANGELOG.md", "SECURITY.md", "tests/run.sh"):
+        for name in (
+            "LICENSE",
+            "README.md",
+            "PKG-INFO",
+            "pyproject.toml",
+            "CHANGELOG.md",
+            "SECURITY.md",
+            "tests/run.sh",
+        ):
             if name not in inside:
                 problems.append(f"{sdist.name}: {name} is missing")
         for name, entry in inside.items():
-            data = archive.extractfile(entry).read() if entry.isfile() else b""
-            found = None if name.startswith(MENTIONS) or name == "scripts/dist.py" else NO_MACHINES.search(data)
-            if found:
-                problems.append(f"{sdist.name}: {name} has the path of a machine: {found[0].decode()}")
+            if entry.isfile() and not name.startswith(MENTIONS):
+                problems += machine_problems(sdist.name, name, archive.extractfile(entry).read())
     return problems
+
+
+def machine_problems(archive: str, name: str, data: bytes) -> list[str]:
+    """Paths of the machine that built this, in a file."""
+    here = bytes(ROOT) if bytes(ROOT) in data else None
+    found = A_MACHINE.search(data)
+    if not found and not here:
+        return []
+    return [f"{archive}: {name} has the path of a machine: {(here or found[0]).decode()}"]
 
 
 def package_files() -> set[str]:
