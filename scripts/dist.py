@@ -3,10 +3,10 @@
 
     python scripts/dist.py [--out FOLDER] [--tag v0.1.0]
 
-The sdist is the commit: every file that git knows but those of ``LEFT_OUT``, with the links as links, and the package's
-metadata. The wheel is built from the sdist. Bytes do not depend on the folder, the user, the umask, the time zone or the
-times of files; they do on the versions of setuptools and zlib, so the first is asked for by its pin, and the second is
-that of the Python that builds. Runs from an unpacked sdist as well.
+The sdist is the commit: every file that git knows but those of ``LEFT_OUT``, links as links, and the metadata. The
+wheel is built from the sdist. Bytes do not depend on the folder, the user, the umask, the time zone or the times of
+files; they do on setuptools, which is asked for by its pin, and on the zlib of the Python that builds. Runs from an
+unpacked sdist as well.
 
 Needs ``build``, ``twine`` and the pinned ``setuptools`` in this Python: ``make dist`` sees to that.
 """

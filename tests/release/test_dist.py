@@ -59,7 +59,8 @@ def made(clone, tmp_path_factory):
 def test_an_unpacked_sdist_makes_the_same_bytes(made, tmp_path):
     sdist, _, said = made
     unpacked = dist.unpack(sdist, tmp_path)
-    assert make(unpacked, tmp_path / "out", 0o002, TZ="America/Caracas", HOME=str(tmp_path)) == said
+    again = make(unpacked, tmp_path / "out", 0o002, TZ="America/Caracas", HOME=str(tmp_path))
+    assert again.splitlines()[-2:] == said.splitlines()[-2:]
 
 
 def test_what_is_printed_are_their_sums(made):
