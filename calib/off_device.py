@@ -23,7 +23,7 @@ from ccc_jetson.calib.ranges import Observed, observe
 from ccc_jetson.calib.selection import Selection
 from ccc_jetson.calib.sensitivity import Held, LayerError, hold, layer_errors
 from ccc_jetson.carried import METADATA_KEY as CONTRACT_KEY
-from ccc_jetson.carried import contract_of
+from ccc_jetson.carried import check_whole, contract_of
 from ccc_jetson.choices import (
     ALL_LAYERS,
     CALIBRATION_PERCENTILE,
@@ -186,6 +186,7 @@ def _calibrated(
 ) -> Calibrated:
     data = read_bytes(path)
     onnx_file = parse_onnx(data, path)
+    check_whole(onnx_file, path)
     contract = contract_of(onnx_file, path)
     _check_float(contract, onnx_file, path)
     dataset = _dataset(options)
