@@ -19,16 +19,8 @@ from ccc_jetson.engines.job import Facts, LayerProfile, Outcome
 from ccc_jetson.engines.kernel_store import Kernels, carry_kernels
 from ccc_jetson.engines.kernels_file import kernels_path
 from ccc_jetson.engines.machine import Machine, free_disk, gpu_text, read_memory
-from ccc_jetson.engines.manifest import (
-    FEATURES,
-    Manifest,
-    Settings,
-    check_machine,
-    check_plan,
-    manifest_path,
-    read_manifest,
-    write_manifest,
-)
+from ccc_jetson.engines.manifest import FEATURES, Manifest, Settings, manifest_path, read_manifest, write_manifest
+from ccc_jetson.engines.manifest_checks import check_machine, check_plan
 from ccc_jetson.engines.onnx_model import OnnxModel, read_model
 from ccc_jetson.engines.preflight import MIB, preflight, workspace_mib
 from ccc_jetson.engines.tensorrt_api import FP16

@@ -3,6 +3,9 @@ evaluation and benchmarks measure the same thing.
 
 A backend belongs to the thread that opened it: open, infer and close it there (CUDA contexts and floating-point modes
 are per thread). Only ``stage`` and ``discard`` may be called from another one.
+
+May import ``engines``, the shared modules and what of ``runtime`` moves a frame through a GPU; no sources, sinks or
+commands.
 """
 
 import os

@@ -4,7 +4,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.kernel_store import kernels_for
-from ccc_jetson.engines.manifest import rebuild_command
+from ccc_jetson.engines.manifest_checks import rebuild_command
 from ccc_jetson.engines.opening import OpenedEngine, open_engine
 from ccc_jetson.engines.tensorrt_api import TensorRT, import_tensorrt
 from ccc_jetson.engines.tensorrt_callbacks import Guard
