@@ -117,7 +117,9 @@ class Segmenter:
         self._seconds = found.seconds
         return found.class_map
 
-    def stream(self, source: str, *, limit: Optional[int] = None) -> "Iterator[Tuple[Frame, np.ndarray]]":
+    def stream(
+        self, source: str, *, limit: Optional[int] = None, raw: bool = False
+    ) -> "Iterator[Tuple[Frame, np.ndarray]]":
         """Frames of a source with their class maps, one after the other in this thread.
 
         A camera's newest frame is taken each time, and what came meanwhile is dropped; of a file none is. ``ccc-run``
@@ -126,6 +128,7 @@ class Segmenter:
         Args:
             source: as for ``ccc-run``: ``/dev/video0``, ``csi://0``, ``rtsp://...``, ``drive.mp4``, ``frames/``.
             limit: frames at most.
+            raw: frames as the camera has them, in their ``pixel_format``; less work for a CPU where a GPU takes them.
 
         Yields:
             The frame (``image`` (h, w, 3) uint8 BGR, ``name``, ``captured_s``) and its class map.
@@ -136,9 +139,9 @@ class Segmenter:
         from ccc_jetson.runtime.frames.opening import open_source
         from ccc_jetson.runtime.source_grammar import parse_source
 
-        with open_source(parse_source(source), tell=self._say) as frames:
+        with open_source(parse_source(source), raw, tell=self._say) as frames:
             if frames.size is not None:
-                self.warm_up(frames.size)
+                self.warm_up(frames.size, frames.pixel_format)
             done = 0
             while done != limit:
                 frame = frames.read()

@@ -12,6 +12,7 @@ from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.backends import GpuOptions, open_backend
 from ccc_jetson.runtime.pixels import shape_of_size
 from tests.doubles import cuda_driver, engine_room
+from tests.doubles.cameras import YUYV, FakeCamera, installed
 from tests.doubles.labelled_frames import frame_picture, write_image
 from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 
@@ -161,6 +162,17 @@ def test_a_video_streams_to_its_end_and_is_closed_when_the_loop_is_left(tmp_path
 
 def _is_link(descriptor):
     return os.path.islink("/proc/self/fd/" + descriptor)
+
+
+@pytest.mark.parametrize("raw, pixel_format", [(False, "BGR"), (True, "YUYV")])
+def test_a_cameras_frames_come_as_pictures_or_raw(segmenter, raw, pixel_format):
+    with installed({0: FakeCamera(fourcc=YUYV)}) as room:
+        for frame, classes in segmenter.stream("/dev/video0", limit=2, raw=raw):
+            assert frame.pixel_format == pixel_format
+            assert np.array_equal(classes, segmenter(frame.image, frame.pixel_format))
+            drawn = segmenter.overlay(frame.image, classes, pixel_format=frame.pixel_format)
+            assert drawn.shape == frame.image.shape[:2] + (3,)
+        assert all(capture.released for capture in room.cameras[0].captures)
 
 
 def test_a_source_that_is_none_is_refused(tmp_path, segmenter):
