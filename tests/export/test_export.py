@@ -212,7 +212,10 @@ def test_labels_give_the_miou_of_both_precisions(checkpoint, tmp_path, capsys):
     half = read_contract(path).half
     assert half.frames == 4
     assert 0 <= half.miou_fp16 < 0.2 and half.miou_fp32 == pytest.approx(half.miou_fp16, abs=0.01)
-    assert f"mIoU {half.miou_fp32:.4f} in FP32" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert f"mIoU {half.miou_fp32:.4f} in FP32" in printed.out and "nothing was scored" not in printed.err
+    export(checkpoint, tmp_path, *given, "--mapping", "trainids", "--target", "cpu")
+    assert "--verify-labels: nothing was scored" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
