@@ -320,7 +320,7 @@ def test_the_table_says_what_was_exported(checkpoint, tmp_path, capsys):
     assert re.match(r"[\d,]+$", rows["parameters"])
     assert "Table 5" in rows["FLOPs"]
     assert re.match(r"\d+ +[\d.]+ +\d+ +[\d.e+]+ +\d+ of \d+ folded", rows["fold-batchnorm"])
-    assert "simulated on 4 real frames" in rows["FP16"]
+    assert "simulated on 4 frames" in rows["FP16"]
     assert "on 6 frames" in rows["verified"]
     assert "opset 13, IR 7, 4 golden frames" in rows["file"]
 
