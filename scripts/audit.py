@@ -58,7 +58,10 @@ def ask(wanted: set[tuple[str, str]], service: str) -> tuple[list[Finding], list
             answers = json.loads(done.stdout)["dependencies"]
         except (ValueError, KeyError):
             reason = (done.stderr.strip() or "no answer").splitlines()[-1]
-            return findings, [*unanswered, *(f"{name} {version}: {reason}" for name, version in sorted(batch.items()))]
+            return findings, [
+                *unanswered,
+                *(f"{name} {version}: {reason}" for name, version in sorted([*batch.items(), *rest])),
+            ]
         for each in answers:
             if "skip_reason" in each:
                 unanswered.append(f"{each['name']}: {each['skip_reason']}")

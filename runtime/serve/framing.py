@@ -3,7 +3,8 @@
 The page takes one body, the token's form. Older Tornados read lengths and encodings that the standard does not know, or
 pass over them and take the body for the next request (GHSA-753j-mpmx-qq6g, GHSA-qppv-j76h-2rpx): behind a proxy that
 reads them otherwise, one client's request becomes another's. Their parsers of multipart bodies take quadratic time and
-write a line for every mistake (CVE-2025-47287, CVE-2025-67726, CVE-2026-31958). None of these are reached here.
+write a line for every mistake (CVE-2025-47287, CVE-2025-67726, CVE-2026-31958). None of these are reached here, and
+neither is a ``Host`` of which Tornado would make a number of thousands of digits, an exception since Python 3.11.
 """
 
 import re
@@ -14,11 +15,14 @@ from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, ResponseStartLine
 from ccc_jetson.runtime.serve.access import RateLimit
 
 FORM = "application/x-www-form-urlencoded"
+_LONGEST_HOST = 270  # a name has 253 characters (RFC 1035), a port five digits
 _LENGTH = re.compile(r"[0-9]{1,9}\Z")
 
 
 def framing_problem(headers: Mapping[str, str]) -> str:
-    """What is wrong with the head of a request as far as its body goes; "" where nothing is."""
+    """What is wrong with the head of a request, of what Tornado should not be asked to read; "" where nothing is."""
+    if len(headers.get("Host", "")) > _LONGEST_HOST:
+        return "no host has a name as long as that"
     if "Transfer-Encoding" in headers:
         return "a body comes with its length, in one piece"
     length = headers.get("Content-Length", "0")
@@ -30,7 +34,7 @@ def framing_problem(headers: Mapping[str, str]) -> str:
 
 
 class Framed(HTTPMessageDelegate):
-    """Hands a request on, or answers 400 and ends the connection where its body is not of the one kind.
+    """Hands a request on, or answers 400 and ends the connection where ``framing_problem`` finds one.
 
     Args:
         inner: what the request is for.

@@ -11,6 +11,7 @@ Shape = Tuple[Dimension, ...]
 Typed = Tuple[str, Shape]  # dtype and shape
 OPEN = "?"
 LONGEST = 4096  # of lists of axes or sizes, in files that mean well
+_MOST_VALUES = 1 << 63  # in a tensor; sizes beyond it are a hostile file's, and so are sums and products of them
 
 
 class Call(NamedTuple):
@@ -37,13 +38,13 @@ class Unknown(Exception):
 
 
 def elements(shape: Shape) -> Optional[int]:
-    """How many values a tensor of this shape holds; ``None`` where a size is open."""
+    """How many values a tensor of this shape holds; ``None`` where a size is open, or no machine could hold as many."""
     count = 1
     for size in shape:
-        if not isinstance(size, int) or size < 0:
+        if not isinstance(size, int) or size < 0 or count >= _MOST_VALUES:
             return None
         count *= size
-    return count
+    return count if count < _MOST_VALUES else None
 
 
 def broadcast(shapes: List[Shape]) -> Shape:

@@ -153,7 +153,10 @@ def test_a_service_that_cannot_be_reached_is_a_failure(monkeypatch, capsys):
     answering(monkeypatch, "")
     monkeypatch.setattr(audit, "complaints", lambda *given: [])
     assert audit.main([]) == 1
-    assert "it was not to be reached" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "it was not to be reached" in said.err
+    asked = len(audit.pins(ROOT / "constraints"))
+    assert said.out == f"{asked} pins, 0 vulnerabilities, 0 to act on, {asked} unanswered\n"
 
 
 def test_answers_are_read(monkeypatch, capsys):

@@ -136,6 +136,13 @@ def test_a_request_whose_end_can_be_read_in_two_ways_is_the_last_of_its_connecti
     assert answer.count(b"HTTP/1.1 ") == 1 and b"text/css" not in answer
 
 
+def test_a_host_of_thousands_of_digits_is_refused_in_silence(page, caplog):
+    """Tornado makes a number of its port, which Python 3.11 and newer refuse with an exception."""
+    answer = say(port_of(page), request("/about", "localhost:" + "1" * 5000))
+    assert status_of(answer) == 400
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=b", "application/json", "text/plain", ""])
 def test_a_body_that_is_no_form_is_not_parsed(guarded, kind, monkeypatch):
     """Multipart parsers write a line for every part, or take quadratic time (CVE-2025-47287, CVE-2025-67726)."""
