@@ -113,6 +113,22 @@ def test_a_camera_that_cannot_be_reached(monkeypatch, error, message, hint):
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("error, message, hint", [
+    (socket.timeout("timed out"), "[fe80::1]:8554 does not answer within 5 s", "ping fe80::1;"),
+    (ConnectionRefusedError(), "fe80::1 is there, but nothing listens on port 8554", "rtsp://[fe80::1]:PORT/..."),
+    (OSError(113, "No route to host"), "[fe80::1]:8554 cannot be reached: No route to host", "ping fe80::1"),
+])  # fmt: skip
+def test_an_ipv6_address_has_its_brackets_where_a_port_follows(monkeypatch, error, message, hint):
+    def failing(address, timeout):
+        assert address == ("fe80::1", 8554)
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", failing)
+    with pytest.raises(SourceError) as caught:
+        ask(RtspStream("rtsp://[fe80::1]:8554/x"))
+    assert message in str(caught.value) and hint in caught.value.hint
+
+
 class Answering:
     """A connection that gives ``pieces`` and keeps what it was asked."""
 
