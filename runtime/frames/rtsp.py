@@ -23,14 +23,17 @@ from ccc_jetson.runtime.frames.attempts import (
     stated_fps,
 )
 from ccc_jetson.runtime.pixels import BGR, NV12
-from ccc_jetson.runtime.source_grammar import CODECS, RtspStream
+from ccc_jetson.runtime.source_grammar import CODECS, PASSWORD_VARIABLE, RtspStream
 
 _DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
 _ASK_S = 5.0
 _MOST_BYTES = 64 << 10
 # FFmpeg's own patience is longer than the watchdog's, so that a thread that was given up still comes to its end
 _TIMEOUT_S = 10
-_PASSWORD_HINT = "rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password"
+_PASSWORD_HINT = (
+    "rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password; or rtsp://USER@HOST/PATH, and the password in "
+    "the variable " + PASSWORD_VARIABLE
+)
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 

@@ -79,11 +79,20 @@ def test_a_user_and_a_password_are_given_to_the_camera_and_to_nobody_else(capfd)
             opened(server.url.replace("me:s3c%40ret%3A%2F@", ""))
     assert "the user or the password may be wrong" in str(caught.value)
     assert caught.value.hint == without.value.hint == (
-        "rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password"
+        "rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password; or rtsp://USER@HOST/PATH, and the password "
+        "in the variable CCC_RTSP_PASSWORD"
     )  # fmt: skip
     out, err = capfd.readouterr()
     for text in [*texts, str(caught.value), str(without.value), out, err]:
         assert "s3c" not in text and "wr0ng" not in text
+
+
+def test_a_password_from_the_variable_reaches_the_camera(monkeypatch):
+    monkeypatch.setenv("CCC_RTSP_PASSWORD", "s3c@ret:/")
+    with RtspServer(user="me", password="s3c@ret:/") as server:
+        with opened(server.url.replace(":s3c%40ret%3A%2F", "")) as source:
+            assert source.read() is not None
+            assert "s3c" not in source.description + str(source.details)
 
 
 def test_a_stream_that_is_not_there_is_told_from_a_camera_that_is_not():
