@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, Optional, TextIO, cast
 
-from ccc_jetson.clean_text import clean
+from ccc_jetson.clean_text import clean, clean_lines
 from ccc_jetson.engines.tensorrt_log import WARNING
 
 _WARNINGS_SHOWN = 5
@@ -73,7 +73,7 @@ class BuildProgress:
             self._doing = "timing " + clean(event["name"])
         elif event["event"] == "phase":
             done = " {}/{}".format(event["done"], event["steps"]) if event["steps"] else ""
-            self._doing = event["name"] + done
+            self._doing = clean(event["name"]) + done
         now = self._clock()
         if now - self._shown >= (_TERMINAL_EVERY_S if self._terminal else _PIPE_EVERY_S):
             self._shown = now
@@ -109,9 +109,9 @@ class BuildProgress:
         self._rewrite("")
 
     def line(self, text: str) -> None:
-        """A line that stays."""
+        """A line that stays; layers and files may have any name."""
         self._rewrite("")
-        self._stream.write(text + "\n")
+        self._stream.write(clean_lines(text.expandtabs()) + "\n")
         self._stream.flush()
 
     def _rewrite(self, text: str) -> None:

@@ -4,9 +4,29 @@ import os
 import signal
 import threading
 import time
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List, Tuple
 
 from ccc_jetson.command import ONE_WISH_S, Interrupt
+
+
+def apart(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns or raises, done in a thread of its own: Ctrl-C is heard while that hangs in a library, and
+    leaves it there."""
+    outcome: List[Tuple[Any, Any]] = []
+
+    def run() -> None:
+        try:
+            outcome.append((work(), None))
+        except BaseException as error:
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=run, name="ccc-apart", daemon=True)
+    thread.start()
+    thread.join()
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result
 
 
 class FinishOnInterrupt:

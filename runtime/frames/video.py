@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import threading
 import time
+from functools import partial
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -24,6 +26,7 @@ from ccc_jetson.runtime.frames.attempts import (
 from ccc_jetson.runtime.frames.details import SourceDetails, Stream
 from ccc_jetson.runtime.frames.failures import telling_lines
 from ccc_jetson.runtime.frames.native_words import NativeWords
+from ccc_jetson.runtime.interrupts import apart
 from ccc_jetson.runtime.pixels import BGR, NV12, frame_size
 
 # A container may know only its duration, so that the number of frames is an estimate
@@ -34,6 +37,9 @@ _LOOK = "look at it with: ffprobe {}"
 
 class VideoFile(FrameSource):
     """A video file, read to its end.
+
+    No time is too long for a frame: a file may lie on a slow disk, and waiting loses nothing. Ctrl-C is heard while a
+    decoder hangs in opening it; ``close`` leaves one alone that hangs in reading.
 
     Args:
         path: of the file.
@@ -53,6 +59,7 @@ class VideoFile(FrameSource):
         self._next = 0
         self._position_property = cv2.CAP_PROP_POS_MSEC
         self._position_ms = 0.0
+        self._reading = threading.Lock()
         _check_file(path)
         readable_name(os.path.abspath(path))
         self._capture: Any = None
@@ -84,7 +91,8 @@ class VideoFile(FrameSource):
         return self._details
 
     def read(self) -> Optional[Frame]:
-        image = self._first if self._first is not None else self._grab()
+        with self._reading:
+            image = self._first if self._first is not None else self._grab()
         self._first = None
         if image is None:
             self._check_end()
@@ -94,7 +102,11 @@ class VideoFile(FrameSource):
         return Frame(number, "{}_{:06d}".format(self._stem, number), image, time.monotonic(), self.pixel_format)
 
     def close(self) -> None:
-        self._capture.release()
+        if self._reading.acquire(blocking=False):  # captures bear no second thread
+            try:
+                self._capture.release()
+            finally:
+                self._reading.release()
 
     def _open(
         self, attempts: Sequence[Attempt], tell: Callable[[str], None]
@@ -109,9 +121,7 @@ class VideoFile(FrameSource):
                 try:
                     if attempt.missing:
                         raise SourceError(attempt.missing)
-                    opened = attempt.open()
-                    self._capture = opened.capture
-                    first = self._grab()
+                    opened, first = apart(partial(self._first_of, attempt))
                     if first is not None:
                         return attempt, opened, passed_over, first
                     self.close()
@@ -125,6 +135,11 @@ class VideoFile(FrameSource):
             if attempt.pipeline:
                 tell("passed over {}".format(passed_over[-1]))
         raise problem
+
+    def _first_of(self, attempt: Attempt) -> Tuple[Opened, Optional[np.ndarray]]:
+        opened = attempt.open()
+        self._capture = opened.capture
+        return opened, self._grab()
 
     def _grab(self) -> Optional[np.ndarray]:
         good, image = self._capture.read()

@@ -66,6 +66,24 @@ def test_options_are_written_in_full_for_a_report_knows_a_secret_by_its_option(w
     assert parser.parse_args(["--serve-token", "hunter2"]).serve_token == "hunter2"
 
 
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["-oa.engine", "m"], ("a.engine", False, ["m"])),
+        (["m", "-o", "a.engine"], ("a.engine", False, ["m"])),
+        (["-o=a", "-v"], ("a", True, [])),
+        (["-o-", "--", "-ob"], ("-", False, ["-ob"])),
+    ],
+)
+def test_a_letter_and_its_value_may_be_one_word(words, expected):
+    parser = Parser("ccc-test", "test", "ccc-test")
+    parser.add_argument("-o", "--engine")
+    parser.add_argument("-v", action="store_true")
+    parser.add_argument("models", nargs="*")
+    found = parser.parse_args(words)
+    assert (found.engine, found.v, found.models) == expected
+
+
 def test_no_message_has_the_secrets_of_an_address(capsys):
     address = "rtsp://127.0.0.1:1/user=admin_password=hunter2_channel=1"
     print_error("ccc-test", CccError("cannot open " + address, hint="ccc-run " + address + "?key=hunter2"))
@@ -75,6 +93,16 @@ def test_no_message_has_the_secrets_of_an_address(capsys):
     assert "hunter2" not in err and err.count("rtsp://127.0.0.1:1/user=***") == 3
     print_error("ccc-test", CccError("--arch-args KEY=VALUE"))
     assert "KEY=VALUE" in capsys.readouterr().err
+
+
+def test_no_message_steers_the_terminal(capsys):
+    print_error("ccc-test", CccError("\x1b[2J.mp4: no video\nof any kind", hint="ccc-run '\x9b2J'"))
+    with pytest.raises(SystemExit):
+        Parser("ccc-test", "test", "ccc-test").parse_args(["\x1b[2J"])
+    err = capsys.readouterr().err
+    assert "\x1b" not in err and "\x9b" not in err
+    assert err.startswith("ccc-test: error: ?[2J.mp4: no video\nof any kind\n  -> ccc-run '?2J'\n")
+    assert err.endswith("unrecognized arguments: ?[2J\n")
 
 
 def test_a_command_of_the_workstation_says_in_a_line_where_it_runs(capsys):
