@@ -11,4 +11,4 @@ mypy
 mkdocs build --quiet --strict --site-dir build/site
 vermin --quiet --no-tips --violations --target=3.6- "${device_half[@]}"
 hadolint --config docker/hadolint.yaml docker/*/Dockerfile
-shellcheck docker/*.sh tests/*.sh .ci/run
+shellcheck docker/*.sh scripts/*.sh tests/*.sh .ci/run
