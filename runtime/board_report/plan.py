@@ -81,9 +81,9 @@ class Board(NamedTuple):
 class Step(NamedTuple):
     """One thing that is measured or made.
 
-    ``needs`` are steps that must be done before; ``mode`` is set first, None leaves it alone; ``good`` are exit codes
-    of its commands that are no failure; ``makes`` are files without which it is not done, whatever its commands say.
-    One with ``why_left_out`` is not run.
+    ``needs`` are steps that must be done before; ``mode`` is set first, None leaves it alone, and one that
+    ``insists`` on it is not run in another; ``good`` are exit codes of its commands that are no failure; ``makes`` are
+    files without which it is not done, whatever its commands say. One with ``why_left_out`` is not run.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Step(NamedTuple):
     expected: str
     needs: Tuple[str, ...] = ()
     mode: Optional[Mode] = None
+    insists: bool = False
     good: Tuple[int, ...] = (0,)
     makes: Tuple[str, ...] = ()
     why_left_out: str = ""
@@ -217,7 +218,7 @@ def _bench(wishes: Wishes, board: Board, precision: str, mode: Optional[Mode], c
     left_out = board.why_not if mode is not None and mode.number != board.found else ""
     return Step(
         name, title, (_command(wishes, words),), seconds + 30 * _MINUTE_S, "{} s and a warm-up".format(seconds),
-        needs=("build-" + precision,), mode=None if board.why_not else mode, makes=(name + ".json",),
+        needs=("build-" + precision,), mode=None if board.why_not else mode, insists=True, makes=(name + ".json",),
         why_left_out=left_out,
     )  # fmt: skip
 

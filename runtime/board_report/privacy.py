@@ -34,7 +34,7 @@ _IPV4 = re.compile(
 )
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
 _HOST_OF_ADDRESS = re.compile(
-    r"(?i)(\b[a-z][a-z0-9+.-]{1,15}://)(?!github\.com/|developer\.nvidia\.com/)[^\s/\"'<>)\\]+"
+    r"(?i)(\b(?!(?:csi|v4l2|file|synthetic):)[a-z][a-z0-9+.-]{1,15}://)(?!github\.com/|developer\.nvidia\.com/)[^\s/\"'<>)\\]+"
 )
 _SSH = re.compile(r"(?<![\w.])[\w.+-]+@[\w.-]+\.[\w-]+")  # a mail address, or user@host
 _HOME = re.compile(r"/(?:home|Users)/[^/\s\"'<>:]+|/root(?![\w-])")
@@ -135,17 +135,22 @@ def scrubbed_json(text: str, known: Known) -> str:
         record = json.loads(text)
     except ValueError:
         return scrubbed(text, known)
-    return json.dumps(_scrubbed_value(record, known), indent=1, ensure_ascii=True) + "\n"
+    return json.dumps(scrubbed_value(record, known), indent=1, ensure_ascii=True) + "\n"
 
 
-def _scrubbed_value(value: Any, known: Known) -> Any:
+def scrubbed_value(value: Any, known: Known) -> Any:
+    """A value whose texts are scrubbed, in lists, records and the values of dictionaries, too.
+
+    A document is scrubbed so, before it is written in Markdown: an address is no longer one where that has escaped it.
+    """
     if isinstance(value, str):
         return scrubbed(value, known)
-    if isinstance(value, list):
-        return [_scrubbed_value(each, known) for each in value]
     if isinstance(value, dict):
-        found: Dict[str, Any] = {key: _scrubbed_value(each, known) for key, each in value.items()}
+        found: Dict[str, Any] = {key: scrubbed_value(each, known) for key, each in value.items()}
         return found
+    if isinstance(value, (list, tuple)):
+        parts = [scrubbed_value(each, known) for each in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
 
 

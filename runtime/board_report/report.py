@@ -25,7 +25,14 @@ from ccc_jetson.runtime.board_report.outcome import read_outcome
 from ccc_jetson.runtime.board_report.page import About, board_document
 from ccc_jetson.runtime.board_report.plan import Board, Step, Wishes, plan
 from ccc_jetson.runtime.board_report.power import PowerSwitch, modes_to_measure
-from ccc_jetson.runtime.board_report.privacy import Known, check_scrubbed, known_here, scrubbed, scrubbed_json
+from ccc_jetson.runtime.board_report.privacy import (
+    Known,
+    check_scrubbed,
+    known_here,
+    scrubbed,
+    scrubbed_json,
+    scrubbed_value,
+)
 from ccc_jetson.runtime.board_report.running import run, text_of_log
 from ccc_jetson.runtime.board_report.state import DONE, FAILED, INTERRUPTED, LEFT_OUT, Outcome, State
 from ccc_jetson.tables import aligned_table
@@ -186,9 +193,11 @@ def _run(request: Request, step: Step, state: State, switch: PowerSwitch, title:
         return Outcome(LEFT_OUT, 0.0, "it needs {}, which is not done".format(", ".join(missing)))
     if step.mode is not None:
         problem = switch.set(step.mode.number)
-        if problem:
+        if problem and step.insists:
             say("{}: failed: {}".format(title, problem))
             return Outcome(FAILED, 0.0, problem)
+        if problem:
+            say("{}: in the mode that is set: {}".format(title, problem))
     say("{}: {} ({})".format(title, step.title, step.expected))
     started = time.monotonic()
     log = os.path.join(request.folder, step.name + ".log")
@@ -240,8 +249,9 @@ def _pack(request: Request, about: About, steps: Sequence[Step], state: State, b
 
     done = tuple(step.name for step in steps if state.is_done(step.name))
     modes = tuple(dict.fromkeys(planning.measured_modes(board)))
-    document = board_document(about, steps, state.outcomes, read_outcome(request.folder, modes, done))
     known = known_here(request.root, _named_paths(request))
+    document = board_document(about, steps, state.outcomes, read_outcome(request.folder, modes, done))
+    document = scrubbed_value(document, known)
     record = {
         "schema": SCHEMA,
         "kind": KIND,
@@ -261,10 +271,10 @@ def _pack(request: Request, about: About, steps: Sequence[Step], state: State, b
             if step.name in state.outcomes
         ],
     }
-    comment = scrubbed(markdown(document), known)
+    comment = markdown(document)
     files = [
         ("comment.md", comment),
-        ("report.html", scrubbed(page(document), known)),
+        ("report.html", page(document)),
         ("report.json", scrubbed_json(json.dumps(record), known)),
     ]
     files += [(name, _scrubbed_file(path, known)) for name, path in _left_files(request.folder, steps)]

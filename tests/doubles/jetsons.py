@@ -7,7 +7,11 @@ import sys
 import tarfile
 
 from tests.doubles import cuda_driver, machines
+from tests.doubles.manifests import tiny_manifest
 from tests.doubles.reporting import ON_A_BOARD
+from tests.doubles.told_steps import MANIFEST
+
+TOLD_STEPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "told_steps.py")
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCRIPT = os.path.join(ROOT, "scripts", "board-report.sh")
@@ -63,6 +67,9 @@ class Jetson:
         names = {"proc/device-tree/serial-number": SERIAL + "\0", "proc/net/fib_trie": FIB, "proc/net/if_inet6": INET6}
         names["sys/class/net/eth0/address"] = MAC + "\n"
         tree(os.path.join(str(folder), "root"), self.mode, changes=names)
+        if steps is not None:
+            with open(os.path.join(self.root, MANIFEST), "w") as file:
+                file.write(tiny_manifest().to_json())
         self.bin = os.path.join(self.folder, "bin")
         os.makedirs(self.bin)
         for name, text in (("nvpmodel", NVPMODEL), ("sudo", SUDO), ("python", PYTHON.format(HERE))):
@@ -80,6 +87,7 @@ class Jetson:
             REAL_PYTHON=sys.executable,
             BOARD_ROOT=self.root,
             BOARD_EUID="1000",
+            BOARD_HOST=HOST,
             BOARD_STEPS=ON_A_BOARD if steps is None else str(steps),
             BOARD_SECONDS=str(seconds),
             CCC_JETSON_CACHE=os.path.join(self.folder, "cache"),

@@ -1,0 +1,89 @@
+"""The tests for boards, tested: they pass over the doubles, fail on a broken board, and are skipped without one."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from tests.doubles import cuda_driver, machines  # noqa: E402  (needs onnx)
+from tests.doubles.tiny_model import write_tiny_model  # noqa: E402  (needs onnx)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+OUTCOMES = ("passed", "failed", "skipped", "error")
+
+
+def suite(tmp_path, tree, *words, **driver):
+    """``pytest -m jetson`` on a made-up board: its exit code, how many tests had which outcome, and what it printed."""
+    write_tiny_model(tmp_path / "model.onnx")
+    environment = cuda_driver.environment(**driver)
+    environment.update(
+        CCC_TEST_BOARD=tree, CCC_TEST_MODEL=str(tmp_path / "model.onnx"), BOARD_SECONDS="0.2",
+        CCC_JETSON_CACHE=str(tmp_path / "cache"),
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-m", "jetson", HERE, *words],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+    )  # fmt: skip
+    print(done.stdout)
+    last = done.stdout.splitlines()[-1]
+    counted = {name: sum(map(int, re.findall(r"(\d+) {}".format(name), last))) for name in OUTCOMES}
+    return done.returncode, counted, done.stdout
+
+
+def tree(tmp_path, kind):
+    made = {"tx2": machines.tx2, "orin": machines.orin_nano}[kind]
+    return made(str(tmp_path / "root"))
+
+
+def test_all_of_them_pass_on_a_healthy_tx2(tmp_path):
+    code, counted, out = suite(tmp_path, tree(tmp_path, "tx2"))
+    assert code == 0
+    assert counted["skipped"] == 1 and "no camera: there is no /dev/video*" in out
+    assert counted["passed"] >= 15 and counted["failed"] == counted["error"] == 0
+
+
+def test_on_an_orin_int8_is_built(tmp_path):
+    board = {"tensorrt": "10.3.0", "device": "orin", "nvcc": "12.6"}
+    code, counted, _ = suite(tmp_path, tree(tmp_path, "orin"), "-k", "int8 or fp16", **board)
+    assert code == 0 and counted["passed"] == 2
+
+
+@pytest.mark.parametrize(
+    "fault, chosen",
+    [
+        ({"tensorrt_missing": True}, "fp16 or doctor"),
+        ({"no_gpu": True}, "fp16 or doctor"),
+        ({"deserialize_none": True}, "pictures"),
+        ({"nan_unless_fp32": ["nothing"]}, "fp16"),
+        ({"wrong": True}, "fp16 or int8 or golden"),
+        ({"fail_kernel": ["*", 3]}, "golden"),
+    ],
+)
+def test_on_a_broken_board_they_fail_and_none_is_skipped(tmp_path, fault, chosen):
+    code, counted, _ = suite(tmp_path, tree(tmp_path, "tx2"), "-k", chosen, **fault)
+    assert code == 1 and counted["failed"] + counted["error"] >= 1
+    assert counted["skipped"] == 0
+
+
+def test_sensors_that_are_gone_fail(tmp_path):
+    root = machines.tx2(str(tmp_path / "root"), changes={machines.THERMAL: None, machines.IIO: None})
+    code, counted, _ = suite(tmp_path, root, "-k", "heat")
+    assert code == 1 and counted["failed"] == 1
+
+
+def test_a_board_without_a_model_fails_and_says_how_to_name_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.jetson.test_made_up_boards.write_tiny_model", lambda path: None)
+    code, counted, out = suite(tmp_path, tree(tmp_path, "tx2"), "-k", "fp16")
+    assert code == 1 and counted["error"] == 1 and "CCC_TEST_MODEL=model.onnx names one" in out
+
+
+def test_without_a_board_each_is_skipped_and_says_why(tmp_path):
+    code, counted, out = suite(tmp_path, str(tmp_path / "nothing"))
+    assert code == 0 and counted["passed"] == counted["failed"] == counted["error"] == 0
+    assert counted["skipped"] >= 15 and "no Jetson: neither a device tree" in out
