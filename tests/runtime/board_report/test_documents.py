@@ -25,7 +25,10 @@ def text_of(path):
 
 def test_the_page_has_every_option_and_no_other():
     known = {
-        word for action in build_parser()._actions for word in action.option_strings if action.help is not argparse.SUPPRESS
+        word
+        for action in build_parser()._actions
+        for word in action.option_strings
+        if action.help is not argparse.SUPPRESS
     }
     described = set(re.findall(r"--[a-z][a-z-]+", text_of(PAGE).split("## The device tests alone")[0]))
     assert described <= known

@@ -133,9 +133,8 @@ def test_a_command_has_its_output_in_a_file_and_its_complaint_in_words(tmp_path)
 
 def test_a_command_that_is_not_there_or_does_not_end_is_noted(tmp_path, monkeypatch):
     log = str(tmp_path / "a.log")
-    assert run(Command("x", ("/nowhere",)), str(tmp_path), log, 60, "t")[::2] == (
-        None, "cannot be started: No such file or directory"
-    )  # fmt: skip
+    found = run(Command("x", ("/nowhere",)), str(tmp_path), log, 60, "t")
+    assert found.code is None and found.complaint.startswith("cannot be started: No such file")
     monkeypatch.setattr(running, "_GRACE_S", 0.5)
     deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(100)"
     found = run(python(deaf), str(tmp_path), log, 1.0, "t")

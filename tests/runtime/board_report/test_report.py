@@ -16,6 +16,8 @@ pytest.importorskip("onnxruntime")
 from tests.doubles.jetsons import HOST, PASSWORD, ROOT, SCRIPT, SECRETS, TOLD_STEPS, USER, Jetson  # noqa: E402  (needs onnx)
 from tests.doubles.tiny_model import write_tiny_model  # noqa: E402  (needs onnx)
 
+if (3, 7) <= sys.version_info < (3, 10):
+    pytest.skip("run on the oldest Python and on the newest", allow_module_level=True)
 if not os.path.exists(SCRIPT) or shutil.which("bash") is None:
     pytest.skip("the script is part of the repository", allow_module_level=True)
 
