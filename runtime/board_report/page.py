@@ -36,6 +36,7 @@ class About(NamedTuple):
     tool: str
     quick: bool
     main_precision: str
+    is_tx2: bool  # on which the paper measured
     labelled: bool  # whether accuracy is of labelled frames; else of the golden ones, against FP32's classes
     problems: Tuple[str, ...] = ()  # of the report itself: a mode that was not set back
 
@@ -98,10 +99,11 @@ def table_row(about: About, found: Found) -> Tuple[str, str]:
         "{} on average".format(_watts(first.figure("telemetry", "summary", "mean_power_w"))),
         "the gate {}".format(built[0].verdict) if built else "no gate",
         first.record.get("backend", ""),
+        _PAPER if about.is_tx2 else "",
     ]
     cells = [
         "FPS on a {}".format(about.short),
-        "**{}** ({}; {})".format(figures, "; ".join(clean(str(each)) for each in details if each), _PAPER),
+        "**{}** ({})".format(figures, "; ".join(clean(str(each)) for each in details if each)),
         "`{}`".format(about.command),
     ]
     return "| {} |".format(" | ".join(cell.replace("|", "/") for cell in cells)), ""

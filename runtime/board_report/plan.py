@@ -110,7 +110,16 @@ def plan(wishes: Wishes, board: Board) -> List[Step]:
     for mode in measured_modes(board):
         steps += [_bench(wishes, board, precision, mode, precision == counts) for precision in precisions]
     steps += [each._replace(mode=fastest) for each in _of_checkout(wishes, counts)]
-    return steps + [_camera(wishes, counts)._replace(mode=fastest), _suite(wishes, board)]
+    steps += [_camera(wishes, counts)._replace(mode=fastest), _suite(wishes, board)]
+    left_out = {step.name for step in steps if step.why_left_out}
+    return [_without_what_it_needs(step, [name for name in step.needs if name in left_out]) for step in steps]
+
+
+def _without_what_it_needs(step: Step, left_out: Sequence[str]) -> Step:
+    """The step, left out where what it needs is."""
+    if step.why_left_out or not left_out:
+        return step
+    return step._replace(why_left_out="it needs {}, which is left out".format(", ".join(left_out)))
 
 
 def main_precision(board: Board) -> str:

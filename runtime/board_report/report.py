@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from importlib.util import find_spec
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.board import read_board
@@ -36,11 +36,13 @@ from ccc_jetson.runtime.board_report.privacy import (
 from ccc_jetson.runtime.board_report.running import run, text_of_log
 from ccc_jetson.runtime.board_report.state import DONE, FAILED, INTERRUPTED, LEFT_OUT, Outcome, State
 from ccc_jetson.tables import aligned_table
+from ccc_jetson.targets import Target
 
 SCHEMA = 1
 KIND = "board"
 COMMENT = "comment.md"  # in the report's folder, too: to be pasted into the issue
 _OF_STEPS = (".json", ".html", ".txt", ".svg")
+_OF_EVERY_BOARD = ("NVIDIA", "Developer", "Kit", "Engineering", "Reference")  # words of a device tree's model
 _NOT_PACKED = ("state.json", planning.MODEL)
 
 
@@ -94,7 +96,8 @@ def make_report(request: Request) -> int:
     about_report = About(
         facts=tuple(_facts(request)),
         board=clean(board.board) or "a Jetson",
-        short=target.title if target is not None and target.title.split()[-1] in board.board else clean(board.board),
+        short=short_name(clean(board.board), target),
+        is_tx2=target is not None and target.name == "tx2",
         model="{}, {}x{}".format(clean(contract.architecture.title), contract.input.width, contract.input.height),
         command=request.command,
         tool=_tool(),
@@ -105,6 +108,14 @@ def make_report(request: Request) -> int:
     )
     path = _pack(request, about_report, steps, state, described)
     return _tell(path, request, steps, state, problems, interrupted)
+
+
+def short_name(board: str, target: Optional[Target]) -> str:
+    """``Jetson TX2`` of ``NVIDIA Jetson TX2 Developer Kit``; the known target's for a code name."""
+    words = [word for word in board.split() if word not in _OF_EVERY_BOARD]
+    if "Jetson" not in words and target is not None:
+        return target.title
+    return " ".join(words) or "Jetson"
 
 
 def _tool() -> str:

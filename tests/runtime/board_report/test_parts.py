@@ -17,6 +17,7 @@ from ccc_jetson.runtime.board_report.outcome import read_outcome, read_record
 from ccc_jetson.runtime.board_report.page import About, board_document, table_row
 from ccc_jetson.runtime.board_report.plan import FULL, QUICK, Board, Wishes, plan
 from ccc_jetson.runtime.board_report.power import Mode
+from ccc_jetson.runtime.board_report.report import short_name
 from ccc_jetson.runtime.board_report.running import Command, run, text_of_log
 from ccc_jetson.runtime.board_report.state import DONE, FAILED, Outcome, State
 from ccc_jetson.runtime.reports.html import page
@@ -24,7 +25,9 @@ from ccc_jetson.runtime.reports.markdown import markdown
 from ccc_jetson.targets import target_named
 
 MAXN, ARM = Mode(0, "MAXN", "the fastest"), Mode(3, "MAXP_CORE_ARM", "the boot's")
-ABOUT = About((), "NVIDIA Jetson TX2 Developer Kit", "Jetson TX2", "CCC2, 1024x512", "x", "y", False, "fp16", True)
+ABOUT = About(
+    (), "NVIDIA Jetson TX2 Developer Kit", "Jetson TX2", "CCC2, 1024x512", "x", "y", False, "fp16", True, True
+)
 
 
 def steps_of(board, **wishes):
@@ -57,6 +60,20 @@ def test_the_device_tests_are_a_step_where_there_is_a_checkout_with_pytest(tmp_p
     step = steps_of(board, checkout=str(tmp_path))["suite"]
     assert step.why_left_out == "" and "-m jetson" in step.commands[0].shown
     assert "no pytest" in steps_of(board._replace(has_pytest=False), checkout=str(tmp_path))["suite"].why_left_out
+
+
+@pytest.mark.parametrize(
+    "board, target, expected",
+    [
+        ("NVIDIA Jetson TX2 Developer Kit", "tx2", "Jetson TX2"),
+        ("NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super", "orin", "Jetson Orin Nano Super"),
+        ("quill", "tx2", "Jetson TX2"),
+        ("NVIDIA Jetson AGX Thor Developer Kit", None, "Jetson AGX Thor"),
+        ("", None, "Jetson"),
+    ],
+)
+def test_a_board_is_called_by_its_own_name_not_by_the_target_that_stands_for_it(board, target, expected):
+    assert short_name(board, target and target_named(target)) == expected
 
 
 def test_quick_is_quick():
@@ -203,4 +220,6 @@ def test_a_row_is_one_line_of_three_cells(tmp_path):
     assert row.startswith(
         "| FPS on a Jetson TX2 | **16.25 in MAXN** (FP16, CCC2, 1024x512; p99 of the frame time 80.00 ms;"
     )
+    assert "; paper: CCC1 15.9, CCC2 16.4)" in row
+    assert "paper" not in table_row(ABOUT._replace(is_tx2=False), found)[0]
     assert table_row(ABOUT._replace(quick=True), found)[0] == ""
