@@ -125,7 +125,8 @@ def _headlines(found: Found, precision: str) -> List[Headline]:
 
 def _speeds(about: About, speeds: Sequence[Speed]) -> Tuple[Block, ...]:
     header = ("engine", "power mode", "FPS", "frame p50", "frame p99", "network p50", "power", "J a frame", "hottest")
-    rows, notes = [], []
+    rows = []
+    noted: Dict[str, List[str]] = {}
     for each in speeds:
         name = "{} in {}".format(each.precision.upper(), each.mode_name)
         hottest = each.figure("telemetry", "summary", "hottest_c")
@@ -142,10 +143,12 @@ def _speeds(about: About, speeds: Sequence[Speed]) -> Tuple[Block, ...]:
                 _shown(hottest, "{:.1f} C"),
             )
         )
-        notes += ["{}: {}".format(name, note) for note in each.notes]
+        for note in each.notes:
+            noted.setdefault(note, []).append(name)
         throttled = each.figure("telemetry", "summary", "throttled_s")
         if throttled:
-            notes.append("{}: throttled for {:.1f} s".format(name, throttled))
+            noted.setdefault("throttled for {:.1f} s".format(throttled), []).append(name)
+    notes = ["{}: {}".format(", ".join(names), note) for note, names in noted.items()]
     if about.quick and rows:
         notes.append("measured with --quick: not to be published")
     if not rows:

@@ -190,6 +190,7 @@ def _run_all(request: Request, steps: Sequence[Step], state: State, switch: Powe
         problem = switch.restore()
         if problem:
             problems.append("The power mode was not set back ({}): {}".format(problem, switch.command_back))
+            say(problems[-1])  # now: what comes after may fail
     if state.unwritten:
         problems.append("What is done could not be kept, so the same command begins again: " + state.unwritten)
     return problems, interrupted

@@ -83,7 +83,9 @@ def test_a_tx2_is_measured_in_two_modes_and_left_in_the_one_that_was_found(board
     comment = tx2.archive()["comment.md"]
     assert "| FP16 | MAXN | 16.25 | 61.00 ms | 80.50 ms | 50.25 ms | 7.50 W | 0.460 | 61.5 C |" in comment
     assert "| FP16 | MAXP\\_CORE\\_ARM | 12.50 |" in comment
-    assert "throttled for 1.5 s" in comment
+    every = "FP32 in MAXN, FP16 in MAXN, FP32 in MAXP\\_CORE\\_ARM, FP16 in MAXP\\_CORE\\_ARM"
+    assert "- {}: the clocks are free to move".format(every) in comment
+    assert "- {}: throttled for 1.5 s".format(every) in comment
     row = [line for line in comment.splitlines() if line.startswith("| FPS on a Jetson TX2 |")]
     assert len(row) == 1
     assert row[0].startswith("| FPS on a Jetson TX2 | **16.25 in MAXN, 12.50 in MAXP_CORE_ARM** (FP16, Tiny, 64x32;")
@@ -259,6 +261,18 @@ def wait_for(happened, process):
     while not happened():
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_a_mode_that_cannot_be_set_back_is_told_with_the_line_to_type(board):
+    tx2 = board(runtime__bench__cli={"hangs": True})
+    process = tx2.start(*tx2.words)
+    wait_for(lambda: tx2.mode_now == 0 and log_of(tx2, "bench-fp32-maxn"), process)
+    tx2.mark("stuck")
+    process.send_signal(signal.SIGINT)
+    code, said = tx2.end(process)
+    assert code == 130 and tx2.mode_now == 0
+    assert said.count("The power mode was not set back") == 2 and "sudo nvpmodel -m 3" in said
+    assert "The power mode was not set back" in tx2.archive()["comment.md"]
 
 
 def test_a_folder_with_the_report_of_another_model_is_not_continued(board):
