@@ -69,6 +69,9 @@ def _work(arguments: argparse.Namespace, words: Sequence[str], root: str, python
     from ccc_jetson.runtime.board_report.plan import Wishes
     from ccc_jetson.runtime.board_report.report import Request, make_report
 
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # In a shell's background it stays without effect here, but steps would inherit that, and could not be ended
+        signal.signal(signal.SIGINT, lambda number, frame: None)
     if not os.path.isfile(arguments.model):
         raise UsageError(
             "{}: there is no such model".format(arguments.model),

@@ -96,8 +96,8 @@ class Jetson:
             HOME="/home/" + USER,
         )
 
-    def start(self, *arguments):
-        """The script in a process of its own, in the board's folder."""
+    def start(self, *arguments, **settings):
+        """The script in a process of its own, in the board's folder; keywords as for ``Popen``."""
         return subprocess.Popen(
             ["bash", SCRIPT, *map(str, arguments)],
             cwd=self.folder,
@@ -106,6 +106,7 @@ class Jetson:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             universal_newlines=True,
+            **settings,
         )
 
     def run(self, *arguments):

@@ -97,8 +97,11 @@ def main():
     sys.stderr.write(told.get("says", "") + "\n")
     if told.get("hangs"):
         try:
+            sys.stderr.write("hanging\n")
+            sys.stderr.flush()
             time.sleep(600)
         except KeyboardInterrupt:
+            sys.stderr.write("ended in order\n")
             sys.exit(130)
     if told.get("writes", True) and not told.get("exit"):
         LEAVE[name](words, root)

@@ -55,13 +55,14 @@ def test_live_use_gives_the_classes_of_the_golden_frames(board, folder, engine, 
 
 def test_a_cuda_graph_is_tried_and_its_verdict_told(board, folder, engine):
     facts = board.answer(folder, GOLDEN, engine, "graph")["facts"]
-    assert "cuda_graph" in facts and "used" in facts["cuda_graph"], facts
+    assert facts["cuda_graph"].startswith(("used", "not used: ")), facts
+    assert "another one" not in facts["cuda_graph"], "a graph of this GPU gives other classes"
 
 
 def test_a_frame_asks_for_no_memory(board, folder, engine):
     found = board.answer(folder, ALLOCATIONS, engine, SETTLED)
     assert found["before"] > 0, "the counter counts nothing"
-    assert found["during"] == [] and found["less_free"] < 32 << 20, found
+    assert found["during"] == []
 
 
 def test_the_counter_of_allocations_can_count(board, folder, engine):

@@ -221,7 +221,8 @@ def test_a_mode_that_cannot_be_set_is_a_failure_of_what_needs_it(board):
 def test_whoever_ends_it_gets_the_mode_back_and_the_same_command_goes_on(board, number):
     tx2 = board(runtime__bench__cli={"hangs": True})
     process = tx2.start(*tx2.words)
-    wait_for(lambda: tx2.mode_now == 0 and log_of(tx2, "bench-fp32-maxn"), process)
+    wait_for(lambda: hangs(tx2, "bench-fp32-maxn"), process)
+    assert tx2.mode_now == 0
     process.send_signal(number)
     code, said = tx2.end(process)
     assert code == 130 and tx2.mode_now == 3
@@ -238,7 +239,8 @@ def test_whoever_ends_it_gets_the_mode_back_and_the_same_command_goes_on(board, 
 def test_after_a_power_loss_the_mode_from_before_is_set_back(board):
     tx2 = board(runtime__bench__cli={"hangs": True})
     process = tx2.start(*tx2.words)
-    wait_for(lambda: tx2.mode_now == 0 and log_of(tx2, "bench-fp32-maxn"), process)
+    wait_for(lambda: hangs(tx2, "bench-fp32-maxn"), process)
+    assert tx2.mode_now == 0
     with open("/proc/{0}/task/{0}/children".format(process.pid)) as file:
         steps = [int(each) for each in file.read().split()]
     process.kill()  # first, so that it notices nothing of the step's end
@@ -252,8 +254,13 @@ def test_after_a_power_loss_the_mode_from_before_is_set_back(board):
     assert "at the end it is set back to 3" in said
 
 
-def log_of(board, step):
-    return os.path.exists(os.path.join(board.folder, "board-report", step + ".log"))
+def hangs(board, step):
+    """Whether a step has begun, and waits for its end."""
+    path = os.path.join(board.folder, "board-report", step + ".log")
+    if not os.path.exists(path):
+        return False
+    with open(path) as file:
+        return "hanging" in file.read()
 
 
 def wait_for(happened, process):
@@ -263,10 +270,25 @@ def wait_for(happened, process):
         time.sleep(0.05)
 
 
+def test_in_a_shells_background_steps_can_be_ended_in_order(board):
+    tx2 = board(runtime__bench__cli={"hangs": True})
+    process = tx2.start(*tx2.words, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    wait_for(lambda: hangs(tx2, "bench-fp32-maxn"), process)
+    assert tx2.mode_now == 0
+    process.send_signal(signal.SIGINT)  # which has no effect there
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    code, _ = tx2.end(process)
+    assert code == 130 and tx2.mode_now == 3
+    assert "ended in order" in tx2.archive()["logs/bench-fp32-maxn.txt"]
+
+
 def test_a_mode_that_cannot_be_set_back_is_told_with_the_line_to_type(board):
     tx2 = board(runtime__bench__cli={"hangs": True})
     process = tx2.start(*tx2.words)
-    wait_for(lambda: tx2.mode_now == 0 and log_of(tx2, "bench-fp32-maxn"), process)
+    wait_for(lambda: hangs(tx2, "bench-fp32-maxn"), process)
+    assert tx2.mode_now == 0
     tx2.mark("stuck")
     process.send_signal(signal.SIGINT)
     code, said = tx2.end(process)
