@@ -159,8 +159,10 @@ def test_a_command_that_is_not_there_or_does_not_end_is_noted(tmp_path, monkeypa
 
 
 def test_ctrl_c_ends_the_command_in_order_and_goes_on_up(tmp_path):
-    waits = "import time\ntry:\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    open('ended', 'w').close()\n"
-    code = "open('began', 'w').close()\n" + waits
+    code = (
+        "import time\ntry:\n    open('began', 'w').close()\n    time.sleep(100)\n"
+        "except KeyboardInterrupt:\n    open('ended', 'w').close()\n"
+    )
 
     def press():
         while not (tmp_path / "began").exists():
