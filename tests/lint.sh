@@ -12,4 +12,4 @@ mypy examples/*.py
 mkdocs build --quiet --strict --site-dir build/site
 vermin --quiet --no-tips --violations --target=3.6- "${device_half[@]}" examples
 hadolint --config docker/hadolint.yaml docker/*/Dockerfile
-shellcheck docker/*.sh tests/*.sh .ci/run .github/*.sh
+shellcheck docker/*.sh scripts/*.sh tests/*.sh .ci/run .github/*.sh

@@ -44,7 +44,7 @@ device_tests() {
   [ "$version" = 3.6 ] || others=(--ignore=tests/runtime/kernels)
   local away
   away=$(mktemp -d)
-  cp -r tests docs examples "$away"
+  cp -r tests docs examples scripts "$away"
   (cd "$away" && CCC_TEST_ONNX="$official" CCC_TEST_DATA="${CCC_TEST_DATA:-$root/../shared}" CCC_TEST_BUILD="$root/build" \
     "$venv/bin/python" -m pytest -ra -p no:cacheprovider --cov=ccc_jetson.engines --cov-report=term:skip-covered \
     --cov-fail-under=95 ${others[@]+"${others[@]}"} tests)
