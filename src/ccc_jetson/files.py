@@ -47,8 +47,12 @@ def replacing(path: str) -> Iterator[str]:
 
 def _claim(temporary: str) -> int:
     """The open, empty, locked file of that name; -1 where it is another's."""
+    flags, is_new = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, True
     try:
-        file = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        try:
+            file = os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            file, is_new = os.open(temporary, flags), False
     except OSError:  # a link or a pipe that somebody has put there; on a full disk the other name fails, too
         return -1
     try:
@@ -58,8 +62,11 @@ def _claim(temporary: str) -> int:
         if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and os.path.samestat(found, named):
             os.ftruncate(file, 0)
             return file
-    except OSError:
+    except BlockingIOError:
         pass
+    except OSError:  # there are no locks here
+        if is_new:
+            return file
     os.close(file)
     return -1
 

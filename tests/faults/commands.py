@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from typing import NamedTuple
 
@@ -119,14 +120,21 @@ COMMANDS = (
 )  # fmt: skip
 
 
+def modules_of_the_package():
+    """The modules of all commands that are installed, as pyproject.toml names them."""
+    path = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "pyproject.toml")
+    with open(path) as file:
+        return set(re.findall(r'^ccc-[a-z-]+ = "([a-z_.]+):main"', file.read(), re.MULTILINE))
+
+
 def commands_here():
     """Those that this Python can run."""
     return [each for each in COMMANDS if sys.version_info >= each.needs]
 
 
-def write_inputs(folder):
-    """All that the commands read, in a folder."""
-    model = write_tiny_model(os.path.join(folder, "model.onnx"))
+def write_inputs(folder, with_checkpoint):
+    """All that the commands read, in a folder; a checkpoint needs torch."""
+    write_tiny_model(os.path.join(folder, "model.onnx"))
     write_pictures(os.path.join(folder, "frames"), 3)
     _write_labels(os.path.join(folder, "labels"))
     write_video(os.path.join(folder, "drive.avi"), FRAMES, (WIDTH, 48), codec="MJPG")
@@ -137,13 +145,12 @@ def write_inputs(folder):
     from tests.doubles.calibrations import write_tiny_cache
 
     write_tiny_cache(os.path.join(folder, "model.calib"))
-    if sys.version_info >= (3, 10):
+    if with_checkpoint:
         import torch
 
         from tests.export.conftest import small_state
 
         torch.save(small_state(), os.path.join(folder, "weights.pth"))
-    return model
 
 
 def _write_labels(folder):

@@ -48,9 +48,14 @@ def compiled_library():
 
 
 class Disturber:
-    """Runs commands, each in a folder of its own, under faulty.cpp; they are forks of one process that is kept warm."""
+    """Runs commands, each in a folder of its own, under faulty.cpp; they are forks of one process that is kept warm.
 
-    def __init__(self):
+    Args:
+        off_device: there will be commands of the workstation, which need torch.
+    """
+
+    def __init__(self, off_device=False):
+        self._off_device = off_device
         self._library = compiled_library()
         self._own = tempfile.mkdtemp(prefix="ccc-faults.")
         self._process = None
@@ -61,7 +66,7 @@ class Disturber:
         path = [os.path.dirname(os.path.dirname(FOLDER)), variables["PYTHONPATH"]]
         variables["PYTHONPATH"] = os.pathsep.join(path)
         self._process = subprocess.Popen(
-            [sys.executable, os.path.join(FOLDER, "forker.py")],
+            [sys.executable, os.path.join(FOLDER, "forker.py")] + ["off-device"] * self._off_device,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=variables,

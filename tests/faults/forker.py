@@ -12,7 +12,8 @@ import sys
 import time
 import traceback
 
-_SLOW = ("numpy", "cv2", "onnxruntime", "torch", "onnx", "onnx_ir", "onnxsim", "tornado")
+_SLOW = ("numpy", "cv2", "onnxruntime")
+_SLOW_OFF_DEVICE = ("torch", "onnx", "onnx_ir", "onnxsim")
 
 
 def run(request):
@@ -68,11 +69,8 @@ def _output(path):
 
 
 def main():
-    for name in _SLOW:
-        try:
-            importlib.import_module(name)
-        except ImportError:  # Python 3.6 has no torch, and a machine may have less
-            continue
+    for name in _SLOW + (_SLOW_OFF_DEVICE if sys.argv[1:] else ()):
+        importlib.import_module(name)
     for line in sys.stdin:
         print(json.dumps({"code": run(json.loads(line))}), flush=True)
 
