@@ -242,7 +242,9 @@ def charts(looks: Sequence[Look], minutes: Sequence[Minute], title: str) -> str:
         assert found is not None
         width, height = map(int, found.groups())
         drawn.append('<text x="12" y="{:.0f}">{} ({})</text>'.format(top + 16, chart.title, chart.unit))
-        drawn.append(picture.replace("<svg", '<svg y="{:.0f}" width="{}" height="{}"'.format(top + 22, width, height), 1))
+        drawn.append(
+            picture.replace("<svg", '<svg y="{:.0f}" width="{}" height="{}"'.format(top + 22, width, height), 1)
+        )
         top += height + 34
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1:.0f}" width="{0}" height="{1:.0f}">'

@@ -43,7 +43,11 @@ def compiled_library():
     if not os.path.isdir(folder):
         with becoming(folder) as new:
             target = os.path.join(new, _LIBRARY)
-            run([COMPILER, "-O1", "-shared", "-fPIC", "-o", target, source, "-ldl"], "faulty.cpp cannot be compiled", 120)
+            run(
+                [COMPILER, "-O1", "-shared", "-fPIC", "-o", target, source, "-ldl"],
+                "faulty.cpp cannot be compiled",
+                120,
+            )
     return os.path.join(folder, _LIBRARY)
 
 
