@@ -2,11 +2,11 @@
 
     python benchmarks/soak.py MODEL OUT --minutes 30 --source "synthetic://?size=320x180&fps=10&live=1"
 
-The run has the page with one reader, lines of JSON, an overlay video, telemetry and a report, all in the folder OUT, and
-ends by the Ctrl-C that ends a camera's run. What is looked at grows if its trend over the second half of the time (the
-median slope between any two looks, Theil and Sen) makes more of it than is allowed: 1 MiB or 2 % of memory, whichever is
-more, half a descriptor, thread, child or allocation. Writes OUT/soak.json and OUT/soak.svg; exit code 1 where something
-grows, the run does not end well, or something of it survives.
+The run has the page with one reader, lines of JSON, an overlay video, telemetry and a report, all in the folder OUT,
+and ends by the Ctrl-C that ends a camera's run. What is looked at grows if its trend over the second half of the time
+(the median slope between any two looks, Theil and Sen) makes more of it than is allowed: 1 MiB or 2 % of memory,
+whichever is more, half a descriptor, thread, child or allocation. Writes OUT/soak.json and OUT/soak.svg; exit code 1
+where something grows, the run does not end well, or something of it survives.
 """
 
 import argparse

@@ -30,7 +30,7 @@ def uninterrupted() -> Iterator[None]:
                 signal.signal(number, lambda number, frame: heard.append(number))
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
         if heard:
             os.kill(os.getpid(), heard[0])

@@ -19,10 +19,9 @@ FRAMES = 8
 class Command(NamedTuple):
     """A row of the table.
 
-    ``arguments`` name results as ``out/NAME``; ``reads`` are the files (folders: all that is in them) that may be damaged;
-    ``writes`` are results by what tells that they are whole; ``needs`` is the oldest Python; ``of_prints``: its result is
-    what it prints; ``stream`` are results that a run which breaks off may leave, as far as it came; ``pair`` are two files
-    that are of use together alone; ``environ`` is added to the environment.
+    ``arguments`` name results as ``out/NAME``; ``reads`` are the files that may be damaged, of folders the first;
+    ``writes`` are the results; ``needs`` is the oldest Python; ``streams`` are results that a run which breaks off may
+    leave, as far as it came; ``pair`` are two files that are of use together alone; ``device`` is the board.
     """
 
     name: str

@@ -78,7 +78,7 @@ class Room:
     def listing(folder):
         """Every file below a folder by its path there, but those of the caches, with what it holds."""
         found = {}
-        for place, folders, names in os.walk(folder):
+        for place, _, names in os.walk(folder):
             if os.path.relpath(place, folder).split(os.sep)[0] == "cache":
                 continue
             for name in names:
@@ -108,7 +108,7 @@ class Cell:
             may_succeed: a fault that may not matter; else exit code 0 breaks the law.
             may_leave: temporary files, which the next run removes: after SIGKILL.
             recovers: the next run is tried.
-            in_pairs: files that are of use together fit; after SIGKILL between two renames they may not, and are refused.
+            in_pairs: files that are of use together fit; SIGKILL between two renames is what the SHA-256 in one is for.
         """
         problems = []
         good_code = self._room.good[self.command.name][1]
@@ -363,7 +363,7 @@ def _strange_times(path):
         elif isinstance(value, list):
             for each in value:
                 look(each, name)
-        elif isinstance(value, (int, float)) and (name.endswith(("_s", "seconds")) or name.endswith("_ms")):
+        elif isinstance(value, (int, float)) and name.endswith(("_s", "seconds", "_ms")):
             seconds = value / 1000.0 if name.endswith("_ms") else value
             if not _SHORTEST_S <= seconds <= _LONGEST_S:
                 found.append("{} is {}".format(name, value))

@@ -17,7 +17,7 @@ from tests.doubles.engine_room import build
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCE = "/dev/video0"
 GAUGES = "gauges.txt"
-# In the process that is watched. Plugging in opens the camera anew, which the double remembers: that is no leak of ours.
+# In the process that is watched. What the camera's double remembers of lost connections is forgotten: no leak of ours.
 _RUN = """
 import os, sys, threading, time
 from tests.doubles.cameras import FakeCamera, installed
