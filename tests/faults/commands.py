@@ -12,6 +12,7 @@ from tests.doubles.reports import benchmark_record, run_record
 from tests.doubles.stages import video_frames, write_video
 from tests.doubles.tiny_model import WIDTH, write_tiny_model
 
+PROJECT = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "pyproject.toml")
 OUT = "out"  # the folder of results, in the folder where a command runs
 FRAMES = 8
 
@@ -121,8 +122,7 @@ COMMANDS = (
 
 def modules_of_the_package():
     """The modules of all commands that are installed, as pyproject.toml names them."""
-    path = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "pyproject.toml")
-    with open(path) as file:
+    with open(PROJECT) as file:
         return set(re.findall(r'^ccc-[a-z-]+ = "([a-z_.]+):main"', file.read(), re.MULTILINE))
 
 
