@@ -3,13 +3,14 @@
     python benchmarks/soak.py MODEL OUT --minutes 30 --source "synthetic://?size=320x180&fps=10&live=1"
 
 The run has the page with one reader, lines of JSON, an overlay video, telemetry and a report, all in the folder OUT,
-and ends by the Ctrl-C that ends a camera's run. What is looked at grows if its trend over the second half of the time
+and ends by SIGTERM, as a service does. What is looked at grows if its trend over the second half of the time
 (the median slope between any two looks, Theil and Sen) makes more of it than is allowed: 1 MiB or 2 % of memory,
 whichever is more, half a descriptor, thread, child or allocation. Writes OUT/soak.json and OUT/soak.svg; exit code 1
 where something grows, the run does not end well, or something of it survives.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -39,6 +40,7 @@ _MOST_PAIRS_OF = 400  # looks that the trend is taken from; the pairs are their 
 _START_S, _END_S = 180.0, 60.0
 _STYLE = (
     "text{font:12px sans-serif;fill:#333}.axis,.grid{stroke:#ccc;fill:none}"
+    ".soft{fill:#666}.end{text-anchor:end}.middle{text-anchor:middle}"
     ".line{fill:none;stroke:#1f5fa8;stroke-width:1.5}.line-2{stroke:#b3541e;stroke-dasharray:5 3}"
 )
 
@@ -163,7 +165,9 @@ def watched(
     environ: Mapping[str, str],
     gauges: Optional[str] = None,
 ) -> Tuple[List[Look], int, List[int]]:
-    """Starts the run and its reader, looks at it until the time is over, and ends it by SIGINT.
+    """Starts the run and its reader, looks at it until the time is over, and ends it by SIGTERM.
+
+    Ctrl-C would not do: a job in a shell's background ignores it, and so do the processes that it starts.
 
     The time begins when the first frames are through: what it takes to start is no growth. What the run says lies in
     the folder's said.txt.
@@ -191,8 +195,9 @@ def watched(
             if reader.poll() is not None:
                 raise CccError("the reader of the page ended before its time")
             time.sleep(interval_s)
-        process.send_signal(signal.SIGINT)
-        process.wait(_END_S)
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # its exit code will tell
+            process.wait(_END_S)
     finally:
         if process.poll() is None:
             process.kill()
