@@ -65,7 +65,8 @@ class Disturber:
         self._process = None
 
     def __enter__(self):
-        variables = cuda_driver.environment()
+        measured = ("COVERAGE_PROCESS", "COV_CORE")  # what is killed at any write has no use for it
+        variables = {name: each for name, each in cuda_driver.environment().items() if not name.startswith(measured)}
         variables["LD_PRELOAD"] = self._library
         variables["OMP_NUM_THREADS"] = "1"  # networks this small lose much to waiting where the cores are busy
         path = [os.path.dirname(os.path.dirname(FOLDER)), variables["PYTHONPATH"]]
