@@ -5,7 +5,6 @@ Runs without TensorRT: a child process has it (``worker.py``). Nothing is writte
 
 import hashlib
 import os
-import signal
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
@@ -29,6 +28,7 @@ from ccc_jetson.engines.worker import Worker
 from ccc_jetson.errors import CccError, ContractError, EngineMismatch, FileProblem, UsageError
 from ccc_jetson.files import check_output, sha256_of, translated_os_errors, write_bytes
 from ccc_jetson.head import read_head
+from ccc_jetson.signals import uninterrupted
 
 SUFFIX = ".engine"
 _PROFILE_RUNS = 20
@@ -313,11 +313,6 @@ def _publish(plan: str, manifest: Manifest, path: str) -> None:
     """Both are written in full before either appears; the plan comes last, so that none stands without its manifest."""
     write_manifest(plan, manifest)
     real = os.path.realpath(path)
-    ours = {signal.SIGINT, signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ours)  # between the two, neither fits the other
-    try:
-        with translated_os_errors(path):
-            os.replace(manifest_path(plan), manifest_path(real))
-            os.replace(plan, real)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with uninterrupted(), translated_os_errors(path):  # between the two, neither fits the other
+        os.replace(manifest_path(plan), manifest_path(real))
+        os.replace(plan, real)

@@ -10,6 +10,7 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple
 import numpy as np
 
 from ccc_jetson.errors import FileProblem, SourceError
+from ccc_jetson.files import check_ordinary
 from ccc_jetson.images import SUFFIXES
 from ccc_jetson.opencv import import_cv2, readable_name
 from ccc_jetson.progress import say
@@ -173,6 +174,7 @@ def _check_file(path: str) -> None:
         )
     if path.lower().endswith(SUFFIXES):  # FFmpeg would make a video of one frame of it
         raise SourceError("{}: is a picture, not a video".format(path), hint="for pictures: --images " + path)
+    check_ordinary(path)
     try:
         with open(path, "rb") as file:
             start = file.read(1)

@@ -14,6 +14,7 @@ from ccc_jetson import __version__
 from ccc_jetson.clean_text import clean_lines, message_without_secrets
 from ccc_jetson.completion import SHELLS, PrintCompletion
 from ccc_jetson.errors import CccError
+from ccc_jetson.signals import ENDING_SIGNALS
 
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its group, asks once
@@ -79,15 +80,15 @@ def run_command(
 ) -> int:
     """Parses, works, and returns the exit code; no user's mistake ends in a traceback.
 
-    SIGTERM is treated as Ctrl-C, so that temporary files are removed there too; what follows either within a second
-    does not disturb that. A signal that the caller of this program switched off stays off.
+    SIGTERM and SIGHUP are treated as Ctrl-C, so that temporary files are removed there too; what follows either within
+    a second does not disturb that. A signal that the caller of this program switched off stays off.
     """
     _open_what_is_closed()
     try:
         arguments = parser.parse_args(argv)
         if threading.current_thread() is threading.main_thread():
             interrupt = Interrupt()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in ENDING_SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     signal.signal(number, interrupt)
         code = work(arguments)

@@ -8,19 +8,20 @@ import pytest
 
 from ccc_jetson.command import INTERRUPTED, Interrupt, Parser, print_error, run_command, runs_here
 from ccc_jetson.errors import CccError
+from ccc_jetson.signals import ENDING_SIGNALS
 
 
 @pytest.fixture(autouse=True)
 def ordinary_handlers():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", ENDING_SIGNALS)
+@pytest.mark.parametrize("second", ENDING_SIGNALS)
 def test_what_is_being_cleaned_up_is_not_interrupted_by_a_second_signal(first, second):
     steps = []
 
@@ -49,7 +50,7 @@ def test_a_clean_up_that_hangs_can_be_interrupted_after_a_second():
         interrupt(signal.SIGTERM, None)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ENDING_SIGNALS)
 def test_a_signal_that_was_switched_off_stays_off(number):
     signal.signal(number, signal.SIG_IGN)
     assert run_command(Parser("ccc-test", "test", "ccc-test"), lambda _: 0, []) == 0
