@@ -63,7 +63,7 @@ def test_a_model_is_measured_from_frame_to_class_map(folder, capsys):
     assert result["wall_s"] >= 0.15
     assert result["fps"] == pytest.approx(result["frames"] / result["wall_s"], rel=1e-4)
     assert sum(frame_ms) == pytest.approx(1000 * result["wall_s"], rel=0.01)
-    assert result["frame"]["p50_ms"] in frame_ms
+    assert min(abs(each - result["frame"]["p50_ms"]) for each in frame_ms) < 0.001  # samples are in microseconds
     assert result["warm_up"]["frames"] >= 5 and result["warm_up"]["seconds"] >= 0.01
     assert len(result["samples"]["network_ms"]["values"]) % 10 == 0 < result["network"]["count"]
     assert result["facts"]["onnxruntime"] in result["backend"]
