@@ -8,6 +8,7 @@ nothing else is left in the folder, and no process; the next run, undisturbed, s
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -122,7 +123,7 @@ class Cell:
             self.outcomes["ended"] += 1
         else:
             self.outcomes["refused"] += 1
-            if _ERROR not in ended.err and ended.out is not None and self._fault not in ("reader gone",):
+            if self._fault != "reader gone" and not _has_said_why(self.command, ended):
                 problems.append("exit code {} without a message".format(ended.code))
         if "Traceback" in ended.err and not _before_it_began(ended):
             problems.append("traceback: " + ended.err.strip().splitlines()[-1])
@@ -175,6 +176,13 @@ class Cell:
         if not total:
             return "-"
         return "{}: {}".format(total, ", ".join("{} {}".format(n, name) for name, n in self.outcomes.items() if n))
+
+
+def _has_said_why(command, ended):
+    """A message; or the finding that is what the doctor is asked for."""
+    if command.name == "ccc-doctor" and _ERROR not in ended.err:
+        return json.loads(ended.out)["worst"] in ("broken", "problem")
+    return _ERROR in ended.err
 
 
 def _before_it_began(ended):
@@ -350,8 +358,6 @@ def _damage(path, kind, where):
 
 def _strange_times(path):
     """Durations in a JSON file that no run of a few seconds can have."""
-    import json
-
     if not path.endswith(".json") or not os.path.isfile(path):
         return []
     found = []
