@@ -17,6 +17,7 @@ from ccc_jetson.runtime.serve.newest import NewestPicture
 
 try:
     from tornado.httpserver import HTTPServer
+    from tornado.httputil import HTTPMessageDelegate
     from tornado.ioloop import IOLoop, PeriodicCallback
     from tornado.web import Application
 except ImportError as error:
@@ -32,8 +33,34 @@ from ccc_jetson.runtime.serve.state import PageState
 HEAD_S = 10.0  # for a request's head, and between requests
 _BODY_S = 5.0
 _HEAD_BYTES, _BODY_BYTES = 8192, 1024
+_LONGEST_HOST = 270  # a name has 253 characters (RFC 1035), a port five digits
 _SAMPLE_MS = 1000.0
 _GOODBYE_S = 1.0  # for answers under way when the run ends
+
+
+class _CutHost(HTTPMessageDelegate):
+    """Hands a request on, with the beginning of a ``Host`` that no name has the length of.
+
+    Tornado makes a number of its port before anyone is asked, and since Python 3.11 one of 4300 digits is an exception,
+    which would be told with its traceback.
+    """
+
+    def __init__(self, delegate: HTTPMessageDelegate) -> None:
+        self._delegate = delegate
+
+    def headers_received(self, start_line: Any, headers: Any) -> Any:
+        if len(headers.get("Host", "")) > _LONGEST_HOST:
+            headers["Host"] = headers["Host"][:_LONGEST_HOST]
+        return self._delegate.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Any:
+        return self._delegate.data_received(chunk)
+
+    def finish(self) -> None:
+        self._delegate.finish()
+
+    def on_connection_close(self) -> None:
+        self._delegate.on_connection_close()
 
 
 class _Server(HTTPServer):
@@ -48,6 +75,9 @@ class _Server(HTTPServer):
             body_timeout=_BODY_S,
         )
         self._doorway = doorway
+
+    def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
+        return _CutHost(super().start_request(server_conn, request_conn))
 
     def on_close(self, server_conn: Any) -> None:
         self._doorway.left(server_conn.stream)

@@ -14,6 +14,7 @@ Shape = Tuple[Dimension, ...]
 Typed = Tuple[str, Shape]  # dtype and shape
 OPEN = "?"
 _LONGEST = 4096  # of lists of axes or sizes, in files that mean well
+_MOST_VALUES = 1 << 63  # in a tensor; sizes beyond it are a hostile file's, and so are sums and products of them
 
 _LIKE_THE_FIRST = (
     "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BatchNormalization", "BitwiseNot", "Ceil", "Celu",
@@ -57,13 +58,13 @@ class Unknown(Exception):
 
 
 def elements(shape: Shape) -> Optional[int]:
-    """How many values a tensor of this shape holds; ``None`` where a size is open."""
+    """How many values a tensor of this shape holds; ``None`` where a size is open, or no machine could hold as many."""
     count = 1
     for size in shape:
-        if not isinstance(size, int) or size < 0:
+        if not isinstance(size, int) or size < 0 or count >= _MOST_VALUES:
             return None
         count *= size
-    return count
+    return count if count < _MOST_VALUES else None
 
 
 def _like_the_first(call: Call) -> List[Typed]:

@@ -285,3 +285,10 @@ def test_the_token_is_in_no_log(guarded, caplog, capsys):
     say(port, request("/token?token=" + TOKEN, method="POST", more="Content-Length: 3\r\n") + b"%ff")
     shown = capsys.readouterr()
     assert TOKEN not in caplog.text + shown.out + shown.err
+
+
+def test_a_port_of_thousands_of_digits_is_refused_without_a_traceback(page, caplog):
+    answer = say(port_of(page), request("/about", "localhost:" + "9" * 5000))
+    assert status_of(answer) in (400, 403), answer[:80]
+    assert "Traceback" not in caplog.text and not [each for each in caplog.records if each.exc_info]
+    assert status_of(say(port_of(page), request("/about"))) == 200
