@@ -95,3 +95,8 @@ def test_reading_what_is_not_there_or_no_text_says_so(tmp_path):
 def test_sha256_is_the_standard_one(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_of(str(tmp_path / "a")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_name_that_no_file_can_have_is_a_problem_of_the_file():
+    with pytest.raises(FileProblem, match=r"a\?b: no file has such a name"):
+        read_bytes("a\0b")
