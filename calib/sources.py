@@ -188,6 +188,8 @@ def _list(path: str) -> Source:
     folder = os.path.dirname(path)
     lines = [line.strip() for line in read_text(path).splitlines()]
     names = [line for line in lines if line and not line.startswith("#")]
+    if any("\0" in name for name in names):
+        raise FileProblem("{}: is a binary file, a list of pictures is text".format(path), hint=_GRAMMAR)
     if not names:
         raise FileProblem("{}: names no picture".format(path), hint="one path a line, relative to the list")
     return Source(path, tuple(Candidate(name, os.path.join(folder, name)) for name in names))

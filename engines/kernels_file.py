@@ -77,7 +77,8 @@ def read_kernels(path: str) -> CompiledKernels:
         if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for without end
             raise FileProblem("{}: is no ordinary file".format(path))
         with open(path, "rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+            # as many as there are: Python asks for memory before it reads
+            data = file.read(min(os.fstat(file.fileno()).st_size, _MOST_BYTES) + 1)
     except OSError as error:
         raise FileProblem("{}: cannot be read: {}".format(path, error.strerror or error))
     if len(data) > _MOST_BYTES:

@@ -9,8 +9,9 @@ TensorRT names a layer after the ONNX nodes that it fused:
 """
 
 import json
+import math
 import re
-from typing import Any, Dict, FrozenSet, List, NamedTuple, Tuple
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.engines.inspect_text import table
 from ccc_jetson.engines.job import LayerProfile
@@ -97,10 +98,16 @@ def layer_report(profile: LayerProfile, onnx_file: OnnxFile) -> LayerReport:
 def _details(information: str) -> Dict[str, Dict[str, Any]]:
     """The inspector's layers by name; without verbosity DETAILED it gives names alone."""
     try:
-        layers = json.loads(information).get("Layers", []) if information else []
-    except (ValueError, AttributeError):  # TensorRT's JSON is not ours to trust, and times are worth having without it
+        layers = list(json.loads(information or "{}", parse_float=_finite, parse_constant=_finite).get("Layers", []))
+    # TensorRT's JSON is not ours to trust, and times are worth having without it
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return {}
     return {str(layer.get("Name")): layer for layer in layers if isinstance(layer, dict)}
+
+
+def _finite(number: str) -> Optional[float]:
+    """What our own JSON, which is to be read by others, has no word for is not known."""
+    return float(number) if math.isfinite(float(number)) else None
 
 
 def _nodes(text: str, names: FrozenSet[str]) -> Tuple[str, ...]:

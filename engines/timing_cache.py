@@ -63,7 +63,7 @@ def _read(path: str, most_bytes: int) -> bytes:
         if not os.path.isfile(path):  # a pipe would be waited for without end
             return b""
         with open(path, "rb") as file:
-            data = file.read(most_bytes + 1)
+            data = file.read(min(os.fstat(file.fileno()).st_size, most_bytes) + 1)
     except OSError:
         return b""
     return data if len(data) <= most_bytes else b""

@@ -5,23 +5,34 @@ PyTorch's restricted unpickler (``weights_only=True``) rebuilds tensors and cont
 """
 
 import io
+import os
 import pickle
 import pickletools
 import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.errors import CheckpointError, FileProblem
 from ccc_jetson.file_kinds import SIGNATURES
 from ccc_jetson.files import check_ordinary, sha256_of
 
 _DEEPEST = 4  # wrappers in wrappers
+# Weights take so many times the file's bytes at most, or so many bytes; PyTorch compresses nothing
+_MOST_UNPACKED, _LEAST_UNPACKED = 32, 1 << 20
+_SHOWN = 20  # names in a message
+# A damaged archive makes ``zipfile`` raise any of these
+_ZIP_ERRORS = (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError, zlib.error)
+_NUMBERS = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bfloat16", "float16", "float32",
+    "float64",
+)  # fmt: skip
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel, torch.compile
 
@@ -75,21 +86,37 @@ def load_checkpoint(path: str) -> Checkpoint:
     if path.endswith(".safetensors") or start[8:9] == b"{":  # an 8-byte length, then JSON
         return Checkpoint(path, sha256_of(path), _plain_state(path, _load_safetensors(path)))
     _refuse_other_formats(path, start)
-    return Checkpoint(path, sha256_of(path), _plain_state(path, _load_pickle(path)))
+    return Checkpoint(path, sha256_of(path), _plain_state(path, _load_pickle(path, start.startswith(b"PK\x03\x04"))))
 
 
 def _refuse_other_formats(path: str, start: bytes) -> None:
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                raise CheckpointError(
-                    f"{path}: is a TorchScript archive, which is a program", hint="save model.state_dict() instead"
-                )
+    try:
+        entries = None
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                entries = archive.infolist()
+    except _ZIP_ERRORS as error:
+        raise _damaged(path, error) from None
+    if entries is not None:
+        if any(entry.filename.endswith("/constants.pkl") for entry in entries):
+            raise CheckpointError(
+                f"{path}: is a TorchScript archive, which is a program", hint="save model.state_dict() instead"
+            )
+        _check_unpacked(path, sum(entry.file_size for entry in entries))
     if not start:
         raise CheckpointError(f"{path}: is empty", hint="copy or download it again")
     for signature, what in SIGNATURES:
         if start.startswith(signature):
             raise CheckpointError(f"{path}: is no PyTorch checkpoint but {what}")
+
+
+def _check_unpacked(path: str, unpacked: int) -> None:
+    """Refuses what would fill the memory: compressed nothings, and views that repeat a number without end."""
+    size = os.path.getsize(path)
+    if unpacked > max(_MOST_UNPACKED * size, _LEAST_UNPACKED):
+        raise CheckpointError(
+            f"{path}: has {size:,} bytes and claims {unpacked:,} of weights", hint="copy or download it again"
+        )
 
 
 def _load_safetensors(path: str) -> Mapping:
@@ -100,18 +127,35 @@ def _load_safetensors(path: str) -> Mapping:
         return load_file(path, device="cpu")
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged safetensors file: {error}", hint="copy or download it again") from None
+    except (AttributeError, KeyError, TypeError) as error:  # a type of numbers that this PyTorch does not have
+        raise CheckpointError(f"{path}: holds what this PyTorch cannot read: {error}") from None
 
 
-def _load_pickle(path: str) -> object:
+class _Bounded(io.BufferedReader):
+    """A file that is asked for no more than it has left: Python takes the memory for a text before it reads it, and in
+    the old format, where pickles follow each other, a text's length is whatever the file says."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = os.path.getsize(path)
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size if size is None or size < 0 else min(size, max(0, self._size - self.tell())))
+
+
+def _load_pickle(path: str, is_archive: bool) -> object:
     try:
         with torch.serialization.safe_globals([(_Inert, name) for name in HARMLESS]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols: what cannot be read is refused below
-            return torch.load(path, map_location="cpu", weights_only=True)
+            if is_archive:
+                return torch.load(path, map_location="cpu", weights_only=True)
+            with _Bounded(path) as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         names = _refused_names(path, str(error))
         if names:
             raise CheckpointError(
-                f"{path}: refused, because loading it would run code from the file: it asks for {', '.join(names)}",
+                f"{path}: refused, because loading it would run code from the file: it asks for {_shown(names)}",
                 hint="where it was trained: torch.save(model.state_dict(), 'weights.pth'), or save as .safetensors",
             ) from None
         raise _damaged(path, error) from None
@@ -124,7 +168,7 @@ def _load_pickle(path: str) -> object:
 def _damaged(path: str, error: Exception) -> CheckpointError:
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return CheckpointError(
-        f"{path}: is no PyTorch checkpoint, or a truncated or damaged one ({reason[0].split('. ')[0]})",
+        f"{path}: is no PyTorch checkpoint, or a truncated or damaged one ({clean(reason[0].split('. ')[0])[:200]})",
         hint="copy or download it again and compare its size with the original's",
     )
 
@@ -168,12 +212,12 @@ def _names_in_pickles(path: str) -> list[str]:
 
 def _pickle_streams(path: str) -> list[IO[bytes]]:
     """The pickles of a checkpoint: ``data.pkl`` of the zip format, or those at the start of the old one."""
-    if zipfile.is_zipfile(path):
-        try:
+    try:
+        if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return [io.BytesIO(archive.read(name)) for name in archive.namelist() if name.endswith("/data.pkl")]
-        except (zipfile.BadZipFile, OSError, zlib.error):
-            return []
+    except _ZIP_ERRORS:
+        return []
     with open(path, "rb") as file:
         stream = io.BytesIO(file.read())
     return [stream] * 5  # magic number, protocol, system, object, storage keys: one after the other in one stream
@@ -194,17 +238,18 @@ def _plain_state(path: str, content: object) -> dict[str, Tensor]:
     if not state or len(state) < len(content):
         others = sorted(str(key) for key in content if key not in state)
         raise CheckpointError(
-            f"{path}: holds no plain state dict; these entries are no tensors: {', '.join(others) or '(it is empty)'}",
+            f"{path}: holds no plain state dict; these entries are no tensors: {_shown(others) or '(it is empty)'}",
             hint=f"the weights are looked for in the file itself and under the keys {', '.join(WRAPPERS)}",
         )
     unfit = [key for key, tensor in state.items() if not _is_plain(tensor)]
     if unfit:
-        raise CheckpointError(f"{path}: these weights are no dense, real numbers in memory: {', '.join(unfit)}")
+        raise CheckpointError(f"{path}: these weights are no dense, real numbers in memory: {_shown(unfit)}")
+    _check_unpacked(path, sum(tensor.numel() * tensor.element_size() for tensor in state.values()))
     state = {key: tensor.detach() for key, tensor in state.items()}
     endless = [key for key, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if endless:
         raise CheckpointError(
-            f"{path}: these weights hold NaN or infinity: {', '.join(endless)}",
+            f"{path}: these weights hold NaN or infinity: {_shown(endless)}",
             hint="the training went wrong; export an earlier checkpoint",
         )
     for prefix in PREFIXES * 2:  # either may stand outside the other
@@ -214,5 +259,9 @@ def _plain_state(path: str, content: object) -> dict[str, Tensor]:
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
-    return dense and not (tensor.is_quantized or tensor.is_complex())
+    dense = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_nested
+    return dense and str(tensor.dtype).removeprefix("torch.") in _NUMBERS  # not quantised, complex, or of 8 bits
+
+
+def _shown(names: Iterable[str]) -> str:
+    return clean(listed(list(names), _SHOWN))

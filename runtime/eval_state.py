@@ -8,16 +8,19 @@ import time
 from typing import Any, Dict
 
 from ccc_jetson import __version__
+from ccc_jetson.clean_text import clean
 from ccc_jetson.confusion import ConfusionMatrix
 from ccc_jetson.datasets import Dataset
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import read_text, write_text
+from ccc_jetson.json_records import loads
 from ccc_jetson.runtime.evaluation import Evaluation, Tally
 from ccc_jetson.runtime.report import Model
 
 _FORMAT = 1
 _FIELDS = {"format", "fingerprint", "done", "skipped", "confusion"}
 _SAVE_EVERY_S = 10.0
+_LONGEST = 200  # of a value, in a message
 
 
 def fingerprint(model: Model, evaluation: Evaluation) -> Dict[str, str]:
@@ -93,7 +96,7 @@ class StateFile:
 
     def _record(self) -> Dict[str, Any]:
         try:
-            record = json.loads(read_text(self.path))
+            record = loads(read_text(self.path))
         except (ValueError, RecursionError) as error:
             raise self._damaged(str(error))
         if not isinstance(record, dict) or record.get("format") != _FORMAT or set(record) != _FIELDS:
@@ -109,7 +112,9 @@ class StateFile:
                 "{}: is of another evaluation:\n{}".format(
                     self.path,
                     "\n".join(
-                        "  {}: {} there, {} now".format(key, _short(found.get(key)), _short(self._fingerprint.get(key)))
+                        "  {}: {} there, {} now".format(
+                            _short(key), _short(found.get(key)), _short(self._fingerprint.get(key))
+                        )
                         for key in differing
                     ),
                 ),
@@ -135,7 +140,7 @@ def _digest(text: str) -> str:
 
 def _short(value: Any) -> str:
     """A digest's beginning is enough to see that two differ."""
-    return re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1", str(value))
+    return clean(re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1", str(value))[:_LONGEST])
 
 
 def _is_texts(value: Any) -> bool:

@@ -31,6 +31,7 @@ CODECS = ("h264", "h265")
 PASSWORD_VARIABLE = "CCC_RTSP_PASSWORD"  # of a URL that names a user alone: the list of processes does not show it
 SYNTHETIC_FRAMES = 300  # of a scene that is not live, where nothing else is said
 _LONGEST_SIDE, _HIGHEST_FPS, _HIGHEST_SENSOR, _LONGEST_LATENCY_MS = 16384, 1000.0, 15, 10000
+_LONGEST_SHOWN = 300  # of a source, in a message
 _LONGEST_LABEL = 63  # of a host's name (RFC 1035)
 
 # One line of help for each kind, in the order in which people use them
@@ -176,7 +177,7 @@ def parse_source(text: str) -> Source:
         parse = _SCHEMES.get(scheme.lower())
         if parse is None:
             raise UsageError(
-                "{}: unknown scheme {!r}; {}".format(_safe(text), clean(scheme), _closest(scheme, _SCHEMES)),
+                "{}: unknown scheme {!r}; {}".format(_safe(text), _safe(scheme), _closest(scheme, _SCHEMES)),
                 hint=_all_lines(),
             )
         return parse(text)
@@ -348,14 +349,14 @@ def _parameters(text: str, query: str, known: Dict[str, Callable[[str], Any]], l
         name, _, value = piece.partition("=")
         if name not in known:
             raise UsageError(
-                "{}: unknown parameter {!r}; {}".format(_safe(text), clean(name), _closest(name, known)), hint=line
+                "{}: unknown parameter {!r}; {}".format(_safe(text), _safe(name), _closest(name, known)), hint=line
             )
         if name in given:
             raise UsageError("{}: {} is given twice".format(_safe(text), name), hint=line)
         try:
             given[name] = known[name](value)
         except ValueError as wrong:
-            raise UsageError("{}: {}={}: {}".format(_safe(text), name, clean(value), wrong), hint=line)
+            raise UsageError("{}: {}={}: {}".format(_safe(text), name, _safe(value), wrong), hint=line)
     return given
 
 
@@ -413,4 +414,5 @@ def _all_lines() -> str:
 
 def _safe(text: str) -> str:
     """What the user wrote, fit for a terminal and without secrets."""
-    return message_without_secrets(clean(text))
+    shown = message_without_secrets(clean(text))
+    return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "..."

@@ -150,16 +150,43 @@ class Place:
     def query_camera(self, path: str) -> Dict[str, Any]:
         """What a video device says of itself, as ``v4l2.describe``; asked in a child, for drivers hang."""
         answer = self.run([self.python, "-S", _V4L2, os.path.join(self.root, path)], 10.0)
-        try:
-            found = json.loads(answer.out)
-            return found if isinstance(found, dict) else {"error": "no answer"}
-        except ValueError:
-            return {"error": answer.complaint}
+        found = _object(answer.out)
+        if found is not None and ("error" in found or _is_camera(found)):
+            return found
+        return {"error": "no answer" if answer.code == 0 else answer.complaint}
 
     def _try_import(self, module: str) -> Imported:
         answer = self.run([self.python, "-c", _FACTS[module] + "\n" + _REPORT])
         for line in answer.out.splitlines():
-            if line.startswith(_MARK) and answer.code == 0:
-                return Imported(json.loads(line[len(_MARK) :]), answer, False)
+            facts = _object(line[len(_MARK) :]) if line.startswith(_MARK) and answer.code == 0 else None
+            if facts is not None:
+                return Imported(facts, answer, False)
         is_missing = "No module named '{}'".format(module) in answer.err
         return Imported(None, answer, is_missing)
+
+
+def _object(text: str) -> Optional[Dict[str, Any]]:
+    """The JSON object that a child printed; None where a library printed into it, or it was cut off."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_camera(found: Dict[str, Any]) -> bool:
+    """Whether the formats are as ``v4l2.describe`` gives them."""
+    formats = found.get("formats", [])
+    if not isinstance(formats, list) or not all(isinstance(each, dict) for each in formats):
+        return False
+    sizes = [each.get("sizes") for each in formats]
+    return all(isinstance(each.get("fourcc"), str) for each in formats) and all(
+        isinstance(of_one, list) and all(_is_size(size) for size in of_one) for of_one in sizes
+    )
+
+
+def _is_size(size: Any) -> bool:
+    """[width, height, best FPS or None]."""
+    if not isinstance(size, list) or len(size) != 3:
+        return False
+    return all(type(each) in (int, float) for each in size[:2]) and (size[2] is None or type(size[2]) in (int, float))

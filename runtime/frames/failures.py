@@ -11,9 +11,11 @@ from ccc_jetson.static_tls import preload
 
 _LINES, _LONGEST = 3, 160
 # [ WARN:5@2.437] global ./modules/videoio/src/cap_gstreamer.cpp (2401) handleMessage OpenCV | GStreamer warning: ...
-_OPENCV = re.compile(r"\[ *[A-Z]+:[0-9@.]+\] *(?:global *)?(?:\S+ \(\d+\) \w+ )?(?:OpenCV \| GStreamer \w+: )?")
+_OPENCV = re.compile(
+    r"\[ *[A-Z]+:[0-9@.]+\] *(?:global *)?(?:\S{1,300} \(\d{1,9}\) \w{1,100} )?(?:OpenCV \| GStreamer \w+: )?"
+)
 # (python3:6078): GStreamer-CRITICAL **: 09:57:08.729: and a paragraph on what follows from something else
-_CRITICAL = re.compile(r"\(\S+:\d+\): \w+-CRITICAL \*\*:.*?(?=^\[|^\(|\Z)", re.MULTILINE | re.DOTALL)
+_CRITICAL = re.compile(r"\(\S{1,300}:\d{1,9}\): \w{1,100}-CRITICAL \*\*:.*?(?=^\[|^\(|\Z)", re.MULTILINE | re.DOTALL)
 _CONSEQUENCE = "pipeline have not been created"
 _TELLING = ("error", "warn", "fail", "cannot", "could not", "unable", "no ", "not ", "busy", "denied", "unauthorized")
 

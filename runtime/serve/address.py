@@ -37,7 +37,7 @@ def parse_address(text: str) -> Address:
         host, port = DEFAULT_HOST, host
     if not is_host(host):
         raise argparse.ArgumentTypeError(_expected(text, "{} is no host".format(host)))
-    if port is not None and int(port) > _LAST_PORT:
+    if port is not None and (len(port) > 5 or int(port) > _LAST_PORT):
         raise argparse.ArgumentTypeError(_expected(text, "ports end at {}".format(_LAST_PORT)))
     if match.group("ipv6"):
         try:

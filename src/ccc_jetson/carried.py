@@ -5,11 +5,13 @@ import binascii
 import hashlib
 from typing import Any, Dict, Tuple
 
+from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.contract import CLASS_MAP, EXPORT_AGAIN, LOGITS, SCORES, Attachment, Contract
 from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx, read_onnx, with_metadata
 
 METADATA_KEY = "ccc_jetson.contract"
+_LONGEST = 100  # of what stands in a file, in a message
 
 
 def read_contract(path: str) -> Contract:
@@ -26,7 +28,7 @@ def contract_of(onnx_file: OnnxFile, path: str) -> Contract:
     if METADATA_KEY not in onnx_file.metadata:
         raise ContractError(
             "{}: holds no contract, so preprocessing and classes are unknown; it was exported by something "
-            "else{}".format(path, " ({})".format(onnx_file.producer) if onnx_file.producer else ""),
+            "else{}".format(path, " ({})".format(clean(onnx_file.producer[:_LONGEST])) if onnx_file.producer else ""),
             hint="pass --contract FILE.json, or export the checkpoint with ccc-export",
         )
     contract = Contract.from_json(onnx_file.metadata[METADATA_KEY], path)
@@ -113,9 +115,10 @@ def embed(model: bytes, contract: Contract, attachments: Dict[str, bytes]) -> by
 
 
 def _shape(shape: Tuple[Any, ...]) -> str:
-    return "x".join(str(size) for size in shape)
+    shown = clean("x".join(str(size) for size in shape[:_LONGEST]))
+    return shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "..."
 
 
 def _listed(tensors: Tuple[Any, ...]) -> str:
-    described = ("{} {!r} of shape {}".format(each.dtype, each.name, _shape(each.shape)) for each in tensors)
-    return ", ".join(described) or "none"
+    described = ["{} {!r} of shape {}".format(each.dtype, each.name[:_LONGEST], _shape(each.shape)) for each in tensors]
+    return listed(described) or "none"

@@ -24,12 +24,15 @@ def listed(names: Sequence[str], shown: int = 5) -> str:
 
 
 HIDDEN = "***"
-SECRET_NAME = r"[\w.-]*(?:pass|pwd|pw|token|secret|key|auth|credential|signature|user)[\w.-]*"
+_SECRET_WORD = r"(?:pass|pwd|pw|token|secret|key|auth|credential|signature|user)"
+SECRET_NAME = r"[\w.-]*?" + _SECRET_WORD + r"[\w.-]*"
 # To the last @ of a line: where nobody quoted a password it may hold colons, slashes and @. USER:PASSWORD@ is what our
 # own messages have in that place.
 _IN_ADDRESS = re.compile(r"(?<=://)(?!USER:PASSWORD@).*@")
-# A quote at the end of a word is around the address, and a colon is the message's.
-_NAMED = re.compile(r"(?<![\w.-])(" + SECRET_NAME + r"=)(?:[^&;,\s\"':]|[\"':](?!\s|\Z))+", re.IGNORECASE)
+# A quote at the end of a word is around the address, and a colon is the message's. That a name has a value is looked at
+# first, so that a long word without one is read once, not once for each "pass" in it.
+_VALUE = r"(?:[^&;,\s\"':]|[\"':](?!\s|\Z))"
+_NAMED = re.compile(r"(?<![\w.-])(?=[\w.-]+=" + _VALUE + r")(" + SECRET_NAME + r"=)" + _VALUE + r"+", re.IGNORECASE)
 
 
 def without_secrets(text: str) -> str:
@@ -38,7 +41,13 @@ def without_secrets(text: str) -> str:
     The user's name and password in an address (``rtsp://user:password@host/``), values of names that speak of secrets
     wherever they stand (``?token=...``, ``user-pw=...``). Better once too often.
     """
-    return _NAMED.sub(r"\1" + HIDDEN, _IN_ADDRESS.sub(HIDDEN + "@", text))
+    return _NAMED.sub(r"\1" + HIDDEN, "\n".join(map(_without_login, text.split("\n"))))
+
+
+def _without_login(line: str) -> str:
+    """Up to the last ``@`` the first address is found at once; behind it there is none to look for."""
+    end = line.rfind("@") + 1
+    return _IN_ADDRESS.sub(HIDDEN + "@", line[:end]) + line[end:]
 
 
 def message_without_secrets(text: str) -> str:

@@ -4,6 +4,8 @@
 class CccError(Exception):
     """A problem the user can act on: what is wrong, and what to do about it.
 
+    A ``?`` stands for every character that steers a terminal: names of files, and what stands in them, are anyone's.
+
     Args:
         message: what was found and what was expected, in one or more lines.
         hint: what to do, best as the command to type; may be empty.
@@ -12,8 +14,13 @@ class CccError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super(CccError, self).__init__(message)
-        self.hint = hint
+        super(CccError, self).__init__(_printable(message))
+        self.hint = _printable(hint)
+
+
+def _printable(text: str) -> str:
+    shown = text.replace("\t", " ")
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in shown)
 
 
 class UsageError(CccError):

@@ -73,7 +73,7 @@ def _kind_of_archive(path: str, suffix: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise FileProblem("{}: is a damaged or truncated zip archive ({})".format(path, error), hint=_COPY_AGAIN)
     if suffix in _CHECKPOINT_NAMES or any(name.endswith((".pkl", "/data.pkl")) for name in names):
         return CHECKPOINT

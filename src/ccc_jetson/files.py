@@ -132,6 +132,8 @@ def read_bytes(path: str) -> bytes:
             return file.read()
     except OSError as error:
         raise FileProblem("{}: cannot be read: {}".format(path, error.strerror))
+    except ValueError:  # a zero byte
+        raise FileProblem("{}: no file has such a name".format(path))
 
 
 def read_text(path: str) -> str:

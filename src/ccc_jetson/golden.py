@@ -20,8 +20,9 @@ from typing import Any, List, NamedTuple, Sequence, Tuple, Union
 import numpy as np
 
 from ccc_jetson.carried import attachment
-from ccc_jetson.contract import EXPORT_AGAIN, Contract
+from ccc_jetson.contract import EXPORT_AGAIN, MAX_SCORES, Contract
 from ccc_jetson.errors import ContractError
+from ccc_jetson.json_records import loads
 from ccc_jetson.onnx_file import OnnxFile
 
 METADATA_KEY = "ccc_jetson.golden"
@@ -30,6 +31,7 @@ DECIDED_SHARE = 0.9
 CLOSE = 0.01  # of the range of a picture's scores: classes that are no further apart are as good as each other
 DRAWN = "scene "  # how the name of a frame begins that was drawn for want of pictures
 _CLASS_MAPS, _SCORES = 1, 2  # formats
+_MOST_PIXELS = 1 << 26  # of all frames together; nine of 2048x1024 have 19 million
 
 
 class GoldenFrame(NamedTuple):
@@ -121,30 +123,37 @@ def decode_golden(data: bytes, origin: str) -> List[Golden]:
     """
     try:
         header, at = data[: data.index(b"\n")], data.index(b"\n") + 1
-        described = json.loads(header.decode("ascii"))
+        described = loads(header.decode("ascii"))
         if described["format"] not in (_CLASS_MAPS, _SCORES):
             raise ContractError(
-                "{}: its golden frames have format {}, this version reads {} and {}".format(
-                    origin, described["format"], _CLASS_MAPS, _SCORES
+                "{}: its golden frames have format {:.80}, this version reads {} and {}".format(
+                    origin, repr(described["format"]), _CLASS_MAPS, _SCORES
                 ),
                 hint="update ccc-jetson on this machine",
             )
         frames: List[Golden] = []
+        pixels_left = _MOST_PIXELS
         for one in described["frames"]:
-            height, width = one["height"], one["width"]
+            height, width = _count(one["height"]), _count(one["width"])
+            pixels_left -= height * width
+            if pixels_left < 0:
+                raise ValueError("they have too many pixels")
             of_scores = described["format"] == _SCORES
-            rest = [(one["classes"], 4)] if of_scores else [(height, width), (height, width)]
+            rest = [(_count(one["classes"]), 4)] if of_scores else [(height, width), (height, width)]
             arrays = []
             for length, shape in zip(one["lengths"], [(height, width, 3), *rest]):
                 arrays.append(_inflated(data[at : at + length], shape))
                 at += length
             pixels = np.add.accumulate(arrays[0], axis=0, dtype=np.uint8)
             if of_scores:
-                frames.append(GoldenScores(one["name"], pixels, arrays[1].reshape(-1).view("<f4").astype(np.float32)))
+                frames.append(
+                    GoldenScores(str(one["name"]), pixels, arrays[1].reshape(-1).view("<f4").astype(np.float32))
+                )
             else:
-                frames.append(GoldenFrame(one["name"], pixels, arrays[1], arrays[2], tuple(one["margin_edges"])))
+                edges = tuple(float(edge) for edge in one["margin_edges"])
+                frames.append(GoldenFrame(str(one["name"]), pixels, arrays[1], arrays[2], edges))
         return frames
-    except (ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError, zlib.error) as error:
         raise ContractError("{}: its golden frames are damaged: {}".format(origin, error), hint="export it again")
 
 
@@ -159,6 +168,12 @@ def read_golden(contract: Contract, onnx_file: OnnxFile, path: str) -> List[Gold
     if of_scores != [len(contract.classes)] * (len(frames) * contract.is_classifier):
         raise ContractError("{}: its golden frames are another network's".format(path), hint=EXPORT_AGAIN)
     return frames
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_SCORES:
+        raise ValueError("{:.80} is no number of pixels or classes".format(repr(value)))
+    return value
 
 
 def _inflated(data: bytes, shape: Tuple[int, ...]) -> np.ndarray:

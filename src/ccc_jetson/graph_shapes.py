@@ -14,6 +14,7 @@ from ccc_jetson.shape_rules import RULES
 from ccc_jetson.shape_terms import OPEN, Call, Typed, Unknown
 
 _HIGHEST_RANK = 64  # in files that mean well
+_LARGEST = 1 << 63
 
 
 def infer_shapes(onnx_file: OnnxFile, arrays: Dict[str, np.ndarray]) -> Dict[str, Tensor]:
@@ -39,8 +40,8 @@ def infer_shapes(onnx_file: OnnxFile, arrays: Dict[str, np.ndarray]) -> Dict[str
 
 
 def _opened(size: Dimension) -> Dimension:
-    """Some writers put -1 for an open size."""
-    return OPEN if isinstance(size, int) and size < 0 else size
+    """Some writers put -1 for an open size; what is larger than a file can state is none."""
+    return OPEN if isinstance(size, int) and not 0 <= size < _LARGEST else size
 
 
 def _outputs(node: Node, known: Dict[str, Tensor], arrays: Dict[str, np.ndarray], opset: int) -> List[Typed]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ccc_jetson.errors import FileProblem
 from ccc_jetson.files import check_ordinary
-from ccc_jetson.opencv import import_cv2
+from ccc_jetson.opencv import MOST_PIXELS, import_cv2
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 
@@ -70,5 +70,9 @@ def _decoded(path: str, flags: int) -> np.ndarray:
     except cv2.error:
         image = None
     if image is None:
-        raise FileProblem("{}: is no picture that OpenCV can decode".format(path))
+        raise FileProblem(
+            "{}: is no picture that OpenCV can decode, or one of more than {} million pixels".format(
+                path, MOST_PIXELS // 10**6
+            )
+        )
     return image

@@ -12,6 +12,7 @@ _LARGEST = 1e30  # what float32 can hold with room to compute
 _DEEPEST = 8  # lists and objects within each other, where a value has no fixed form
 _LONGEST_VALUE = 80  # in a message
 _LONGEST_REASON = 500
+_MOST_DIGITS = 4300  # as Python reads from 3.11 on
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _NUMBERS = re.compile(r"\[\n[^\[\]{}\":]*\]")  # a list of numbers as json.dumps indents it; texts hold no line breaks
 
@@ -53,7 +54,7 @@ class JsonReader:
         """The value that a JSON text stands for; a key that comes twice is damage."""
         try:
             decoded = text if isinstance(text, str) else text.decode("utf-8")
-            return json.loads(decoded, object_pairs_hook=_unique)
+            return json.loads(decoded, object_pairs_hook=_unique, parse_int=_whole_number)
         except (ValueError, RecursionError) as error:
             self.damaged(str(error))
 
@@ -165,6 +166,21 @@ class JsonReader:
         if len(reason) > _LONGEST_REASON:
             reason = reason[:_LONGEST_REASON] + "..."
         raise self.error("{}: {} is damaged: {}".format(self.origin, self.what, clean(reason)), hint=self.cure)
+
+
+def loads(text: str) -> Any:
+    """``json.loads``, but for numbers of more digits than any means: before Python 3.11 they cost minutes.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON, or too deep.
+    """
+    return json.loads(text, parse_int=_whole_number)
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number has {} digits".format(len(digits)))
+    return int(digits)
 
 
 def _is_number(value: Any) -> bool:

@@ -13,7 +13,6 @@ Without ``train_id_to_class`` a network that has all the classes by name is read
 class i. The prediction is mapped and not the label, because a coarser data set has no inverse.
 """
 
-import json
 import os
 import re
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
@@ -28,14 +27,17 @@ from ccc_jetson.cityscapes import (
     TRAIN_CLASSES,
     TRAIN_LABELS,
 )
+from ccc_jetson.clean_text import clean
 from ccc_jetson.confusion import IGNORE, MAX_CLASSES, NO_CLASS
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import read_text
+from ccc_jetson.json_records import loads
 
 MAPPINGS = ("camvid", "trainids", "labelids")
 _UNKNOWN = 254  # above the highest class, and not IGNORE
 _SHOWN = 3  # names in a message
+_LONGEST = 500  # of what is wrong with a file
 _NO_COLOR = (128, 128, 128)  # of a class that the network does not know
 
 
@@ -174,7 +176,7 @@ def named_mapping(mapping: str) -> LabelMapping:
 def _mapping_file(path: str) -> LabelMapping:
     """Reads and validates a mapping file, as described at the top."""
     try:
-        record = json.loads(read_text(path))
+        record = loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise _bad_mapping(path, "it is no JSON: {}".format(error))
     if not isinstance(record, dict):
@@ -229,8 +231,9 @@ def _is_number(value: Any, end: int) -> bool:
 
 
 def _bad_mapping(path: str, problem: str) -> FileProblem:
+    cut = problem if len(problem) <= _LONGEST else problem[:_LONGEST] + "..."
     return FileProblem(
-        "{}: is no mapping file: {}".format(path, problem),
+        "{}: is no mapping file: {}".format(path, clean(cut)),
         hint='for example {"classes": ["road", "car"], "label_to_class": {"7": 0, "26": 1}, "ignore": [0, 255]}',
     )
 
@@ -246,7 +249,7 @@ def _classes(count: int) -> str:
 def some(names: Sequence[str]) -> str:
     """The first few names, and how many there are."""
     more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (" and {} more".format(more) if more > 0 else "")
+    return clean(", ".join(names[:_SHOWN])) + (" and {} more".format(more) if more > 0 else "")
 
 
 def _ranges(numbers: Iterable[int]) -> str:

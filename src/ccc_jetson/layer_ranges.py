@@ -13,12 +13,13 @@ from typing import NamedTuple, Optional, Tuple
 from ccc_jetson.carried import attachment
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import ContractError
+from ccc_jetson.json_records import loads
 from ccc_jetson.onnx_file import OnnxFile
 
 METADATA_KEY = "ccc_jetson.layer_ranges"
 _FORMAT = 1
 _MOST = 1e30
-_MOST_BYTES = 1 << 26  # decompressed; a network of 500 tensors takes 40 kB
+_MOST_BYTES = 1 << 22  # decompressed; a network of 500 tensors takes 40 kB
 
 
 class LayerRange(NamedTuple):
@@ -49,10 +50,12 @@ def decode_layer_ranges(data: bytes, origin: str) -> Tuple[LayerRange, ...]:
     """
     try:
         stream = zlib.decompressobj()
-        record = json.loads(stream.decompress(data, _MOST_BYTES).decode("utf-8"))
+        record = loads(stream.decompress(data, _MOST_BYTES).decode("utf-8"))
         if record["format"] != _FORMAT:
             raise ContractError(
-                "{}: its layer ranges have format {}, this version reads {}".format(origin, record["format"], _FORMAT),
+                "{}: its layer ranges have format {:.80}, this version reads {}".format(
+                    origin, repr(record["format"]), _FORMAT
+                ),
                 hint="update ccc-jetson on this machine",
             )
         layers = tuple(

@@ -4,6 +4,7 @@ Raw data become read-only views into the file's bytes, so that nothing is copied
 unpacked. What numpy knows no type for is left out, and so is what lies in another file: ``OnnxFile.external`` names it.
 """
 
+import reprlib
 from typing import Dict, List, Tuple, Union
 
 import numpy as np
@@ -109,5 +110,5 @@ def _from_buffer(data: Union[bytes, memoryview], stored: str, name: str) -> np.n
 def _fixed(about: Tensor) -> Tuple[int, ...]:
     shape = tuple(size for size in about.shape if isinstance(size, int) and size >= 0)
     if len(shape) != len(about.shape) or len(shape) > _LARGEST_RANK:
-        raise Damaged("tensor {!r} has the shape {}".format(about.name, about.shape))
+        raise Damaged("tensor {!r} has the shape {}".format(about.name[:100], reprlib.repr(about.shape)))
     return shape

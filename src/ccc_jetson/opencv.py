@@ -8,16 +8,20 @@ from ccc_jetson.clean_text import clean
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.static_tls import preload
 
+MOST_PIXELS = 1 << 27  # of a picture: 400 MB; OpenCV's own limit is 3 GB, which a file of 1 MB can ask for
+
 
 def import_cv2() -> ModuleType:
     """The ``cv2`` module.
 
-    Its own remarks on standard error are switched off unless these variables are set: our messages say what they mean.
+    Its own remarks on standard error are switched off, and pictures of more than ``MOST_PIXELS`` are not decoded,
+    unless these variables are set: our messages say what is meant.
 
     Raises:
         DependencyMissing: it is not installed, or a library that it needs is not; with the cure.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     try:
         import cv2

@@ -49,5 +49,5 @@ def _text(path: str) -> str:
     try:
         with open(path, "rb") as file:
             return file.read(_MOST_BYTES).decode("utf-8", "replace").strip()
-    except OSError:
+    except (OSError, ValueError):  # no file has such a name
         return ""

@@ -189,3 +189,10 @@ def test_an_error_of_opencvs_is_a_sentence(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", fail)
     with pytest.raises(FileProblem, match="is no video"):
         FrameReader().count("drive.mp4")
+
+
+def test_a_list_with_a_zero_byte_is_no_list(tmp_path):
+    path = tmp_path / "frames.txt"
+    path.write_bytes(b"a.png\nb\0c.png\n")
+    with pytest.raises(FileProblem, match="is a binary file"):
+        open_sources([str(path)])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tracemalloc
 
 import pytest
 
@@ -144,3 +145,14 @@ def test_the_file_lies_beside_the_engine_itself(tmp_path):
     os.symlink(engine, str(tmp_path / "link.engine"))
     assert kernels_path(engine) == engine + ".kernels"
     assert kernels_path(str(tmp_path / "link.engine")) == engine + ".kernels"
+
+
+def test_a_short_file_takes_little_memory(tmp_path):
+    path = tmp_path / "a.kernels"
+    path.write_bytes(KERNELS.to_bytes())
+    read_kernels(str(path))
+    tracemalloc.start()
+    read_kernels(str(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20, peak

@@ -95,3 +95,15 @@ def test_json_holds_every_layer():
 
 def test_an_engine_without_layers_gives_an_empty_report():
     assert "slowest layers" in rows_of().to_text()
+
+
+@pytest.mark.parametrize("information", ['{"Layers": 5}', '{"Layers": null}', "[" * 3000, '{"Layers": [3, null]}'])
+def test_information_of_another_form_is_passed_over(information):
+    (row,) = rows_of(("Conv_1", 0.5), information=information).rows
+    assert (row.name, row.kind) == ("Conv_1", "Conv")
+
+
+def test_numbers_that_json_has_no_word_for_are_not_known():
+    report = rows_of(("Conv_1", 0.5), information='{"Layers": [{"Name": "Conv_1", "a": 1e999, "b": NaN, "c": 1.5}]}')
+    assert report.rows[0].details == {"Name": "Conv_1", "a": None, "b": None, "c": 1.5}
+    assert json.loads(report.to_json())["layers"][0]["details"]["a"] is None

@@ -5,6 +5,8 @@ import collections
 import os
 import pathlib
 import pickle
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -228,3 +230,75 @@ def test_what_is_no_state_dict_is_said(tmp_path, content, message):
     torch.save(content, path)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(path)
+
+
+def refused(path):
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(str(path))
+    assert len(str(caught.value)) < 1500 and str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def with_bytes_at(path, start, offset, value):
+    """The archive's bytes with others behind the last ``start``."""
+    data = bytearray(path.read_bytes())
+    at = data.rfind(start) + offset
+    data[at : at + len(value)] = value
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
+def test_numbers_of_eight_bits_are_no_weights(tmp_path, dtype):
+    state = {"w": torch.ones(3).to(getattr(torch, dtype))}
+    torch.save(state, tmp_path / "a.pth")
+    save_file(state, tmp_path / "a.safetensors")
+    for name in ("a.pth", "a.safetensors"):
+        assert "no dense, real numbers" in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "start, offset, value",
+    [
+        (b"PK\x01\x02", 6, b"\xff"),  # needs a version of zip that there is not
+        (b"PK\x01\x02", 28, b"\xff\xff"),  # a name longer than the file
+        (b"PK\x01\x02", 30, b"\x01\x02"),  # an extra field that is none
+        (b"PK\x06\x07", 16, b"\x02"),  # several disks
+    ],
+)
+def test_a_damaged_archive_is_refused(tmp_path, start, offset, value):
+    torch.save(STATE, tmp_path / "a.pth")
+    with_bytes_at(tmp_path / "a.pth", start, offset, value)
+    if start in (tmp_path / "a.pth").read_bytes():
+        assert "truncated or damaged" in refused(tmp_path / "a.pth")
+    else:
+        pytest.skip("this PyTorch writes no such record")
+
+
+def test_a_view_that_repeats_a_number_without_end_is_refused(tmp_path):
+    torch.save({"w": torch.ones(1).as_strided((1 << 60,), (0,))}, tmp_path / "a.pth")
+    assert "claims 4,611,686,018,427,387,904 of weights" in refused(tmp_path / "a.pth")
+    torch.save({"w": torch.ones(1).expand(64)}, tmp_path / "a.pth")
+    assert load_checkpoint(str(tmp_path / "a.pth")).state["w"].shape == (64,)
+
+
+def test_compressed_nothing_is_refused_before_it_is_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10 << 20))
+    assert "claims 10,485,760 of weights" in refused(tmp_path / "a.pth")
+
+
+def test_the_length_of_a_text_is_not_believed(tmp_path):
+    """An unpickler asks for as many bytes as a text claims to have."""
+    start = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
+    (tmp_path / "a.pth").write_bytes(start + b"\x80\x02}q\x00(X\xff\xff\xff\x7fshort")
+    tracemalloc.start()
+    assert "truncated or damaged" in refused(tmp_path / "a.pth")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 24, peak
+
+
+def test_names_in_a_checkpoint_are_listed_and_cleaned(tmp_path):
+    torch.save({f"\x1b[2J{index}": 3 for index in range(5000)}, tmp_path / "a.pth")
+    text = refused(tmp_path / "a.pth")
+    assert "?[2J0, ?[2J1, " in text and "and 4980 more" in text

@@ -159,3 +159,15 @@ def test_a_state_with_impossible_counts_is_refused(tmp_path, model):
     path.write_text(json.dumps(record))
     with pytest.raises(FileProblem, match="something else than counts"):
         state_of(path, model, dataset)[0].load()
+
+
+def test_a_state_is_not_repeated_to_the_terminal(tmp_path, model):
+    dataset = paired_folders(*write_pairs(tmp_path), mapping="camvid")
+    state, _ = state_of(tmp_path / "eval.state", model, dataset)
+    state.load()
+    record = json.loads((tmp_path / "eval.state").read_text())
+    record["fingerprint"]["\x1b[2J"] = "x\x1b[2J" * 1000
+    (tmp_path / "eval.state").write_text(json.dumps(record))
+    with pytest.raises(UsageError, match=r"  \?\[2J: x\?\[2J") as caught:
+        state.load()
+    assert len(str(caught.value)) < 1000

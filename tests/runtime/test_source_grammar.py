@@ -232,3 +232,10 @@ def test_a_password_is_in_no_error(text):
         parse_source(text)
     print(caught.value)
     assert "ret" not in str(caught.value) and "sec" not in str(caught.value)
+
+
+def test_a_long_source_is_cut_in_messages():
+    for text in ("synthetic://?" + "9" * 20000, "x" * 20000 + "://", "csi://0?size=" + "9" * 20000):
+        with pytest.raises(UsageError) as caught:
+            parse_source(text)
+        assert len(str(caught.value)) < 1200

@@ -342,3 +342,12 @@ def test_something_else_than_an_object_is_no_mapping_file(tmp_path, text):
     path.write_text(text)
     with pytest.raises(FileProblem, match="is no mapping file: it is no JSON"):
         named_mapping(str(path))
+
+
+def test_a_mapping_file_is_not_repeated_to_the_terminal(tmp_path):
+    path = mapping_file(tmp_path, **{"\x1b[2J": 1})
+    with pytest.raises(FileProblem, match=r"has unknown \?\[2J"):
+        named_mapping(path)
+    with pytest.raises(FileProblem, match="classes is") as caught:
+        named_mapping(mapping_file(tmp_path, classes=[[0] * 100000]))
+    assert len(str(caught.value)) < 1000

@@ -87,3 +87,9 @@ def test_a_closed_pipe_behind_us_is_no_traceback(tmp_path):
     errors = tmp_path / "errors"
     os.system("{} {} 2> {} | head -1 > {}".format(sys.executable, script, errors, os.devnull))
     assert errors.read_text() == ""
+
+
+def test_what_steers_a_terminal_is_no_part_of_a_message():
+    error = CccError("a\x1b[31m.onnx: is no\x85model\nat\tall", hint="rm 'a\x1b[31m.onnx'")
+    assert str(error) == "a?[31m.onnx: is no?model\nat all"
+    assert error.hint == "rm 'a?[31m.onnx'"

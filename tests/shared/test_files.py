@@ -177,3 +177,8 @@ def test_a_pipe_or_a_device_is_not_read(tmp_path):
         for read in (read_bytes, read_text, sha256_of):
             with pytest.raises(FileProblem, match="no ordinary file"):
                 read(path)
+
+
+def test_a_name_that_no_file_can_have_is_a_problem_of_the_file():
+    with pytest.raises(FileProblem, match=r"a\?b: no file has such a name"):
+        read_bytes("a\0b")

@@ -158,3 +158,20 @@ def test_golden_frames_of_the_other_kind_are_refused(kind):
 )
 def test_a_class_is_as_good_as_the_best_within_a_hundredth_of_the_range(scores, found, close):
     assert is_close(np.array(scores, np.float32), found) is close
+
+
+@pytest.mark.parametrize(
+    "header, says",
+    [
+        ('{"format": "\\u001b[2J", "frames": []}', r"have format '\\x1b\[2J', this version"),
+        ('{"format": 1, "frames": ' + "[" * 3000, "damaged"),
+        ('{"format": 1, "frames": [{"height": "4", "width": 4}]}', "'4' is no number of pixels"),
+        ('{"format": 1, "frames": [{"height": -1, "width": 6148914691236517205}]}', "-1 is no number of pixels"),
+        ('{"format": 1, "frames": [{"height": 65536, "width": 65536}]}', "too many pixels"),
+        ('{"format": 1, "frames": [{"height": ' + "9" * 5000 + "}]}", "damaged"),
+    ],
+)
+def test_a_hostile_header_is_refused_before_anything_is_unpacked(header, says):
+    with pytest.raises(ContractError, match=says) as caught:
+        decode_golden(header.encode("ascii") + b"\n" + zlib.compress(bytes(1 << 20)), "m.onnx")
+    assert len(str(caught.value)) < 400

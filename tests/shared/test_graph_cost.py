@@ -163,3 +163,15 @@ def test_nodes_that_no_output_needs_cost_nothing():
     one = graph_bytes(nodes, {"x": [1, 4, 6, 8]}, {"y": [1, 4, 6, 8]})
     assert (cost_of(both).nodes, cost_of(both).flops) == (2, 2 * 192)
     assert (cost_of(one).nodes, cost_of(one).flops) == (1, 192)
+
+
+def test_sizes_that_no_machine_has_are_unknown_not_large():
+    """Each Tile makes the size 2**62 times as large; a product of them all has no end."""
+    nodes = [helper.make_node("Tile", ["x0", "repeats"], ["x1"])]
+    nodes += [helper.make_node("Tile", ["x{}".format(i), "repeats"], ["x{}".format(i + 1)]) for i in range(1, 300)]
+    nodes.append(helper.make_node("Relu", ["x300"], ["y"]))
+    found = cost_of(graph_bytes(nodes, {"x0": [4, 4]}, {"y": ["?"]}, {"repeats": np.array([1 << 62, 1 << 62])}))
+    assert found.bytes_moved is None
+    huge = cost_of_node("Relu", [[1 << 62] * 60])
+    assert (huge.flops, huge.bytes_moved) == (None, None)
+    assert cost_of_node("Relu", [[1 << 30, 1 << 30]]).flops == 1 << 60

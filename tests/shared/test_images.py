@@ -1,6 +1,10 @@
 """Pictures and label maps, and files that are neither."""
 
 import os
+import struct
+import subprocess
+import sys
+import zlib
 
 import cv2
 import numpy as np
@@ -70,3 +74,20 @@ def test_a_pipe_in_a_pictures_place_is_refused_and_not_waited_for(tmp_path):
     for read in (read_frame, read_labels):
         with pytest.raises(FileProblem, match="no ordinary file"):
             read(str(tmp_path / "a.png"))
+
+
+def test_a_picture_of_more_pixels_than_memory_is_for_is_refused_by_its_header(tmp_path):
+    """144 million pixels in 20 kB, which OpenCV itself would decode."""
+    rows = zlib.compressobj(9)
+    row = bytes(1 + 12000 // 8)
+    data = b"".join(rows.compress(row * 100) for _ in range(120)) + rows.flush()
+    header = struct.pack(">IIBBBBB", 12000, 12000, 1, 0, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    chunks = [
+        struct.pack(">I", len(each)) + kind + each + struct.pack(">I", zlib.crc32(kind + each)) for kind, each in parts
+    ]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    code = "from ccc_jetson.images import read_labels\nprint(read_labels({!r}).shape)".format(str(tmp_path / "a.png"))
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = child.communicate()
+    assert out == b"" and b"or one of more than 134 million pixels" in err

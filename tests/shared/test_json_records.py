@@ -134,3 +134,8 @@ def test_lists_of_numbers_stand_on_one_line_in_files_that_people_open():
     assert json.loads(text) == record
     with pytest.raises(ValueError):
         indented({"x": float("nan")})
+
+
+def test_a_number_of_more_digits_than_any_means_is_damage():
+    assert complaint(READ.parse, "[" + "9" * 4301 + "]") == "is damaged: a number has 4301 digits"
+    assert READ.parse("[" + "9" * 4300 + "]") == [10**4300 - 1]

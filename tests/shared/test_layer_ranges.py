@@ -61,3 +61,15 @@ def test_a_newer_format_says_update():
     data = zlib.compress(json.dumps({"format": 2, "layers": []}).encode("ascii"))
     with pytest.raises(ContractError, match="format 2, this version reads 1"):
         decode_layer_ranges(data, "m.onnx")
+
+
+def test_a_format_that_steers_a_terminal_is_shown_as_python_writes_it():
+    data = zlib.compress(json.dumps({"format": "\x1b[2J" * 100, "layers": []}).encode("ascii"))
+    with pytest.raises(ContractError, match=r"have format '\\x1b") as caught:
+        decode_layer_ranges(data, "m.onnx")
+    assert len(str(caught.value)) < 200
+
+
+def test_no_more_is_unpacked_than_a_network_can_have():
+    with pytest.raises(ContractError, match="damaged"):
+        decode_layer_ranges(zlib.compress(b" " * (1 << 23) + TEXT.encode("ascii")), "m.onnx")

@@ -125,3 +125,9 @@ def test_all_weights_of_the_official_network_as_onnx_reads_them(official_onnx):
     assert set(found) == {tensor.name for tensor in tensors}
     for tensor in tensors:
         assert np.array_equal(found[tensor.name], numpy_helper.to_array(tensor)), tensor.name
+
+
+def test_a_shape_without_end_is_not_repeated():
+    with pytest.raises(FileProblem, match="has the shape") as caught:
+        constant_arrays(bytes_with(TensorProto(name="t" * 5000, data_type=1, dims=[7] * 5000)))
+    assert len(str(caught.value)) < 500

@@ -68,3 +68,8 @@ def test_an_installed_package_has_none_even_within_somebodys_repository(tmp_path
 
 def test_of_this_package_there_is_a_revision_or_none():
     assert revision() == "" or len(revision()) == 12
+
+
+def test_a_reference_that_no_file_can_have_is_no_commit(checkout):
+    (checkout / ".git" / "HEAD").write_bytes(b"ref: refs/heads/a\0b\n")
+    assert found(checkout) == ""

@@ -131,3 +131,19 @@ def test_a_child_that_gives_no_answer_is_an_error(tmp_path):
     echo.write_text("#!/bin/sh\necho 12\n")
     echo.chmod(0o755)
     assert Place(root=str(tmp_path), python=str(echo)).query_camera("video0") == {"error": "no answer"}
+
+
+@pytest.mark.parametrize("facts", ["{", "[" * 3000, "3", "null"])
+def test_facts_that_a_library_printed_into_are_none(tmp_path, facts):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'ccc-doctor:{}'\n".format(facts))
+    python.chmod(0o755)
+    assert Place(root=str(tmp_path), python=str(python)).imported("numpy").facts is None
+
+
+@pytest.mark.parametrize("formats", [3, [3], [{"fourcc": "MJPG"}], [{"fourcc": "MJPG", "sizes": [[640, 480]]}]])
+def test_a_camera_of_another_form_is_no_answer(tmp_path, formats):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho '{}'\n".format(json.dumps({"captures": True, "formats": formats})))
+    python.chmod(0o755)
+    assert Place(root=str(tmp_path), python=str(python)).query_camera("video0") == {"error": "no answer"}

@@ -152,3 +152,8 @@ def test_details_are_told_of_live_sources_and_recorded_of_all():
     assert (record["reconnects"], record["lost_s"], record["stalls"], record["replaced"]) == (2, 6.123, 1, 7)
     assert record["age_ms"] == 12.346 and record["pipeline"] is None
     assert re.match("delivers", SourceDetails("rtsp", "x").facts(True)[0][1])
+
+
+@pytest.mark.parametrize("words", ["(" * 65536, "[WARN:0]x" * 7000, "(a:1" * 16384, "[ " * 30000])
+def test_words_that_fill_the_buffer_are_read_once(words):
+    assert telling_lines(words) == ""

@@ -125,3 +125,8 @@ def test_every_ipv6_address_is_every_ipv4_address_too():
     with contextlib.closing(listener.socket):
         assert not listener.is_loopback
         socket.create_connection(("127.0.0.1", listener.port), 5).close()
+
+
+def test_a_port_of_thousands_of_digits_is_none():
+    with pytest.raises(argparse.ArgumentTypeError, match="ports end at 65535"):
+        parse_address("9" * 5000)
