@@ -5,10 +5,10 @@ import json
 import os
 
 from ccc_jetson.board import read_board, read_power_modes
+from ccc_jetson.child import Answer
 from ccc_jetson.engines.machine import read_memory, target_of
 from ccc_jetson.engines.tensorrt_log import ERROR, INTERNAL_ERROR, WARNING, TensorRTLog
 from ccc_jetson.revision import revision
-from ccc_jetson.runtime.child import Answer
 from ccc_jetson.runtime.doctor.cli import to_json, to_text
 from ccc_jetson.runtime.doctor.place import Place
 from ccc_jetson.runtime.doctor.probes import PROBES, examine
