@@ -8,7 +8,7 @@ device_half=(src/ccc_jetson/*.py runtime engines calib/{__init__,cache,cache_cli
 ruff check .
 ruff format --check .
 mypy
-mkdocs build --quiet --strict --site-dir build/site
+NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict --site-dir build/site
 vermin --quiet --no-tips --violations --target=3.6- "${device_half[@]}"
 hadolint --config docker/hadolint.yaml docker/*/Dockerfile
 shellcheck docker/*.sh tests/*.sh .ci/run

@@ -5,8 +5,8 @@
     ```json     (or yaml, toml, ini) read by a parser
     ```text     (or console) what something printed, or a shape: not run
 
-A comment on the line above a block may say ``<!-- board: xavier -->``, for a block that is typed on another board than a
-TX2, or ``<!-- not run: REASON -->``, for one that cannot be run by a test.
+A comment on the line above a block may say ``<!-- board: xavier -->``, for a block that is typed on another board than
+a TX2, or ``<!-- not run: REASON -->``, for one that cannot be run by a test.
 """
 
 import os

@@ -67,7 +67,7 @@ def _run(call):
     command, call.words = call.words[at + 1 :], call.words[:at]
     given, rest = call.options(
         "--rm --init -i -t -d --privileged",
-        "--runtime --device -v --volume -w --workdir --user -u -e --env --group-add --network --name --restart --memory",
+        "--runtime --device -v --volume -w --workdir --user -u -e --env --group-add --network --name --restart",
     )
     if rest:
         return _refuse("run: {} before the image".format(" ".join(rest)))

@@ -1,8 +1,8 @@
 """Commands that only a board, root, docker or a network can carry out: each looks at what it is given, and says so.
 
 None of them takes everything. An option, a file, a unit, a package or a verb that is not known here is refused, with
-exit code 2 and a sentence; what a command would leave behind (a file in /etc, a clone, a download) is left behind, below
-the terminal's own folder. A new word in the documents is looked up, and then written down here.
+exit code 2 and a sentence; what a command would leave behind (a file in /etc, a clone, a download) is left behind, below the
+terminal's own folder. A new word in the documents is looked up, and then written down here.
 """
 
 import os
@@ -16,23 +16,23 @@ from tests.doubles.terminal import checkout
 from tests.doubles.terminal.containers import docker
 
 COMMANDS = {"docker": docker}
-ROOT_ONLY = ("as root: sudo {}",)
 _UNITS = {"docker", "nvargus-daemon", "nvpmodel", "nvfancontrol", "nvzramconfig", "gdm", "gdm3", "lightdm", "ssh"}
 _GROUPS = {"video", "docker", "render", "dialout", "i2c", "gpio"}
 _PACKAGES = {
-    "python3-pip", "python3-venv", "python3-dev", "python3-numpy", "python3-libnvinfer", "python3-opencv", "chromium",
-    "build-essential", "g++", "git", "curl", "docker.io", "docker-compose-plugin", "nvidia-docker2", "tensorrt", "ffmpeg",
-    "nvidia-container-toolkit", "nvidia-jetpack", "v4l-utils", "libgomp1", "libopenblas-base", "cuda-toolkit-10-2",
-    "gstreamer1.0-tools", "python3.8", "python3.8-dev", "python3.8-venv", "nvidia-container-csv-tensorrt", "libopencv-python",
-    "nvidia-container-csv-cuda", "nvidia-container-csv-cudnn",
+    "python3-pip", "python3-venv", "python3-dev", "python3-numpy", "python3-libnvinfer", "python3-opencv",
+    "chromium", "build-essential", "g++", "git", "curl", "docker.io", "docker-compose-plugin", "nvidia-docker2",
+    "tensorrt", "ffmpeg", "nvidia-container-toolkit", "nvidia-jetpack", "v4l-utils", "libgomp1",
+    "libopenblas-base", "cuda-toolkit-10-2", "gstreamer1.0-tools", "python3.8", "python3.8-dev", "python3.8-venv",
+    "nvidia-container-csv-tensorrt", "libopencv-python", "nvidia-container-csv-cuda",
+    "nvidia-container-csv-cudnn",
 }  # fmt: skip
 _MODES = range(5)  # of a TX2
 _HOSTS = {"github.com", "raw.githubusercontent.com", "download.pytorch.org", "bootstrap.pypa.io", "nvidia.box.com"}
 _ROUTES = {"/", "/metrics", "/healthz", "/about", "/frame", "/live", "/token"}
 _OUR_REPOSITORY = "ccc-jetson"
 _REAL = {  # tools that root uses on files: the real ones, with absolute paths below the terminal's folder
-    "cp", "mv", "rm", "mkdir", "ln", "chmod", "cat", "ls", "tee", "install", "sed", "touch", "tar", "head", "tail", "test",
-    "bash", "true",
+    "cp", "mv", "rm", "mkdir", "ln", "chmod", "cat", "ls", "tee", "install", "sed", "touch", "tar", "head",
+    "tail", "test", "bash", "true",
 }  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def _check_groups(given):
 
 @known_as("systemctl")
 def systemctl(call):
-    given, rest = call.options("--now --no-pager --user -q --quiet", "--lines -n")
+    _, rest = call.options("--now --no-pager --user -q --quiet", "--lines -n")
     verb, units = rest[0] if rest else "status", rest[1:]
     if verb not in ("status", "is-active", "is-enabled", "cat", "list-units"):
         call.needs_root()
@@ -272,9 +272,7 @@ def tegrastats(call):
     given, _ = call.options("--stop", "--interval --logfile")
     if not all(each.isdigit() for each in given.get("--interval", [])):
         raise Refused("--interval is in whole milliseconds")
-    print(
-        "RAM 1575/7852MB (lfb 1163x4MB) SWAP 0/3926MB (cached 0MB) CPU [2%@345,off,off,0%@345,1%@345,0%@345] GR3D_FREQ 0%"
-    )
+    print("RAM 1575/7852MB (lfb 1163x4MB) SWAP 0/3926MB (cached 0MB) CPU [2%@345,off,off,0%@345,1%@345,0%@345]")
 
 
 @known_as("nvcc")
@@ -358,7 +356,7 @@ def ssh(call):
 
 @known_as("scp", "rsync")
 def scp(call):
-    given, rest = call.options("-r -a -v -z --archive", "-P")
+    _, rest = call.options("-r -a -v -z --archive", "-P")
     if len(rest) < 2:
         raise Refused("from where, and to where?")
     *sources, target = rest
@@ -429,7 +427,7 @@ def pip(call):
 
 @known_as("venv")
 def venv(call):
-    given, rest = call.options("--system-site-packages --clear")
+    _, rest = call.options("--system-site-packages --clear")
     for folder in rest:
         os.makedirs(os.path.join(folder, "bin"), exist_ok=True)
         with open(os.path.join(folder, "bin", "activate"), "w") as file:
@@ -438,7 +436,7 @@ def venv(call):
 
 @known_as("make")
 def make(call):
-    """The real one, which only says what it would do: the targets are there, and so are the files that they are given."""
+    """The real one, which only says what it would do: targets are there, and so are the files that they are given."""
     existing("Makefile")
     for word in call.words:
         name, equals, value = word.partition("=")

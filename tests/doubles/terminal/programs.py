@@ -62,7 +62,7 @@ def _ours(entry, words):
 
 
 def _board():
-    """This process finds what the variables of ``tests.doubles.cuda_driver.environment`` name, as if started with them."""
+    """This process finds what the variables of ``cuda_driver.environment`` name, as if started with them."""
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:0] = [path for path in paths if path not in sys.path]
     for folder in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep):

@@ -2,8 +2,8 @@
 
     python -m tests.doubles.terminal.server SOCKET
 
-A command gets the words, the folder, the variables and the files 0, 1 and 2 of the ``client`` that stands for it on PATH.
-A line of JSON on standard output tells of each that ended: its words and its exit code.
+A command gets the words, the folder, the variables and the files 0, 1 and 2 of the ``client`` that stands for it on
+PATH. A line of JSON on standard output tells of each that ended: its words and its exit code.
 """
 
 import array
@@ -23,9 +23,10 @@ from tests.doubles.terminal import programs, shortened
 
 # Slow to import, and harmless to fork; where one is missing, the command that needs it says so
 _HEAVY = (
-    "numpy", "cv2", "yaml", "onnx", "onnxruntime", "torch", "onnx_ir", "ccc_jetson.export.api", "ccc_jetson.runtime.run_cli",
-    "ccc_jetson.runtime.backends", "ccc_jetson.runtime.bench.report", "ccc_jetson.calib.cli", "ccc_jetson.engines.build_cli",
-    "ccc_jetson.runtime.reports.writing", "tests.doubles.cameras", "tests.doubles.doctored",
+    "numpy", "cv2", "yaml", "onnx", "onnxruntime", "torch", "onnx_ir", "ccc_jetson.export.api",
+    "ccc_jetson.runtime.run_cli", "ccc_jetson.runtime.backends", "ccc_jetson.runtime.bench.report",
+    "ccc_jetson.calib.cli", "ccc_jetson.engines.build_cli", "ccc_jetson.runtime.reports.writing",
+    "tests.doubles.cameras", "tests.doubles.doctored",
 )  # fmt: skip
 
 
