@@ -1,8 +1,8 @@
 """Commands that only a board, root, docker or a network can carry out: each looks at what it is given, and says so.
 
 None of them takes everything. An option, a file, a unit, a package or a verb that is not known here is refused, with
-exit code 2 and a sentence; what a command would leave behind (a file in /etc, a clone, a download) is left behind, below the
-terminal's own folder. A new word in the documents is looked up, and then written down here.
+exit code 2 and a sentence; what a command would leave behind (a file in /etc, a clone, a download) is left behind below
+the terminal's folder. A new word in the documents is looked up, and then written down here.
 """
 
 import os
