@@ -84,15 +84,15 @@ def test_a_browser_asks_nobody_else_and_has_nothing_to_complain_of(browser, addr
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
         context.set_default_timeout(PATIENCE_MS)
         tab, asked, complaints = context.new_page(), [], []
-        tab.on("request", asked.append)
+        tab.on("request", lambda request, asked=asked: asked.append(request.url))
         for event in ("console", "pageerror"):
-            tab.on(event, complaints.append)
+            tab.on(event, lambda said, complaints=complaints: complaints.append(str(said)))
         for page in ("", "reference/commands/", "reference/python/", "containers/", "networks/", "contributing/"):
             tab.goto(address + page)
             width, seen = tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
             assert width <= seen, "{} is {} pixels wide on {}".format(page, width, seen)
-        assert [each.url for each in asked if not each.url.startswith((address, "data:", "blob:"))] == []
-        assert [str(each) for each in complaints] == []
+        assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+        assert complaints == []
         context.close()
 
 
