@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS_PAGE, MARK = "reference/commands.md", "<!-- every command, from its parser -->"
 IN_ALL = {"--help", "--version", "--print-completion"}
 PAGE = re.compile(r"\n?\(docs/([\w-]+)\.md\)")
+LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\(([^)#\s]*)(#[^)\s]*)?\)")
 TOP = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
 
 
@@ -43,15 +44,22 @@ PARSERS = (
 
 
 def on_files(files, config):
-    """Adds the pages at the top of the repository; their links lead to the site's pages."""
+    """Adds the pages at the top of the repository."""
+    known = {file.src_uri for file in files} | {page for name, page in TOP.items() if (ROOT / name).exists()}
     for name, page in TOP.items():
         if (ROOT / name).exists():
             text = (ROOT / name).read_text(encoding="utf-8")
-            text = text.replace("](docs/", "](")
-            for other, there in TOP.items():
-                text = text.replace(f"]({other}", f"]({there}")
-            files.append(File.generated(config, page, content=text))
+            files.append(File.generated(config, page, content=LINK.sub(lambda link: _of_site(link, known), text)))
     return files
+
+
+def _of_site(link, known):
+    """A link to a page as the site has it; to a file of the repository that is no page, its words alone."""
+    words, target, anchor = link.groups(default="")
+    there = TOP.get(target, target.removeprefix("docs/"))
+    if there in known:
+        return f"[{words}]({there}{anchor})"
+    return link[0] if "://" in target or not target else words
 
 
 def on_page_markdown(markdown, page, config, files):
