@@ -71,7 +71,8 @@ class Machine:
         self.socket = os.path.join(self.folder, "s")
         self._lay_out_bin()
         variables = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
-        variables.update(OMP_NUM_THREADS="1", PYTHONPATH=checkout.ROOT, PYTHONDONTWRITEBYTECODE="1")
+        variables.update(OMP_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
+        variables["PYTHONPATH"] = os.pathsep.join([checkout.ROOT] + [path for path in sys.path if path])
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.doubles.terminal.server", self.socket],
             cwd=checkout.ROOT,

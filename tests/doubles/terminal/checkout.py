@@ -35,6 +35,13 @@ def put_samples(samples, folder):
             shutil.copy(path, there)
 
 
+def distributions():
+    """The names of the wheel and of the archive of sources."""
+    from ccc_jetson import __version__
+
+    return ["ccc_jetson-{}-py3-none-any.whl".format(__version__), "ccc_jetson-{}.tar.gz".format(__version__)]
+
+
 def check_requirement(requirement, refused):
     """Raises ``refused``: an extra that pyproject.toml has not, a version that no list of constraints has, no wheel."""
     place, _, extras = requirement.rstrip("]").partition("[")

@@ -103,7 +103,9 @@ def existing(path, what="file"):
 
 
 def inside(path):
-    """An absolute path of the machine, below the terminal's folder."""
+    """An absolute path of the machine, below the terminal's folder; others as they are."""
+    if not path.startswith("/") or path.startswith(os.environ["CCC_TERMINAL_FOLDER"]):
+        return path
     return os.environ["CCC_ROOT"] + os.path.normpath(path)
 
 
@@ -139,14 +141,14 @@ def _as_root(name, rest):
         taking = [rest[i + 1] for i, word in enumerate(rest) if word in ("-o", "-g", "-m", "-t")]
         sources = [word for word in rest if not word.startswith("-") and word not in taking][:-1]
         for source in sources:
-            existing(inside(source) if source.startswith("/") and os.path.exists(inside(source)) else source)
+            existing(inside(source) if os.path.exists(inside(source)) else source)
         if not sources:
             raise Refused("{} what?".format(name))
     words, skip = [name], ""
     for word in rest:
         if skip in ("-o", "-g") and name == "install":
             words.pop()  # its owner is nobody of this machine
-        elif word.startswith("/") and not word.startswith(os.environ["CCC_TERMINAL_FOLDER"]):
+        elif inside(word) != word:
             there = inside(word)
             os.makedirs(there if word.endswith("/") else os.path.dirname(there), exist_ok=True)
             words.append(there)
@@ -390,6 +392,7 @@ def git(call):
         "status",
         "log",
         "describe",
+        "rev-parse",
         "add",
         "commit",
         "diff",
@@ -428,7 +431,7 @@ def pip(call):
 @known_as("venv")
 def venv(call):
     _, rest = call.options("--system-site-packages --clear")
-    for folder in rest:
+    for folder in map(inside, rest):
         os.makedirs(os.path.join(folder, "bin"), exist_ok=True)
         with open(os.path.join(folder, "bin", "activate"), "w") as file:
             file.write("VIRTUAL_ENV=$PWD\n")
@@ -454,7 +457,19 @@ def pytest(call):
     return subprocess.call(words, cwd=checkout.ROOT, env=environment, stdout=subprocess.DEVNULL)
 
 
-@known_as("build", "twine", "mkdocs", "ruff", "mypy", "pip_audit", "pip-audit")
+@known_as("build")
+def build(call):
+    """Leaves files of the names that the real one would give them."""
+    given, rest = call.options("--wheel --sdist --no-isolation -w -s", "--outdir -o")
+    existing(os.path.join(*(rest or ["."]), "pyproject.toml"))
+    folder = (given.get("--outdir", []) + given.get("-o", []) + ["dist"])[0]
+    os.makedirs(folder, exist_ok=True)
+    for name in checkout.distributions():
+        with open(os.path.join(folder, name), "w") as file:
+            file.write("played\n")
+
+
+@known_as("twine", "mkdocs", "ruff", "mypy", "pip_audit", "pip-audit")
 def tool(call):
     """Of developers: it is one of the extras, and the files that it is given are there."""
     for word in call.words:

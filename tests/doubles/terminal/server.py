@@ -8,6 +8,7 @@ PATH. A line of JSON on standard output tells of each that ended: its words and 
 
 import array
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -64,16 +65,20 @@ class Server:
 
     def _start(self):
         connection, _ = self._listener.accept()
-        call, files = _received(connection)
+        try:
+            call, files = _received(connection)
+        except (OSError, ValueError, IndexError):  # its client was ended before it had said all
+            connection.close()
+            return
         process = os.fork()
         if process == 0:
             self._listener.close()
             _become(call, files)  # does not return
         for file in files:
             os.close(file)
-        connection.sendall(b"%d\n" % process)
         self._running[process] = (connection, call["words"])
         self._selector.register(connection, selectors.EVENT_READ)
+        _tell(connection, process)
 
     def _reap(self):
         while self._running:
@@ -84,10 +89,7 @@ class Server:
             code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
             print(json.dumps({"words": words, "code": code}), flush=True)
             self._selector.unregister(connection)
-            try:
-                connection.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
-            except OSError:
-                pass  # nobody waits for it any more
+            _tell(connection, code if code >= 0 else 128 - code)
             connection.close()
 
     def _left(self, connection):
@@ -101,6 +103,12 @@ class Server:
             os.kill(process, signal.SIGKILL)
 
 
+def _tell(connection, number):
+    """A line for a client, which may have been ended meanwhile: then nobody waits for it any more."""
+    with contextlib.suppress(OSError):
+        connection.sendall(b"%d\n" % number)
+
+
 def _received(connection):
     """What a client hands over, and its three files."""
     kind = array.array("i", [0, 0, 0])
@@ -108,7 +116,10 @@ def _received(connection):
     files = array.array("i", ancillary[0][2])
     length, text = int(head), b""
     while len(text) < length:
-        text += connection.recv(length - len(text))
+        more = connection.recv(length - len(text))
+        if not more:
+            raise ValueError("it ended in the middle")
+        text += more
     return json.loads(text.decode()), list(files)
 
 
