@@ -53,12 +53,17 @@ def _engine(samples, path):
     samples._run(samples._folder, "ccc-build-engine --fp16 model.onnx -o {}".format(os.path.basename(path)))
 
 
-def _checkpoint(samples, path):
-    import torch
+def _checkpoint(**arguments):
+    """A maker: a narrow C3Net."""
 
-    from tests.export.conftest import small_state
+    def make(samples, path):
+        import torch
 
-    torch.save(small_state(dilations=(2, 3, 7, 13)), path)
+        from tests.export.conftest import small_state
+
+        torch.save(small_state(dilations=(2, 3, 7, 13), **arguments), path)
+
+    return make
 
 
 def _named_checkpoint(arch, **arguments):
@@ -153,9 +158,10 @@ _MAKERS = {
     "old.onnx": (_model, ["old.onnx"]),
     "new.onnx": (_model, ["new.onnx"]),
     "model.engine": (_engine, ["model.engine", "model.engine.json", "model.engine.kernels"]),
-    "ckpt.pth": (_checkpoint, ["ckpt.pth"]),
-    "weights.pth": (_checkpoint, ["weights.pth"]),
-    "C3Net_setting2.pth": (_checkpoint, ["C3Net_setting2.pth"]),
+    "ckpt.pth": (_checkpoint(), ["ckpt.pth"]),
+    "weights.pth": (_checkpoint(), ["weights.pth"]),
+    "C3Net_setting2.pth": (_checkpoint(), ["C3Net_setting2.pth"]),
+    "own.pth": (_checkpoint(classes=12), ["own.pth"]),
     "drn_c_26.pth": (_named_checkpoint("drn-classifier"), ["drn_c_26.pth"]),
     "espnet_p_2_q_3.pth": (_named_checkpoint("espnet", p=2, q=3), ["espnet_p_2_q_3.pth"]),
     "drive.mp4": (_video, ["drive.mp4"]),
@@ -172,6 +178,7 @@ _MAKERS = {
     "camvid": (_camvid, ["camvid"]),
     "cityscapes": (_cityscapes, ["cityscapes"]),
     "street.png": (_picture, ["street.png"]),
+    "frame.png": (_picture, ["frame.png"]),
     "STREET.png": (_picture, ["STREET.png"]),
     "before.json": (_bench, ["before.json"]),
     "after.json": (_same_bench, ["after.json"]),

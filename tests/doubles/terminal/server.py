@@ -24,10 +24,10 @@ from tests.doubles.terminal import programs, shortened
 
 # Slow to import, and harmless to fork; where one is missing, the command that needs it says so
 _HEAVY = (
-    "numpy", "cv2", "yaml", "onnx", "onnxruntime", "torch", "onnx_ir", "ccc_jetson.export.api",
-    "ccc_jetson.runtime.run_cli", "ccc_jetson.runtime.backends", "ccc_jetson.runtime.bench.report",
-    "ccc_jetson.calib.cli", "ccc_jetson.engines.build_cli", "ccc_jetson.runtime.reports.writing",
-    "tests.doubles.cameras", "tests.doubles.doctored",
+    "numpy", "torch._dynamo", "torch.onnx", "torch.distributed", "cv2", "yaml", "onnx", "onnxruntime", "onnx_ir",
+    "ccc_jetson.export.api", "ccc_jetson.runtime.run_cli", "ccc_jetson.runtime.backends",
+    "ccc_jetson.runtime.bench.report", "ccc_jetson.calib.cli", "ccc_jetson.engines.build_cli",
+    "ccc_jetson.runtime.reports.writing", "tests.doubles.cameras", "tests.doubles.doctored",
 )  # fmt: skip
 
 
