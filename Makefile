@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH = torch==2.13.0
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint install dist audit clean
 
 # VIDEO=FILE and CKPT=FILE run the demo on your own video and checkpoint
 demo: $(VENV)/installed
@@ -16,6 +16,15 @@ test: $(VENV)/installed-tests
 
 lint: $(VENV)/installed-tests
 	PATH="$(abspath $(BIN)):$$PATH" bash tests/lint.sh
+
+# both files of a release, checked: docs/releasing.md
+dist: $(VENV)/installed-tests
+	$(BIN)/python scripts/dist.py
+
+# known vulnerabilities of the pins, less the reviewed ones; asks a service on the network
+audit: $(VENV)/installed
+	$(PIP) pip-audit
+	$(BIN)/python scripts/audit.py
 
 install: $(VENV)/installed
 
@@ -35,4 +44,4 @@ $(VENV)/installed-tests: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv36 .venv38 build demo/out
+	rm -rf .venv .venv36 .venv38 build demo/out dist

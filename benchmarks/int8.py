@@ -13,8 +13,9 @@ and four to seven minutes a row where the bound does not hold at once (1024x512,
 import argparse
 import sys
 
+from ccc_jetson.calib.calibrated import Calibrated, Options
 from ccc_jetson.calib.cost import Cost
-from ccc_jetson.calib.off_device import Calibrated, Options, calibrate
+from ccc_jetson.calib.off_device import calibrate
 from ccc_jetson.choices import ALL_LAYERS, CALIBRATION_METHODS, CONVOLUTIONS
 from ccc_jetson.command import Parser, count_from, run_command
 from ccc_jetson.progress import say

@@ -57,7 +57,7 @@ def main(words: Sequence[str]) -> int:
 def _rewrite(arguments: argparse.Namespace) -> int:
     from ccc_jetson.calib.cache import ENTROPY_2, MIN_MAX, parse_cache, read_cache_bytes, rewritten
     from ccc_jetson.calib.cache import tensorrt_version_number as number_of
-    from ccc_jetson.calib.provenance import check_cache_bytes, provenance_path, read_provenance, write_provenance
+    from ccc_jetson.calib.provenance import check_cache_bytes, provenance_path, read_provenance, write_cache
 
     path, out = arguments.cache, arguments.out
     for each in (out, provenance_path(out)):
@@ -78,13 +78,13 @@ def _rewrite(arguments: argparse.Namespace) -> int:
     algorithm = {None: None, "entropy2": ENTROPY_2, "minmax": MIN_MAX}[arguments.algorithm]
     new = rewritten(cache, version, algorithm)
     new_data = new.to_bytes()
-    write_bytes(out, new_data)
-    if provenance is not None:
+    if provenance is None:
+        write_bytes(out, new_data)
+    else:
         sha256 = hashlib.sha256(new_data).hexdigest()
         first = provenance.rewritten_from or cache.header
-        write_provenance(
-            out, provenance._replace(cache_sha256=sha256, rewritten_from="" if first == new.header else first)
-        )
+        origin = "" if first == new.header else first
+        write_cache(out, new_data, provenance._replace(cache_sha256=sha256, rewritten_from=origin))
     print("{}: {} is {} now".format(out, cache.header, new.header))
     if new.helper_rows:
         print(

@@ -24,7 +24,7 @@ from ccc_jetson.files import check_output
 from ccc_jetson.progress import say
 
 if TYPE_CHECKING:
-    from ccc_jetson.calib.off_device import Calibrated, Options
+    from ccc_jetson.calib.calibrated import Calibrated, Options
 
 NEEDS = (3, 10)
 EXAMPLE = """\
@@ -153,7 +153,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _work(arguments: argparse.Namespace) -> int:
     output, version = _checked(arguments)
     try:  # here and not above: none of it is part of --help
-        from ccc_jetson.calib.off_device import Options, calibrate
+        from ccc_jetson.calib.calibrated import Options
+        from ccc_jetson.calib.off_device import calibrate
         from ccc_jetson.calib.off_device_report import to_json, to_text
     except ImportError as error:
         raise DependencyMissing(

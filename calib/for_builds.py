@@ -48,6 +48,41 @@ class Choice(NamedTuple):
     fit: str = FITS[0]
 
 
+def ranges_for(
+    paths: Sequence[str],
+    samples: Optional[int] = None,
+    seed: Optional[int] = None,
+    algorithm: Optional[str] = None,
+    fit: Optional[str] = None,
+    not_in: Sequence[str] = (),
+) -> Optional[RangeSource]:
+    """``ranges_of`` what a build was given, where that is something; of a ``Choice``, None takes the usual.
+
+    Raises:
+        UsageError: frames are chosen, and there are none to calibrate on; or as ``ranges_of``.
+        FileProblem: as ``ranges_of``.
+    """
+    usual = Choice()
+    choice = Choice(
+        usual.samples if samples is None else samples,
+        usual.seed if seed is None else seed,
+        algorithm or usual.algorithm,
+        tuple(not_in),
+        fit or usual.fit,
+    )
+    ranges = ranges_of(paths, choice) if paths else None
+    if ranges is not None and ranges.measures:
+        return ranges
+    chosen = (("samples", samples), ("seed", seed), ("algorithm", algorithm), ("fit", fit), ("not-in", not_in or None))
+    for name, value in chosen:
+        if value is not None:
+            raise UsageError(
+                "--calib-{} is about frames to calibrate on, and there are none".format(name),
+                hint="--calib IMAGES calibrates here; a cache was calibrated elsewhere",
+            )
+    return ranges
+
+
 def ranges_of(paths: Sequence[str], choice: Choice) -> RangeSource:
     """Where the ranges come from that are at ``paths``: one cache, or whatever ``sources.open_sources`` takes.
 

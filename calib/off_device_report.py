@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ccc_jetson import __version__
+from ccc_jetson.calib.calibrated import Calibrated, Options
 from ccc_jetson.calib.cost import Cost
-from ccc_jetson.calib.off_device import Calibrated, Options
 from ccc_jetson.calib.provenance import (
     ONNX_RUNTIME,
     Maker,

@@ -30,6 +30,7 @@ from ccc_jetson.int8_errors import METADATA_KEY as ERRORS_KEY
 from ccc_jetson.int8_errors import Int8Error, carried_errors, encode_errors, read_errors
 from ccc_jetson.json_records import JsonReader, plain
 from ccc_jetson.onnx_file import OnnxFile
+from ccc_jetson.signals import uninterrupted
 
 SCHEMA = 2
 TENSORRT, ONNX_RUNTIME = "TensorRT", "ONNX Runtime"  # the first calibrates on the device, the second anywhere
@@ -219,7 +220,7 @@ def write_cache(path: str, data: bytes, provenance: Provenance) -> None:
     Raises:
         FileProblem: they cannot be written.
     """
-    with replacing(path) as cache_file:
+    with uninterrupted(), replacing(path) as cache_file:
         with open(cache_file, "wb") as file:
             file.write(data)
             file.flush()

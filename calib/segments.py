@@ -17,7 +17,7 @@ from ccc_jetson.graph_shapes import infer_shapes
 from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.onnx_file import DATA_TYPES, Tensor, parse_onnx
 from ccc_jetson.ort import cpu_session
-from ccc_jetson.shape_rules import elements
+from ccc_jetson.shape_terms import elements
 
 SEGMENT_BYTES = 64 << 20
 _NUMBER_OF_TYPE = {name: number for number, name in DATA_TYPES.items()}

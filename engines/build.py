@@ -5,8 +5,7 @@ Runs without TensorRT: a child process has it (``worker.py``). Nothing is writte
 
 import hashlib
 import os
-import signal
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ccc_jetson import __version__
 from ccc_jetson.board import read_board
@@ -19,16 +18,8 @@ from ccc_jetson.engines.job import Facts, LayerProfile, Outcome
 from ccc_jetson.engines.kernel_store import Kernels, carry_kernels
 from ccc_jetson.engines.kernels_file import kernels_path
 from ccc_jetson.engines.machine import Machine, free_disk, gpu_text, read_memory
-from ccc_jetson.engines.manifest import (
-    FEATURES,
-    Manifest,
-    Settings,
-    check_machine,
-    check_plan,
-    manifest_path,
-    read_manifest,
-    write_manifest,
-)
+from ccc_jetson.engines.manifest import FEATURES, Manifest, Settings, manifest_path, read_manifest, write_manifest
+from ccc_jetson.engines.manifest_checks import check_machine, check_plan
 from ccc_jetson.engines.onnx_model import OnnxModel, read_model
 from ccc_jetson.engines.preflight import MIB, preflight, workspace_mib
 from ccc_jetson.engines.tensorrt_api import FP16
@@ -37,6 +28,7 @@ from ccc_jetson.engines.worker import Worker
 from ccc_jetson.errors import CccError, ContractError, EngineMismatch, FileProblem, UsageError
 from ccc_jetson.files import check_output, sha256_of, translated_os_errors, write_bytes
 from ccc_jetson.head import read_head
+from ccc_jetson.signals import uninterrupted
 
 SUFFIX = ".engine"
 _PROFILE_RUNS = 20
@@ -49,7 +41,7 @@ class BuiltEngine(NamedTuple):
     ``milliseconds`` is a run of the engine alone, ``first_milliseconds`` the same of the engine that failed the gate
     before layers were pinned; both 0 where there was none. ``reused`` says that the engine was there already,
     ``problem`` why there is no profile although one was asked for. ``kernels`` lie beside it; None where they could not
-    be compiled, or were not wanted.
+    be compiled, or were not wanted. ``notes`` are what there was to say of the build.
     """
 
     path: str
@@ -61,6 +53,12 @@ class BuiltEngine(NamedTuple):
     profile: Optional[LayerProfile]
     problem: Optional[CccError]
     kernels: Optional[Kernels]
+    notes: Tuple[str, ...] = ()
+
+    @property
+    def manifest_path(self) -> str:
+        """The file beside the engine that says what it is and how it was judged."""
+        return manifest_path(self.path)
 
 
 def engine_path(model: str) -> str:
@@ -87,9 +85,17 @@ def build_engine(
     Raises:
         CccError: with the cause and the cure; nothing was written. That there are no kernels is a note.
     """
-    built = _built(model_path, path, options, on_event)
+    notes: List[str] = []
+
+    def heard(event: Dict[str, Any]) -> None:
+        if event["event"] == "note":
+            notes.append(event["text"])
+        on_event(event)
+
+    built = _built(model_path, path, options, heard)
     # after the process with TensorRT has ended: on a board its memory is nvcc's
-    return built._replace(kernels=_carried(built, on_event)) if options.kernels else built
+    kernels = _carried(built, heard) if options.kernels else None
+    return built._replace(kernels=kernels, notes=tuple(notes))
 
 
 def _built(
@@ -307,11 +313,6 @@ def _publish(plan: str, manifest: Manifest, path: str) -> None:
     """Both are written in full before either appears; the plan comes last, so that none stands without its manifest."""
     write_manifest(plan, manifest)
     real = os.path.realpath(path)
-    ours = {signal.SIGINT, signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ours)  # between the two, neither fits the other
-    try:
-        with translated_os_errors(path):
-            os.replace(manifest_path(plan), manifest_path(real))
-            os.replace(plan, real)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with uninterrupted(), translated_os_errors(path):  # between the two, neither fits the other
+        os.replace(manifest_path(plan), manifest_path(real))
+        os.replace(plan, real)

@@ -5,6 +5,7 @@ import os
 import sys
 from typing import Any, Optional, Sequence, Tuple
 
+from ccc_jetson.api import build_engine
 from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
 from ccc_jetson.choices import CALIBRATORS, FITS
 from ccc_jetson.command import Parser, count_from, number_from, run_command
@@ -133,61 +134,42 @@ def _workspace(text: str) -> Optional[int]:
     return mib
 
 
-def _choice(arguments: argparse.Namespace) -> Any:
-    """Which frames calibrate, and how: a ``calib.for_builds.Choice``."""
-    from ccc_jetson.calib.for_builds import Choice
-
-    return Choice(
-        SAMPLES if arguments.calib_samples is None else arguments.calib_samples,
-        arguments.calib_seed or 0,
-        arguments.calib_algorithm or CALIBRATORS[0],
-        tuple(arguments.calib_not_in),
-        arguments.calib_fit or FITS[0],
-    )
-
-
-def _refuse_choices(arguments: argparse.Namespace) -> None:
-    """Nothing is calibrated here, so nothing of it can be chosen."""
-    for name in ("samples", "seed", "algorithm", "fit", "not_in"):
-        if getattr(arguments, "calib_" + name) not in (None, []):
-            raise UsageError(
-                "--calib-{} is about frames to calibrate on, and there are none".format(name.replace("_", "-")),
-                hint="--calib IMAGES calibrates here; a cache was calibrated elsewhere",
-            )
-
-
 def _work(arguments: argparse.Namespace) -> int:
     if arguments.no_timing_cache and arguments.timing_cache:
         raise UsageError("--timing-cache and --no-timing-cache contradict each other")
-    from ccc_jetson.calib.for_builds import ranges_of
-    from ccc_jetson.engines.build import build_engine, engine_path
-    from ccc_jetson.engines.build_options import BuildOptions
     from ccc_jetson.engines.build_progress import BuildProgress
 
-    calibration = ranges_of(arguments.calib, _choice(arguments)) if arguments.calib else None
-    if calibration is None or not calibration.measures:
-        _refuse_choices(arguments)
-    options = BuildOptions(
-        precisions=tuple(arguments.precisions or ()),
-        output=arguments.output,
-        layer_precisions=tuple(arguments.layer_precision),
-        workspace=arguments.workspace,
-        dla_core=arguments.dla,
-        gate=not arguments.no_gate,
-        timing_cache=None if arguments.no_timing_cache else arguments.timing_cache,
-        calibration=calibration,
-        contract=arguments.contract,
-        profile=arguments.profile,
-        rebuild=arguments.rebuild,
-        force=arguments.force,
-        kernels=not arguments.no_kernels,
-        min_agreement=None if arguments.min_agreement is None else arguments.min_agreement / 100,
-        verbose=arguments.verbose,
-    )
-    path = arguments.engine or engine_path(arguments.model)
+    precisions = arguments.precisions or ()
     progress = BuildProgress()
     try:
-        built = build_engine(arguments.model, path, options, progress)
+        built = build_engine(
+            arguments.model,
+            arguments.engine,
+            fp16="fp16" in precisions,
+            int8="int8" in precisions,
+            fp32="fp32" in precisions,
+            best="best" in precisions,
+            layer_precision=arguments.layer_precision,
+            calib=arguments.calib,
+            calib_samples=arguments.calib_samples,
+            calib_seed=arguments.calib_seed,
+            calib_algorithm=arguments.calib_algorithm,
+            calib_fit=arguments.calib_fit,
+            calib_not_in=arguments.calib_not_in,
+            output=arguments.output,
+            workspace=arguments.workspace,
+            dla=arguments.dla,
+            contract=arguments.contract,
+            gate=not arguments.no_gate,
+            min_agreement=arguments.min_agreement,
+            timing_cache=None if arguments.no_timing_cache else arguments.timing_cache,
+            rebuild=arguments.rebuild,
+            force=arguments.force,
+            kernels=not arguments.no_kernels,
+            profile=arguments.profile,
+            verbose=arguments.verbose,
+            on_event=progress,
+        )
     finally:
         progress.close()
     from ccc_jetson.engines.build_text import built_page

@@ -4,12 +4,13 @@ TensorRT 10 and newer report phases; before, the verbose log names the layer tha
 that has passed is shown, and the time that the last build of the same network took.
 """
 
+import io
 import shutil
 import sys
 import time
-from typing import Any, Dict, Optional, TextIO
+from typing import Any, Callable, Dict, Optional, TextIO, cast
 
-from ccc_jetson.clean_text import clean
+from ccc_jetson.clean_text import clean, clean_lines
 from ccc_jetson.engines.tensorrt_log import WARNING
 
 _WARNINGS_SHOWN = 5
@@ -34,6 +35,11 @@ class BuildProgress:
         self._building = False
         self._doing, self._width = "", 0
         self._seen: set = set()
+
+    @classmethod
+    def to_lines(cls, say: Callable[[str], None]) -> "BuildProgress":
+        """One that says what it has to show, as on a pipe: a call a line."""
+        return cls(cast(TextIO, _Lines(say)))
 
     def __call__(self, event: Dict[str, Any]) -> None:
         """Shows an event."""
@@ -67,7 +73,7 @@ class BuildProgress:
             self._doing = "timing " + clean(event["name"])
         elif event["event"] == "phase":
             done = " {}/{}".format(event["done"], event["steps"]) if event["steps"] else ""
-            self._doing = event["name"] + done
+            self._doing = clean(event["name"]) + done
         now = self._clock()
         if now - self._shown >= (_TERMINAL_EVERY_S if self._terminal else _PIPE_EVERY_S):
             self._shown = now
@@ -103,9 +109,9 @@ class BuildProgress:
         self._rewrite("")
 
     def line(self, text: str) -> None:
-        """A line that stays."""
+        """A line that stays; layers and files may have any name."""
         self._rewrite("")
-        self._stream.write(text + "\n")
+        self._stream.write(clean_lines(text.expandtabs()) + "\n")
         self._stream.flush()
 
     def _rewrite(self, text: str) -> None:
@@ -113,6 +119,18 @@ class BuildProgress:
             self._stream.write("\r" + text + " " * max(0, self._width - len(text)) + ("" if text else "\r"))
             self._stream.flush()
             self._width = len(text)
+
+
+class _Lines(io.TextIOBase):
+    """A pipe whose reader is a function."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super(_Lines, self).__init__()
+        self._say = say
+
+    def write(self, text: str) -> int:
+        self._say(text[:-1] if text.endswith("\n") else text)
+        return len(text)
 
 
 def seconds(value: float) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from ccc_jetson.engines.preflight import END_DESKTOP
 from ccc_jetson.engines.tensorrt_log import NO_GPU
 from ccc_jetson.errors import BackendError, DependencyMissing
+from ccc_jetson.static_tls import preload
 
 
 class DeviceFacts(NamedTuple):
@@ -30,7 +31,9 @@ class DeviceFacts(NamedTuple):
 def cannot_import(package: str, error: ImportError, hint: str) -> DependencyMissing:
     """What to raise where a package is missing (``hint`` says how to get it), or NVIDIA's libraries below it are."""
     if ".so" in str(error):  # a container without the NVIDIA runtime has empty files in their place
-        hint = "in a container: docker run --runtime nvidia; else the driver's libraries are missing or damaged"
+        hint = preload(str(error)) or (
+            "in a container: docker run --runtime nvidia; else the driver's libraries are missing or damaged"
+        )
     return DependencyMissing("{} cannot be imported: {}".format(package, error), hint=hint)
 
 
@@ -46,8 +49,9 @@ def import_pycuda() -> Any:
         raise cannot_import(
             "pycuda",
             error,
-            "on a Jetson: export PATH=/usr/local/cuda/bin:$PATH; pip3 install pycuda==2022.1 (compiling "
-            "takes some minutes); on a PC: pip install pycuda",
+            "on a Jetson: export PATH=/usr/local/cuda/bin:$PATH; pip3 install pycuda==2022.1 (with a pip "
+            "that is not JetPack 4's own: --no-build-isolation; compiling takes some minutes); "
+            "on a PC: pip install pycuda",
         )
     return pycuda.driver
 

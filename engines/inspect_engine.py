@@ -17,11 +17,10 @@ from ccc_jetson.engines.manifest import (
     Manifest,
     Settings,
     manifest_path,
-    plan_problem,
     read_manifest,
     read_manifest_file,
-    rebuild_command,
 )
+from ccc_jetson.engines.manifest_checks import plan_problem, rebuild_command
 from ccc_jetson.engines.plan_header import HEADER_BYTES, looks_like_plan, plan_version
 from ccc_jetson.errors import CccError, FileProblem
 from ccc_jetson.files import sha256_of

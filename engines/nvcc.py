@@ -6,10 +6,10 @@ import os
 import re
 import signal
 import struct
-import subprocess
 import tempfile
 from typing import Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
+from ccc_jetson.child import run_child
 from ccc_jetson.clean_text import clean
 from ccc_jetson.engines.preflight import END_DESKTOP
 from ccc_jetson.errors import BackendError, BuildError, CccError, DependencyMissing, FileProblem
@@ -114,17 +114,16 @@ def compile_cubin(
             write_bytes(os.path.join(folder, name), data)
         # its own temporary files, too, are to go when it is killed
         variables = dict(environ, TMPDIR=folder, LC_ALL="C")
-        try:
-            code, printed = _run(command + ["-o", _OUTPUT, unit], folder, variables, _COMPILE_S)
-        except subprocess.TimeoutExpired:
+        answer = run_child(command + ["-o", _OUTPUT, unit], _COMPILE_S, variables, folder, together=True)
+        if answer.refused:
+            raise BuildError("{}: cannot be started: {}".format(nvcc.path, answer.refused))
+        if answer.code is None:
             raise BuildError(
                 "nvcc {} was not done after {:.0f} s, and was ended".format(nvcc.version, _COMPILE_S),
                 hint="where memory is short everything takes long: " + END_DESKTOP,
             )
-        except OSError as error:
-            raise BuildError("{}: cannot be started: {}".format(nvcc.path, error.strerror or error))
-        if code:
-            raise _failure(nvcc, sm, code, printed, folder)
+        if answer.code:
+            raise _failure(nvcc, sm, answer.code, answer.out, folder)
         cubin = _read(os.path.join(folder, _OUTPUT))
     if not _is_whole_elf(cubin):
         raise BuildError(
@@ -151,42 +150,15 @@ def _candidates(environ: Mapping[str, str]) -> List[str]:
 
 def _asked(path: str, environ: Mapping[str, str]) -> Union[Nvcc, str]:
     """What ``nvcc --version`` says, or why that is no answer."""
-    try:
-        code, printed = _run([path, "--version"], os.sep, dict(environ, LC_ALL="C"), _ANSWER_S)
-    except subprocess.TimeoutExpired:
+    answer = run_child([path, "--version"], _ANSWER_S, dict(environ, LC_ALL="C"), together=True)
+    if answer.refused:  # in a container without the NVIDIA runtime it may be an empty file
+        return "cannot be started: {}".format(answer.refused)
+    if answer.code is None:
         return "did not answer within {:.0f} s".format(_ANSWER_S)
-    except OSError as error:  # in a container without the NVIDIA runtime it may be an empty file
-        return "cannot be started: {}".format(error.strerror or error)
-    release = _RELEASE.search(printed)
-    if code or release is None:
-        return "is no nvcc: --version ends with code {}{}".format(code, _quoted(printed, 1))
+    release = _RELEASE.search(answer.out)
+    if answer.code or release is None:
+        return "is no nvcc: --version ends with code {}{}".format(answer.code, _quoted(answer.out, 1))
     return Nvcc(path, release.group(1), release.group(2))
-
-
-def _run(command: List[str], folder: str, environ: Mapping[str, str], seconds: float) -> Tuple[int, str]:
-    """Runs a program in ``folder``: its exit code, and all that it printed.
-
-    It has a session of its own, so that its children can be ended with it: by Ctrl-C, or when the time is up.
-    """
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    try:
-        printed = process.communicate(timeout=seconds)[0]
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        raise
-    return process.returncode, printed.decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

@@ -5,9 +5,9 @@ from typing import Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from ccc_jetson.carried import check_against, contract_of
+from ccc_jetson.carried import check_against, check_whole, contract_of
 from ccc_jetson.contract import Contract
-from ccc_jetson.errors import ContractError, FileProblem
+from ccc_jetson.errors import ContractError
 from ccc_jetson.files import read_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
 from ccc_jetson.int8_agreement import FrameAgreement, carried_agreement
@@ -60,13 +60,7 @@ def read_model(path: str, contract: Optional[Contract], gate: bool) -> OnnxModel
     """
     data = read_bytes(path)
     onnx_file = parse_onnx(data, path)
-    if onnx_file.external:
-        raise FileProblem(
-            "{}: the data of {} weights lie in another file; an engine is built from one that holds everything".format(
-                path, len(onnx_file.external)
-            ),
-            hint="save it in one piece: onnx.save(onnx.load(NAME), NAME)",
-        )
+    check_whole(onnx_file, path)
     if contract is None:
         contract = contract_of(onnx_file, path)
     else:

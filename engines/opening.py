@@ -21,13 +21,11 @@ from ccc_jetson.engines.manifest import (
     OUTPUTS,
     SCORES,
     Manifest,
-    check_machine,
     manifest_path,
-    plan_problem,
     read_manifest,
-    rebuild_command,
     whole_output,
 )
+from ccc_jetson.engines.manifest_checks import check_machine, plan_problem, rebuild_command
 from ccc_jetson.engines.tensorrt_api import TensorRT, import_tensorrt
 from ccc_jetson.errors import ContractError, EngineMismatch
 from ccc_jetson.files import read_bytes

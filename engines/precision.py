@@ -74,6 +74,8 @@ def choose_precisions(
     if INT8 in chosen and not int8:
         _refuse_int8(facts, quantized, force)
         notes.append("INT8 without INT8 units: forced; measure it against --fp16")
+    if INT8 in chosen and int8 and half and FP16 not in chosen:
+        notes.append("INT8 without FP16: what has no kernel in INT8 runs in FP32; --int8 --fp16 lets it run in FP16")
     if INT8 in chosen and not (calibrated or quantized):
         raise UsageError(
             "--int8: TensorRT needs the range of every activation, and would make them up",

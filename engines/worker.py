@@ -1,6 +1,7 @@
 """The supervisor's end of the process that has TensorRT: starts it, asks it, notices how it ends, tidies up."""
 
 import contextlib
+import fcntl
 import os
 import queue
 import shutil
@@ -9,21 +10,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ccc_jetson.engines.build_child import MODULE
 from ccc_jetson.engines.job import Facts, Job, LayerProfile, LayerTime, Outcome, decode, encode
 from ccc_jetson.engines.tensorrt_log import LESS_MEMORY, OutOfMemory
 from ccc_jetson.errors import BackendError, BuildError, CccError, DependencyMissing
 from ccc_jetson.files import translated_os_errors
+from ccc_jetson.signals import uninterrupted
 
 _SUFFIX = ".part"
 _KINDS = {each.__name__: each for each in (BackendError, BuildError, DependencyMissing)}
 # Python puts the current folder before all others, and what lies there is not ours to import
 _CHILD = "import sys; sys.path[:] = filter(None, sys.path); from {} import main; main(*sys.argv[1:])".format(MODULE)
 _GOODBYE_S = 10.0  # to close CUDA in order; a driver may hang
-_STALE_S = 24 * 3600.0  # of a folder that a power cut has left
 _TAIL = 12  # lines of what the process printed, when it died
 HEARTBEAT_S = 1.0
 
@@ -45,9 +45,9 @@ class Worker:
         self._on_event, self._verbose = on_event, verbose
         self._beside = os.path.realpath(beside)
         folder, name = os.path.split(self._beside)
-        with translated_os_errors(beside):
-            _remove_stale(folder, name)
-            self.folder = tempfile.mkdtemp(prefix=".{}.".format(name), suffix=_SUFFIX, dir=folder)
+        with uninterrupted(), translated_os_errors(beside):
+            _remove_abandoned(folder, name)
+            self.folder, self._claim = _claimed_folder(folder, name)
         self._process: Optional[subprocess.Popen] = None
         self._is_busy = False
         self._answers: Any = queue.Queue()
@@ -152,6 +152,9 @@ class Worker:
             if process is not None:
                 process.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
+            if self._claim >= 0:
+                os.close(self._claim)
+                self._claim = -1
             if process is not None:
                 process.wait()
                 if process.stdin is not None:
@@ -165,14 +168,35 @@ class Worker:
         self.close()
 
 
-def _remove_stale(folder: str, name: str) -> None:
+def _claimed_folder(folder: str, name: str) -> Tuple[str, int]:
+    """A new folder for what is unfinished, and the descriptor whose lock says that somebody works there."""
+    while True:
+        path = tempfile.mkdtemp(prefix=".{}.".format(name), suffix=_SUFFIX, dir=folder)
+        claim = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another build takes it for one that was abandoned, and removes it
+            os.close(claim)
+            continue
+        except OSError:  # this file system has no locks
+            return path, claim
+        if os.path.isdir(path):
+            return path, claim
+        os.close(claim)
+
+
+def _remove_abandoned(folder: str, name: str) -> None:
     """Removes what builds of the same engine left when they could not tidy up."""
     for entry in os.listdir(folder):
         path = os.path.join(folder, entry)
         if entry.startswith(".{}.".format(name)) and entry.endswith(_SUFFIX) and os.path.isdir(path):
             with contextlib.suppress(OSError):
-                if time.time() - os.path.getmtime(path) > _STALE_S:
+                claim = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(path, ignore_errors=True)
+                finally:
+                    os.close(claim)
 
 
 def _forward(stream: Any, answers: Any) -> None:

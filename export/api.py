@@ -172,6 +172,8 @@ def export_onnx(
     )
     if target.fp16 and options.batch > 1:
         notes = (*notes, "FP16 was not simulated: that takes an export with --batch 1")
+    if labelled.evaluated and not (target.fp16 and options.batch == 1):
+        notes = (*notes, "--verify-labels: nothing was scored, for labels judge the simulated FP16; ccc-eval has mIoU")
     missing = missing_runtime(target.runtime)
     if missing:
         notes = (*notes, f"verified on ONNX Runtime: {missing}")

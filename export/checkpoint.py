@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ccc_jetson.errors import CheckpointError, FileProblem
 from ccc_jetson.file_kinds import SIGNATURES
-from ccc_jetson.files import sha256_of
+from ccc_jetson.files import check_ordinary, sha256_of
 
 _DEEPEST = 4  # wrappers in wrappers
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
@@ -66,6 +66,7 @@ def load_checkpoint(path: str) -> Checkpoint:
         FileProblem: the file is missing or unreadable.
         CheckpointError: it is damaged, something else, wants to run code, or holds no state dict.
     """
+    check_ordinary(path)
     try:
         with open(path, "rb") as file:
             start = file.read(64)

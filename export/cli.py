@@ -4,13 +4,12 @@ import argparse
 import json
 from typing import Any, List, Optional, Tuple
 
+from ccc_jetson.api import EXPORT_NEEDS, export_onnx
 from ccc_jetson.command import Parser, count_from, run_command, runs_here, size
 from ccc_jetson.contract import OUTPUT_KINDS
-from ccc_jetson.errors import DependencyMissing, UsageError
+from ccc_jetson.errors import UsageError
 from ccc_jetson.progress import say
 from ccc_jetson.targets import DEFAULT_TARGET, TARGETS
-
-NEEDS = (3, 10)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -86,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Runs the command; returns its exit code."""
-    if not runs_here("ccc-export", NEEDS, "copy the exported .onnx file to the device"):
+    if not runs_here("ccc-export", EXPORT_NEEDS, "copy the exported .onnx file to the device"):
         return UsageError.exit_code
     return run_command(build_parser(), _export, argv)
 
@@ -110,43 +109,39 @@ def _export(arguments: argparse.Namespace) -> int:
             hint = "ccc-export --random-weights MODEL.onnx --arch ccc1"
         raise UsageError(missing + " missing", hint=hint)
     say("starting PyTorch")
-    try:
+    from ccc_jetson.export.packages import needed_packages
+
+    with needed_packages():
         import torch
 
-        from ccc_jetson.export.api import ExportOptions, export_onnx
         from ccc_jetson.export.passes.order import explained
-    except ImportError as error:
-        raise DependencyMissing(
-            "{} cannot be imported".format(error.name or error),
-            hint='in the checkout: pip install ".[export]" --extra-index-url https://download.pytorch.org/whl/cpu',
-        )
     if arguments.explain:
         print("\n\n".join(explained()))
         return 0
     if arguments.list:
         return _list(arguments.json)
     torch.set_flush_denormal(True)  # of activations: this process does nothing else
-    width, height = arguments.size or (None, None)
-    options = ExportOptions(
+    exported = export_onnx(
+        arguments.checkpoint,
+        arguments.onnx,
         target=arguments.target,
-        width=width,
-        height=height,
+        size=arguments.size,
         batch=arguments.batch,
         output=arguments.output,
-        verify_images=arguments.verify_images,
-        verify_labels=arguments.verify_labels,
-        mapping=arguments.mapping,
-        mean=_three(arguments.mean),
-        std=_three(arguments.std),
-        scale=arguments.scale,
-        color_order=arguments.color_order,
-        classes=arguments.classes,
-        passes=() if arguments.no_passes else arguments.passes,
         fp16=arguments.fp16,
         arch=arguments.arch,
         arch_args=arguments.arch_args,
+        verify_images=arguments.verify_images,
+        verify_labels=arguments.verify_labels,
+        mapping=arguments.mapping,
+        passes=() if arguments.no_passes else arguments.passes,
+        mean=arguments.mean,
+        std=arguments.std,
+        scale=arguments.scale,
+        color_order=arguments.color_order,
+        classes=arguments.classes,
+        say=say,
     )
-    exported = export_onnx(arguments.checkpoint, arguments.onnx, options, on_progress=say)
     for note in exported.notes:
         say("note: " + note)
     for line in pass_table(exported):
@@ -239,7 +234,3 @@ def _formula(contract: Any) -> str:
     return "{} (pixel - {}) / {} * {:.6g}".format(
         p.color_order, *("[{:.2f} {:.2f} {:.2f}]".format(*three) for three in (p.mean, p.std)), p.scale
     )
-
-
-def _three(values: Optional[List[float]]) -> Optional[Tuple[float, float, float]]:
-    return None if values is None else (values[0], values[1], values[2])

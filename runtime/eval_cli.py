@@ -1,26 +1,27 @@
 """``ccc-eval``: mIoU of a model on labelled frames, through the same preprocessing and backend as live use."""
 
 import argparse
-import shlex
+import contextlib
+import os
 import sys
 import time
-from typing import TYPE_CHECKING, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
 
+from ccc_jetson.api import evaluate
 from ccc_jetson.choices import EVAL_SIZES, FITS
 from ccc_jetson.command import Parser, count_from, run_command
-from ccc_jetson.errors import UsageError
 from ccc_jetson.files import check_output
 from ccc_jetson.progress import Progress, say
-from ccc_jetson.runtime.gpu_arguments import add_gpu_options, gpu_options
+from ccc_jetson.runtime.gpu_arguments import add_gpu_options
 from ccc_jetson.runtime.reports.formats import HELP, HTML, METAVAR, check_reports, format_of
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored
-from ccc_jetson.shown_command import shown_command
 
-if TYPE_CHECKING:
-    from ccc_jetson.datasets import Dataset
-    from ccc_jetson.runtime.eval_state import StateFile
-    from ccc_jetson.runtime.evaluation import Evaluation, Tally
-    from ccc_jetson.runtime.report import Model
+if TYPE_CHECKING:  # numpy is no part of --help
+    from ccc_jetson.runtime.eval_report import EvalReport
+    from ccc_jetson.runtime.evaluation import Scored
+    from ccc_jetson.runtime.reports.document import Picture
+    from ccc_jetson.runtime.reports.gallery import WorstAndBest
+    from ccc_jetson.runtime.telemetry.monitor import Monitor
 
 EXAMPLE = """\
 ccc-eval model.onnx --cityscapes /data/cityscapes --resume eval.state
@@ -79,156 +80,107 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _work(arguments: argparse.Namespace, command: List[str]) -> int:
-    # Here and not above: numpy is no part of --help
-    from ccc_jetson.contract import read_contract_json
-    from ccc_jetson.files import sha256_of
-    from ccc_jetson.runtime.backends import choose_model, contract_of_model, open_backend
-    from ccc_jetson.runtime.eval_report import EvalReport
-    from ccc_jetson.runtime.evaluation import Evaluation
-    from ccc_jetson.runtime.metrics import machine
-    from ccc_jetson.runtime.report import Model
-    from ccc_jetson.runtime.reports.gallery import WorstAndBest
-    from ccc_jetson.runtime.reports.writing import write_reports
-    from ccc_jetson.runtime.telemetry.monitor import Span
-
-    _check(arguments)
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    dataset = _dataset(arguments)
-    contract = read_contract_json(arguments.contract) if arguments.contract else None
-    choice = choose_model(arguments.model, contract=contract)
-    _check_paths(arguments, choice.path)
-    if contract_of_model(choice.path, contract).is_classifier:
-        raise UsageError(
-            "{}: classifies whole pictures, and what is evaluated here are the classes of pixels".format(choice.path),
-            hint="ccc-run --model {} --images FOLDER shows what it finds".format(choice.path),
+    _check_paths(arguments)
+    watched = _Watched(arguments)
+    keeps = HTML in map(format_of, arguments.report)
+    with watched:
+        report = evaluate(
+            arguments.model,
+            cityscapes=arguments.cityscapes,
+            split=arguments.split,
+            images=arguments.images,
+            labels=arguments.labels,
+            mapping=arguments.mapping,
+            allow_missing=arguments.allow_missing,
+            skip_unreadable=arguments.skip_unreadable,
+            frames=arguments.frames,
+            eval_size=arguments.eval_size,
+            fit=arguments.fit,
+            threads=arguments.threads,
+            contract=arguments.contract,
+            cuda_graph=not arguments.no_cuda_graph,
+            memory=arguments.memory,
+            resume=arguments.resume,
+            command=command,
+            say=say,
+            on_frame=watched.on_frame,
+            on_scored=watched.on_scored if keeps else None,
         )
-    fit, eval_size = arguments.fit, arguments.eval_size
-    gpu = gpu_options(arguments, serial=True)
-    with open_backend(choice.path, fit, contract, arguments.threads, eval_size == "full", gpu) as backend:
-        model = Model(choice.path, sha256_of(choice.path), choice.reason, backend.contract)
-        remarks = dataset.mapping.remarks(backend.contract)
-        say("model: {} ({}), on {}".format(model.path, model.reason, backend.description))
-        say("frames: {} of {}, fit: {}".format(len(dataset.samples), dataset.title, fit))
-        for note in (*dataset.notes, *remarks):
-            say("note: " + note)
-        gallery = WorstAndBest(dataset.mapping.colors(backend.contract))
-        keeps = HTML in map(format_of, arguments.report)
-        evaluation = Evaluation(
-            backend,
-            dataset,
-            fit,
-            eval_size,
-            arguments.skip_unreadable,
-            gallery.add if keeps else None,
-        )
-        state = _state(arguments, model, evaluation)
-        done_before = evaluation.frames
-        with monitored(arguments) as monitor:
-            began_s = time.monotonic()
-            _run(evaluation, state, command)
-            span = Span(began_s, time.monotonic(), evaluation.frames - done_before)
-        report = EvalReport(
-            started=started,
-            machine=machine(),
-            model=model,
-            backend=backend.description,
-            fit=fit,
-            eval_size=eval_size,
-            prediction=evaluation.prediction,
-            dataset=dataset,
-            tally=evaluation.tally,
-            remarks=tuple(remarks),
-            stages=evaluation.times.summaries(),
-            distributions=tuple(evaluation.times.distributions().items()),
-            wall_s=evaluation.seconds,
-            timed_frames=span.frames,
-            telemetry=monitor.record(span) if monitor else None,
-            command=shown_command(command),
-        )
+    report = watched.with_telemetry(report)
     record = report.to_json()
+    from ccc_jetson.runtime.reports.writing import write_reports
+
     try:
-        write_reports(arguments.report, record, gallery.pictures)
+        write_reports(arguments.report, record, watched.pictures)
     finally:  # an evaluation of hours has its summary, whatever becomes of a page
         print(record.rstrip() if arguments.json else report.to_text())
-    if state is not None:
+    if arguments.resume is not None:
         sys.stdout.flush()
-        state.remove()
+        os.unlink(arguments.resume)
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    """Refuses combinations that mean nothing."""
-    of_pairs = ("images", "labels", "mapping")
-    given = [name for name in of_pairs if getattr(arguments, name) is not None]
-    if arguments.cityscapes is not None:
-        given += ["allow-missing"] * arguments.allow_missing
-        if given:
-            raise UsageError("--{} does not go with --cityscapes".format(given[0]))
-        return
-    if not given:
-        raise UsageError(
-            "no labelled frames: neither --cityscapes nor --images was given",
-            hint="ccc-eval MODEL --cityscapes DIR, or: ccc-eval MODEL --images DIR --labels DIR --mapping camvid",
-        )
-    missing = ["--" + name for name in of_pairs if name not in given]
-    if missing:
-        raise UsageError("--{} needs {} too".format(given[0], " and ".join(missing)))
-    if arguments.split is not None:
-        raise UsageError("--split belongs to --cityscapes")
+class _Watched:
+    """What a terminal and a page show of an evaluation: how far it is, what the sensors say, the worst and the best.
+
+    ``with`` it; the sensors are read from the first frame on, when the model is loaded.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
+        self._open = contextlib.ExitStack()
+        self._progress: Optional[Progress] = None
+        self._monitor: "Optional[Monitor]" = None
+        self._gallery: "Optional[WorstAndBest]" = None
+        self._began_s = 0.0
+
+    def __enter__(self) -> "_Watched":
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._open.__exit__(*exc_info)
+
+    def on_frame(self, done: int, total: int, miou: float) -> None:
+        """Before the first frame, and after each."""
+        if self._progress is None:
+            self._monitor = self._open.enter_context(monitored(self._arguments))
+            self._began_s = time.monotonic()
+            self._progress = self._open.enter_context(Progress("evaluating", total - done))
+        else:
+            self._progress.step(note="mIoU {:.4f}".format(miou))
+
+    def on_scored(self, scored: "Scored") -> None:
+        """Of a frame that was counted."""
+        from ccc_jetson.runtime.reports.gallery import WorstAndBest
+
+        if self._gallery is None:
+            self._gallery = WorstAndBest(scored.colors)
+        self._gallery.add(scored)
+
+    @property
+    def pictures(self) -> "Tuple[Picture, ...]":
+        """The worst and the best, for a page."""
+        return () if self._gallery is None else self._gallery.pictures
+
+    def with_telemetry(self, report: "EvalReport") -> "EvalReport":
+        """The report with what the sensors said; after the block, whose end takes the last sample."""
+        from ccc_jetson.runtime.telemetry.monitor import Span
+
+        if self._monitor is None:
+            return report
+        span = Span(self._began_s, self._began_s + report.wall_s, report.timed_frames)
+        return report._replace(telemetry=self._monitor.record(span))
 
 
-def _check_paths(arguments: argparse.Namespace, model: str) -> None:
+def _check_paths(arguments: argparse.Namespace) -> None:
     """What is to be written at the end must be writable now, and destroy nothing."""
-    read = [path for path in (model, arguments.contract, arguments.mapping) if path is not None]
+    from ccc_jetson.runtime.backends import DEFAULT_MODELS
+
+    models = DEFAULT_MODELS if arguments.model is None else (arguments.model,)
+    read = [path for path in (*models, arguments.contract, arguments.mapping) if path is not None]
     check_reports(arguments.report, read)
     if arguments.resume is not None:
         check_output(arguments.resume, read + arguments.report, "--resume")
-
-
-def _dataset(arguments: argparse.Namespace) -> "Dataset":
-    from ccc_jetson.datasets import cityscapes, paired_folders
-
-    if arguments.cityscapes is not None:
-        dataset = cityscapes(arguments.cityscapes, arguments.split or "val")
-    else:
-        dataset = paired_folders(arguments.images, arguments.labels, arguments.mapping, arguments.allow_missing)
-    return dataset if arguments.frames is None else dataset.spread(arguments.frames)
-
-
-def _state(arguments: argparse.Namespace, model: "Model", evaluation: "Evaluation") -> "Optional[StateFile]":
-    """The file of ``--resume``, from which the evaluation goes on."""
-    from ccc_jetson.runtime.eval_state import StateFile, fingerprint
-
-    if arguments.resume is None:
-        return None
-    state = StateFile(arguments.resume, fingerprint(model, evaluation), evaluation.dataset)
-    evaluation.tally = state.load()
-    if evaluation.tally.done:
-        say("{}: going on after {} frames".format(arguments.resume, evaluation.tally.done))
-    return state
-
-
-def _run(evaluation: "Evaluation", state: "Optional[StateFile]", command: List[str]) -> None:
-    """Evaluates; whatever ends it early, what is done is kept where there is a file for it."""
-    with Progress("evaluating", len(evaluation.dataset.samples) - evaluation.tally.done) as progress:
-
-        def on_frame(tally: "Tally") -> None:
-            progress.step(note="mIoU {:.4f}".format(tally.matrix.scores().miou))
-            if state is not None:
-                state.save_now_and_then(tally)
-
-        try:
-            evaluation.run(on_frame)
-        except BaseException:  # Ctrl-C too
-            progress.close()
-            done = "{} of {} frames".format(evaluation.tally.done, len(evaluation.dataset.samples))
-            if state is None:
-                say("stopped after {}; nothing is kept without --resume FILE".format(done))
-            else:
-                state.save(evaluation.tally)
-                say("{} are kept in {}; to go on:".format(done, state.path))
-                say("  " + " ".join(shlex.quote(word) for word in command))
-            raise
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+import numpy as np
+
 from ccc_jetson import __version__
 from ccc_jetson.confusion import Scores
 from ccc_jetson.datasets import Dataset
@@ -53,6 +55,31 @@ class EvalReport(NamedTuple):
         """Frames that were counted."""
         return self.tally.done - len(self.tally.skipped)
 
+    @property
+    def miou(self) -> float:
+        """Mean IoU of the classes that were labelled or predicted, as a share of 1; nan where there was none."""
+        return self.tally.matrix.scores().miou
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of the labelled pixels whose class was found; nan where there was none."""
+        return self.tally.matrix.scores().pixel_accuracy
+
+    @property
+    def class_iou(self) -> Dict[str, float]:
+        """IoU of each evaluated class, in their order; nan for one that was neither labelled nor predicted."""
+        return dict(zip(self.dataset.mapping.classes, self.tally.matrix.scores().iou))
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """(classes, classes + 1) int64 pixels: true classes down, predicted ones across, last those of no class."""
+        return self.tally.matrix.counts
+
+    @property
+    def notes(self) -> Tuple[str, ...]:
+        """What there is to say of frames and mapping."""
+        return (*self.dataset.notes, *self.remarks)
+
     def to_json(self) -> str:
         """Indented JSON; accuracies as shares of 1, durations in milliseconds, ``wall_s`` in seconds."""
         scores, mapping, contract = self.tally.matrix.scores(), self.dataset.mapping, self.model.contract
@@ -73,7 +100,7 @@ class EvalReport(NamedTuple):
                 "title": self.dataset.title,
                 "split": self.dataset.split,
                 "mapping": mapping.name,
-                "notes": [*self.dataset.notes, *self.remarks],
+                "notes": list(self.notes),
             },
             "frames": self.frames,
             "skipped": [{"name": name, "reason": reason} for name, reason in self.tally.skipped],
@@ -114,7 +141,7 @@ class EvalReport(NamedTuple):
             ("data set", "{}, {} frames".format(self.dataset.title, self.frames)),
             ("eval size", "{} ({})".format(self.eval_size, self.prediction)),
         ]
-        facts.extend(("note", note) for note in (*self.dataset.notes, *self.remarks))
+        facts.extend(("note", note) for note in self.notes)
         if self.tally.skipped:
             names = [name for name, _ in self.tally.skipped]
             facts.append(("note", "skipped as unreadable: {} ({})".format(len(names), some(names))))

@@ -91,10 +91,6 @@ class StateFile:
         if time.monotonic() - self._saved >= _SAVE_EVERY_S:
             self.save(tally)
 
-    def remove(self) -> None:
-        """Ends the file's life: the evaluation is complete."""
-        os.unlink(self.path)
-
     def _record(self) -> Dict[str, Any]:
         try:
             record = json.loads(read_text(self.path))

@@ -41,13 +41,14 @@ class Tally(NamedTuple):
 
 class Scored(NamedTuple):
     """A frame that was counted: its own mIoU (nan without a labelled pixel), the frame (h, w, 3) uint8 BGR, labels and
-    prediction (H, W) uint8 evaluated classes."""
+    prediction (H, W) uint8 evaluated classes, and the colour (R, G, B) of each evaluated class."""
 
     name: str
     miou: float
     picture: np.ndarray
     labels: np.ndarray
     prediction: np.ndarray
+    colors: Sequence[Tuple[int, int, int]]
 
 
 class Evaluation:
@@ -87,6 +88,7 @@ class Evaluation:
         self._on_scored = on_scored
         self._network_size = (backend.contract.input.width, backend.contract.input.height)
         self._table = dataset.mapping.prediction_table(backend.contract)
+        self._colors = dataset.mapping.colors(backend.contract)
         self._warm_up()
         self.from_logits, self.prediction = self._prediction()
 
@@ -139,7 +141,7 @@ class Evaluation:
         self.times.add("score", time.perf_counter() - inferred)
         if self._on_scored is not None:
             miou = counted.scores().miou
-            self._on_scored(Scored(frame.sample.name, miou, frame.picture, frame.labels, prediction))
+            self._on_scored(Scored(frame.sample.name, miou, frame.picture, frame.labels, prediction, self._colors))
         return Tally(matrix.plus(counted), done + 1, skipped)
 
     def _read(self, sample: Sample) -> "_LabelledFrame":

@@ -4,13 +4,34 @@ import os
 import signal
 import threading
 import time
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List, Tuple
 
 from ccc_jetson.command import ONE_WISH_S, Interrupt
+from ccc_jetson.signals import ENDING_SIGNALS
+
+
+def apart(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns or raises, done in a thread of its own: Ctrl-C is heard while that hangs in a library, and
+    leaves it there."""
+    outcome: List[Tuple[Any, Any]] = []
+
+    def run() -> None:
+        try:
+            outcome.append((work(), None))
+        except BaseException as error:
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=run, name="ccc-apart", daemon=True)
+    thread.start()
+    thread.join()
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result
 
 
 class FinishOnInterrupt:
-    """Within the block, the first Ctrl-C or SIGTERM calls ``on_first``; a later one does what it did before.
+    """Within the block, the first Ctrl-C, SIGTERM or SIGHUP calls ``on_first``; a later one does what it did before.
 
     What follows the first within a second is the same wish, for many a program sends a signal to the process and to its
     group. ``received`` says whether there was one. Signals that the caller of this program switched off stay off;
@@ -26,7 +47,7 @@ class FinishOnInterrupt:
 
     def __enter__(self) -> "FinishOnInterrupt":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in ENDING_SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._previous[number] = signal.signal(number, self._handle)
         return self

@@ -28,8 +28,8 @@ class StageSummary(NamedTuple):
     max_ms: float
 
     def to_json(self) -> Dict[str, float]:
-        """All but the name, times rounded to a microsecond."""
-        record = {name: round(value, 3) for name, value in self._asdict().items() if name.endswith("_ms")}
+        """All but the name, times rounded to a nanosecond: pages round to what they show, and should do so once."""
+        record = {name: round(value, 6) for name, value in self._asdict().items() if name.endswith("_ms")}
         return dict(record, count=self.samples)
 
 

@@ -6,7 +6,8 @@ From a file nothing is lost: a full queue makes the reader wait, and two frames 
 never waits for the CPU. From a camera only the newest frame waits, and what it replaces is counted as dropped; the next
 one is taken when the backend is done with the last, for it would only grow old inside.
 
-The capturing thread also brings each frame to where the backend wants it, while that computes the one before.
+The capturing thread also brings each frame to where the backend wants it, while that computes the one before. It has a
+thread under it that reads, and is left alone where it hangs after the run was to end: in a decoder, on a dead disk.
 """
 
 import collections
@@ -28,6 +29,8 @@ THREADS = {"capture": ("capture", "copy in"), "compute": COMPUTE_STAGES, "sink":
 TO_SINKS, TO_CLASS_MAP = "captured to sunk", "captured to class map"
 _WAITING = 2  # items between two threads: one would stall on jitter, more only cost memory
 _PATIENCE_S = 10.0  # with a thread that should end, when the user wants to leave
+_LOOK_S = 0.2  # between two looks at whether the run is to end
+_LET_GO_S = 2.0  # for a source to give what it is reading when the run is to end
 
 
 class Measured(NamedTuple):
@@ -132,8 +135,8 @@ class Pipeline:
         """Runs to the end; to be called once.
 
         Whatever a thread raises ends the run and is raised here; frames that were complete before it still reach the
-        sinks, unless it was a sink that failed. No thread is left, but one that hangs in a camera or a driver for ten
-        seconds after Ctrl-C.
+        sinks, unless it was a sink that failed. No thread is left, but one that hangs in a source for two seconds after
+        ``stop``, or in a driver for ten after Ctrl-C.
 
         Args:
             on_frame: called after each frame, in the calling thread.
@@ -169,6 +172,16 @@ class Pipeline:
             self._stop.set()
 
     def _capture(self) -> None:
+        reading = threading.Thread(target=self._guarded, args=(self._read,), name="ccc-reading", daemon=True)
+        reading.start()
+        while reading.is_alive():
+            reading.join(_LOOK_S)
+            if self._stop.is_set():
+                reading.join(_LET_GO_S)
+                break
+        self._frames.end()
+
+    def _read(self) -> None:
         try:
             read = 0
             # The compute thread counts a camera's frames, because some are dropped on the way

@@ -15,7 +15,7 @@ import math
 import os
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ccc_jetson.clean_text import HIDDEN, clean, message_without_secrets, without_secrets
 from ccc_jetson.errors import UsageError
@@ -28,6 +28,7 @@ DEFAULT_FPS = 30.0
 FORMATS = MJPG, YUYV_FORMAT, ANY_FORMAT = ("mjpg", "yuyv", "any")
 TRANSPORTS = ("tcp", "udp")
 CODECS = ("h264", "h265")
+PASSWORD_VARIABLE = "CCC_RTSP_PASSWORD"  # of a URL that names a user alone: the list of processes does not show it
 SYNTHETIC_FRAMES = 300  # of a scene that is not live, where nothing else is said
 _LONGEST_SIDE, _HIGHEST_FPS, _HIGHEST_SENSOR, _LONGEST_LATENCY_MS = 16384, 1000.0, 15, 10000
 _LONGEST_LABEL = 63  # of a host's name (RFC 1035)
@@ -283,6 +284,9 @@ def _rtsp(text: str) -> RtspStream:
     given = _parameters(text, options, known, RTSP_LINE)
     if "latency" in given:
         given["latency_ms"] = given.pop("latency")
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if parts.username and parts.password is None and password:
+        url = url.replace("@", ":{}@".format(quote(os.fsencode(password), safe="")))
     return RtspStream(url, **given)
 
 

@@ -8,7 +8,8 @@ device_half=(src/ccc_jetson/*.py runtime engines calib/{__init__,cache,cache_cli
 ruff check .
 ruff format --check .
 mypy
+mypy examples/*.py
 NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict --site-dir build/site
-vermin --quiet --no-tips --violations --target=3.6- "${device_half[@]}"
+vermin --quiet --no-tips --violations --target=3.6- "${device_half[@]}" examples
 hadolint --config docker/hadolint.yaml docker/*/Dockerfile
-shellcheck docker/*.sh tests/*.sh .ci/run
+shellcheck docker/*.sh scripts/*.sh tests/*.sh .ci/run .github/*.sh

@@ -44,7 +44,7 @@ device_tests() {
   [ "$version" = 3.6 ] || others=(--ignore=tests/runtime/kernels)
   local away
   away=$(mktemp -d)
-  cp -r tests docs "$away"
+  cp -r tests docs examples scripts "$away"
   (cd "$away" && CCC_TEST_ONNX="$official" CCC_TEST_DATA="${CCC_TEST_DATA:-$root/../shared}" CCC_TEST_BUILD="$root/build" \
     "$venv/bin/python" -m pytest -ra -p no:cacheprovider --cov=ccc_jetson.engines --cov-report=term:skip-covered \
     --cov-fail-under=95 ${others[@]+"${others[@]}"} tests)
@@ -90,8 +90,8 @@ trap 'kill -- "-$old" 2>/dev/null || true' EXIT
 
 step "whole suite on $(python --version), and meanwhile the device half on Python ${versions[*]}"
 # by the package's name, not by its path: the links are not followed there. The folders are named as well, so that a
-# module that no test imports counts too.
-python -m pytest -ra --cov=ccc_jetson --cov=export --cov=calib --cov=engines --cov=runtime --cov-report=term tests
+# module that no test imports counts too. Two workers, a file of tests to each: many tests wait, for a child or a camera.
+CCC_TEST_ONNX="$official" python -m pytest -ra -n "${CCC_TEST_WORKERS:-2}" --dist loadfile --cov=ccc_jetson --cov=export --cov=calib --cov=engines --cov=runtime --cov-report=term tests
 
 passed=0
 wait "$old" || passed=$?

@@ -17,7 +17,7 @@ MAY_IMPORT = {"": (), "calib": ("engines",), "engines": (), "export": ("engines"
 # A command puts stages together: checkpoints are read on the workstation only, calibration caches are calib's
 ALSO_MAY_IMPORT = {
     ("engines", "inspect_cli.py"): ("calib", "export"),
-    ("engines", "build_cli.py"): ("calib",),
+    ("", "api.py"): STAGES,  # the front door
     ("engines", "build_child.py"): ("calib",),  # the process with TensorRT that a build starts
 }
 # the rest of calib is the workstation's
@@ -57,6 +57,12 @@ COMMANDS = {
     "ccc-eval": "ccc_jetson.runtime.eval_cli",
 }
 ON_THE_WORKSTATION = ("ccc-calibrate", "ccc-export")
+MOST_LINES = 400
+# Modules with more lines, and why they are one subject all the same
+LONG_MODULES = {
+    "engines/tensorrt_api.py": "the one room for what differs between TensorRT's versions, a method for each wish",
+    "runtime/source_grammar.py": "kinds of sources and how each is written: fields, ranges and words change together",
+}
 
 
 def modules():
@@ -94,6 +100,15 @@ def test_stages_import_only_what_the_design_allows():
             parts = name.split(".")
             if parts[0] == "ccc_jetson" and len(parts) > 1 and parts[1] in STAGES:
                 assert parts[1] == stage or parts[1] in allowed, "{} imports {}".format(path, name)
+
+
+def test_nothing_but_the_commands_goes_in_by_the_front_door():
+    for stage, path in modules():
+        if sys.version_info < (3, 10) and not device_half(stage, path):
+            continue
+        name = os.path.basename(path)
+        if "ccc_jetson.api" in imported(path):
+            assert (stage, name) == ("", "__init__.py") or name.endswith("cli.py"), path
 
 
 def test_the_device_half_imports_neither_torch_nor_onnx():
@@ -162,3 +177,38 @@ def test_coverage_of_the_package_sees_all_four_folders(tmp_path):
     files = json.loads(report.read_text())["files"]
     for stage in STAGES:
         assert any("/{}/".format(stage) in "/" + path for path in files), "{} is not counted".format(stage)
+
+
+def packages():
+    """(name, docstring) of every folder with modules: "runtime/serve"."""
+    folders = {os.path.dirname(path) for _, path in modules()}
+    for folder in sorted(folders):
+        with open(os.path.join(folder, "__init__.py"), encoding="utf-8") as file:
+            yield os.path.relpath(folder, PACKAGE), ast.get_docstring(ast.parse(file.read())) or ""
+
+
+def test_every_folder_says_what_it_is_for_and_what_it_may_import():
+    for name, docstring in packages():
+        assert len(docstring.split()) >= 20, "{}: its __init__ says too little of what it is for".format(name)
+        assert name == "." or "import" in docstring, "{}: its __init__ does not say what it may import".format(name)
+
+
+def test_every_module_says_what_it_is_for():
+    for stage, path in modules():
+        if sys.version_info < (3, 10) and not device_half(stage, path):
+            continue
+        with open(path, encoding="utf-8") as file:
+            assert ast.get_docstring(ast.parse(file.read())), path
+
+
+def test_a_module_of_many_lines_has_a_reason():
+    long = {}
+    for _, path in modules():
+        with open(path, encoding="utf-8") as file:
+            lines = sum(1 for _ in file)
+        if lines > MOST_LINES:
+            long[os.path.relpath(path, PACKAGE).replace(os.sep, "/")] = lines
+    print(long)
+    assert set(long) == set(LONG_MODULES), "two subjects in one module, or a reason that is not needed any more"
+    assert all(lines <= 1.1 * MOST_LINES for lines in long.values())
+    assert all(len(reason.split()) >= 8 for reason in LONG_MODULES.values())

@@ -3,11 +3,14 @@ evaluation and benchmarks measure the same thing.
 
 A backend belongs to the thread that opened it: open, infer and close it there (CUDA contexts and floating-point modes
 are per thread). Only ``stage`` and ``discard`` may be called from another one.
+
+May import ``engines``, the shared modules and what of ``runtime`` moves a frame through a GPU; no sources, sinks or
+commands.
 """
 
 import os
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from ccc_jetson.contract import Contract
 from ccc_jetson.errors import BackendError, CccError, FileProblem, UsageError
 from ccc_jetson.file_kinds import ENGINE, kind_of
 from ccc_jetson.preprocess import Fitting
+from ccc_jetson.progress import say
 from ccc_jetson.runtime.pixels import BGR, black
 
 COMPUTE_STAGES = ("preprocess", "infer", "postprocess")
@@ -211,6 +215,7 @@ def open_backend(
     threads: int = 0,
     want_logits: bool = False,
     gpu: GpuOptions = GpuOptions(),  # noqa: B008, it is immutable
+    tell: Callable[[str], None] = say,
 ) -> Backend:
     """Opens the backend that runs the model at ``path``, in this thread: TensorRT for engines, else a CPU's.
 
@@ -222,6 +227,7 @@ def open_backend(
         threads: of the CPU backend; 0 takes all cores.
         want_logits: prepares for ``logits``; costs memory for them.
         gpu: what a backend on a GPU does beside that.
+        tell: called with lines for people.
 
     Raises:
         FileProblem, ContractError: the file is missing, damaged, or says nothing of itself.
@@ -236,10 +242,10 @@ def open_backend(
                 )
             from ccc_jetson.runtime.backends.tensorrt_scores import TensorRTClassifier
 
-            return TensorRTClassifier(path, fit, contract)
+            return TensorRTClassifier(path, fit, contract, tell)
         from ccc_jetson.runtime.backends.tensorrt import TensorRTBackend
 
-        return TensorRTBackend(path, fit, contract, gpu)
+        return TensorRTBackend(path, fit, contract, gpu, tell)
     from ccc_jetson.runtime.backends.cpu import CpuBackend
 
     return CpuBackend(path, fit, contract, threads, want_logits)

@@ -8,7 +8,7 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 
-from ccc_jetson.carried import check_against, contract_of
+from ccc_jetson.carried import check_against, check_whole, contract_of
 from ccc_jetson.contract import CLASS_MAP, LOGITS, SCORES, Contract
 from ccc_jetson.cpu_session import open_cpu_session
 from ccc_jetson.errors import BackendError
@@ -34,6 +34,7 @@ class CpuBackend(Backend):
     ) -> None:
         data = read_bytes(path)
         onnx_file = parse_onnx(data, path)
+        check_whole(onnx_file, path)
         if contract is None:
             contract = contract_of(onnx_file, path)
         else:

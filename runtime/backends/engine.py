@@ -1,16 +1,15 @@
 """What both backends of TensorRT begin with: an engine opened on the GPU, and the kernels around it."""
 
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 from ccc_jetson.contract import Contract
 from ccc_jetson.engines.kernel_store import kernels_for
-from ccc_jetson.engines.manifest import rebuild_command
+from ccc_jetson.engines.manifest_checks import rebuild_command
 from ccc_jetson.engines.opening import OpenedEngine, open_engine
 from ccc_jetson.engines.tensorrt_api import TensorRT, import_tensorrt
 from ccc_jetson.engines.tensorrt_callbacks import Guard
 from ccc_jetson.engines.tensorrt_log import TensorRTLog
 from ccc_jetson.files import sha256_of
-from ccc_jetson.progress import say
 from ccc_jetson.runtime.backends import refuse_batches
 from ccc_jetson.runtime.gpu import Gpu, Mark
 
@@ -26,7 +25,7 @@ class EngineOnGpu:
         BackendError: no memory, or an engine for batches.
     """
 
-    def __init__(self, gpu: Gpu, path: str, contract: Optional[Contract]) -> None:
+    def __init__(self, gpu: Gpu, path: str, contract: Optional[Contract], tell: Callable[[str], None]) -> None:
         self._gpu = gpu
         self._marks: List[Tuple[Mark, Mark]] = []
         api = TensorRT(import_tensorrt(), TensorRTLog(), Guard())
@@ -35,8 +34,8 @@ class EngineOnGpu:
         try:
             refuse_batches(self.contract, path, rebuild_command(manifest) if manifest else "")
             for note in self.opened.notes:
-                say("note: " + note)
-            gpu.load_kernels(kernels_for(path, gpu.sm, gpu.cuda_version, self.contract.head).cubin)
+                tell("note: " + note)
+            gpu.load_kernels(kernels_for(path, gpu.sm, gpu.cuda_version, self.contract.head, say=tell).cubin)
             self.sha256 = manifest.plan_sha256 if manifest else sha256_of(path)
         except BaseException:
             self.close()

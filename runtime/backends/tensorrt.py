@@ -8,7 +8,7 @@ that the GPU does not wait for the CPU. Everything CUDA belongs to the thread th
 
 import contextlib
 import time
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from ccc_jetson.engines.manifest import FEATURES, LOGITS
 from ccc_jetson.errors import BackendError, CccError
 from ccc_jetson.head import head_logits
 from ccc_jetson.preprocess import Fitting
-from ccc_jetson.progress import say
 from ccc_jetson.runtime.backends import Backend, GpuOptions, Segmentation
 from ccc_jetson.runtime.backends.engine import EngineOnGpu
 from ccc_jetson.runtime.cuda_graph import CudaGraph
@@ -63,8 +62,10 @@ class TensorRTBackend(Backend):
         BackendError: no GPU, no memory, or an engine for batches.
     """
 
-    def __init__(self, path: str, fit: str, contract: Optional[Contract], options: GpuOptions) -> None:
-        self._path, self._fit, self._options = path, fit, options
+    def __init__(
+        self, path: str, fit: str, contract: Optional[Contract], options: GpuOptions, tell: Callable[[str], None]
+    ) -> None:
+        self._path, self._fit, self._options, self._tell = path, fit, options, tell
         self._ring: Optional[SlotRing] = None
         self._engine: Optional[EngineOnGpu] = None
         self._policies = Memory(COPY, COPY, COPY)
@@ -72,7 +73,7 @@ class TensorRTBackend(Backend):
         self._is_exclusive = False  # whether there is managed memory that the CPU may not touch while a kernel runs
         self._gpu = Gpu()
         try:
-            self._engine = engine = EngineOnGpu(self._gpu, path, contract)
+            self._engine = engine = EngineOnGpu(self._gpu, path, contract, tell)
             self.contract, self.description, self.facts = engine.contract, engine.description, engine.facts
             self._engine_sha256 = engine.sha256
             self._program = FrameProgram(self._gpu, engine.opened, fit, options.opacity)
@@ -191,7 +192,7 @@ class TensorRTBackend(Backend):
         if known is None and is_first and self._options.cuda_graph and not self._options.memory:
             problem = write_tuning(self._path, self._engine_sha256, key, Tuning(memory, uses_graph, tried))
             if problem:
-                say("note: what was found fastest is not remembered: " + problem)
+                self._tell("note: what was found fastest is not remembered: " + problem)
         self._ready_for = kind
 
     def _tuning_key(self, kind: FrameKind) -> str:

@@ -6,7 +6,7 @@ are pictures from a disk.
 
 import contextlib
 import time
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -39,12 +39,12 @@ class TensorRTClassifier(Backend):
 
     serial = True
 
-    def __init__(self, path: str, fit: str, contract: Optional[Contract]) -> None:
+    def __init__(self, path: str, fit: str, contract: Optional[Contract], tell: Callable[[str], None]) -> None:
         self._engine: Optional[EngineOnGpu] = None
         self._memory: Optional[InputMemory] = None
         self._gpu = Gpu()
         try:
-            self._engine = engine = EngineOnGpu(self._gpu, path, contract)
+            self._engine = engine = EngineOnGpu(self._gpu, path, contract, tell)
             self.contract, self.description, self.facts = engine.contract, engine.description, engine.facts
             self._program = InputProgram(self._gpu, engine.opened, fit)
             self._output = _output_of(engine)

@@ -170,8 +170,10 @@ def _work(arguments: argparse.Namespace, command: str) -> int:
             warnings=tuple(warnings),
         )
         record = report.to_json()
-        write_reports(arguments.report, record)
-        print(record.rstrip() if arguments.json else report.to_text())
+        try:
+            write_reports(arguments.report, record)
+        finally:  # what took minutes to measure is told, whatever becomes of a page
+            print(record.rstrip() if arguments.json else report.to_text())
     return INTERRUPTED if interrupted else 1 if problems else 0
 
 
@@ -259,8 +261,10 @@ def _compare(arguments: argparse.Namespace, command: str) -> int:
     a, b = read_report(arguments.a), read_report(arguments.b)
     comparison = compare(a, b, arguments.stat, arguments.tolerance)._replace(command=command)
     record = comparison.to_json()
-    write_reports(arguments.report, record)
-    print(record.rstrip() if arguments.json else comparison.to_text())
+    try:
+        write_reports(arguments.report, record)
+    finally:
+        print(record.rstrip() if arguments.json else comparison.to_text())
     return comparison.exit_code
 
 

@@ -5,7 +5,8 @@ from typing import List, Sequence
 
 from ccc_jetson.clean_text import clean
 from ccc_jetson.engines.machine import Machine
-from ccc_jetson.engines.manifest import check_machine, check_plan, read_manifest
+from ccc_jetson.engines.manifest import read_manifest
+from ccc_jetson.engines.manifest_checks import check_machine, check_plan
 from ccc_jetson.errors import CccError, ContractError
 from ccc_jetson.file_kinds import CHECKPOINT, ENGINE, ONNX, kind_of
 from ccc_jetson.runtime.doctor.place import Place

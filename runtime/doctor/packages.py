@@ -7,14 +7,13 @@ from typing import List, Tuple
 
 from ccc_jetson.runtime.doctor.place import Imported, Place
 from ccc_jetson.runtime.doctor.verdicts import BROKEN, NOT_HERE, NOTE, OK, PROBLEM, Finding
+from ccc_jetson.static_tls import preload
 
 CORETYPE = "export OPENBLAS_CORETYPE=ARMV8"
-_PRELOAD = "export LD_PRELOAD=/usr/lib/aarch64-linux-gnu/libgomp.so.1"
 _VENV = "python3 -m venv --system-site-packages .venv"
 _OLDEST_TENSORRT = (8, 0)
 # L4T -> the Python that its TensorRT and OpenCV are for
 _PYTHONS = {32: (3, 6), 34: (3, 8), 35: (3, 8), 36: (3, 10), 38: (3, 12), 39: (3, 12)}
-_STATIC_TLS = "static TLS"
 _NO_OPENCV_OF_PIP = "python3 -m pip uninstall -y opencv-python opencv-python-headless opencv-contrib-python"
 _SEE_NUMPY = "see the probe numpy"
 # In the order in which ccc-run comes to them; what is missing is another probe's
@@ -148,8 +147,9 @@ def libgomp(place: Place) -> List[Finding]:
     answer = place.run([place.python, "-c", _TOGETHER])
     if answer.code == 0:
         return [Finding(OK, "numpy, TensorRT, pycuda and OpenCV get along, as far as they are there")]
-    if _STATIC_TLS in answer.err:
-        return [Finding(BROKEN, answer.complaint, _PRELOAD)]
+    too_late = preload(answer.err)
+    if too_late:
+        return [Finding(BROKEN, answer.complaint, too_late)]
     return [Finding(NOT_HERE, "one of them cannot be imported at all; see numpy, tensorrt, pycuda and opencv")]
 
 
@@ -184,7 +184,9 @@ def pycuda(place: Place) -> List[Finding]:
             Finding(
                 BROKEN,
                 "not installed for Python {}".format(_dotted(place.running)),
-                "export PATH=/usr/local/cuda/bin:$PATH; python3 -m pip install --no-build-isolation pycuda"
+                "export PATH=/usr/local/cuda/bin:$PATH; "
+                + _pip_that_knows_isolation(place)
+                + "python3 -m pip install --no-build-isolation pycuda"
                 + _pin_of_pycuda(place),
             )
         ]
@@ -196,15 +198,16 @@ def pycuda(place: Place) -> List[Finding]:
         again = "python3 -m pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation pycuda"
         return [Finding(BROKEN, found.answer.complaint, again + _pin_of_pycuda(place))]
     fix = "docker run --runtime nvidia ..." if place.in_container else "sudo reboot, then look at: dmesg | grep -i nv"
-    return [Finding(BROKEN, found.answer.complaint, fix)]
+    return [Finding(BROKEN, found.answer.complaint, preload(found.answer.err) or fix)]
 
 
 def _no_opencv(place: Place, found: Imported) -> Finding:
     text = "cannot be imported: " + found.answer.complaint
     if _is_numpys_fault(place, found):
         return Finding(BROKEN, text, _SEE_NUMPY)
-    if _STATIC_TLS in found.answer.err:
-        return Finding(BROKEN, text, _PRELOAD)
+    too_late = preload(found.answer.err)
+    if too_late:
+        return Finding(BROKEN, text, too_late)
     if found.answer.signal == "SIGILL":
         return Finding(BROKEN, text, CORETYPE)
     if place.is_jetson:  # pip's have no GStreamer
@@ -224,8 +227,10 @@ def _no_opencv(place: Place, found: Imported) -> Finding:
 def _no_tensorrt(place: Place, found: Imported) -> Finding:
     text = "cannot be imported: " + found.answer.complaint
     if not found.is_missing:
-        in_place = "docker run --runtime nvidia ..." if place.in_container else "sudo apt-get install --reinstall "
-        return Finding(BROKEN, text, in_place if place.in_container else in_place + "libnvinfer8 python3-libnvinfer")
+        fix = "sudo apt-get install --reinstall libnvinfer8 python3-libnvinfer"
+        if place.in_container:
+            fix = "docker run --runtime nvidia ..."
+        return Finding(BROKEN, text, preload(found.answer.err) or fix)
     if not place.is_jetson:
         return Finding(NOTE, text, "python3 -m pip install 'ccc-jetson[gpu]'")
     elsewhere = _system_packages(place, "tensorrt")
@@ -270,6 +275,13 @@ def _is_numpys_fault(place: Place, found: Imported) -> bool:
 
 def _pin_of_pycuda(place: Place) -> str:
     return "==2022.1" if place.running < (3, 8) else ""
+
+
+def _pip_that_knows_isolation(place: Place) -> str:
+    """JetPack 4's pip 9.0.1 does not; a later one, isolated, would compile a numpy of 2017 for pycuda."""
+    if place.running >= (3, 7):
+        return ""
+    return "python3 -m pip install pip==21.3.1 && python3 -m pip install setuptools==59.6.0 wheel==0.37.1 && "
 
 
 def _pip(place: Place) -> str:

@@ -9,9 +9,9 @@ import sys
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ccc_jetson.board import Board, read_board, read_file
+from ccc_jetson.child import Answer, run_child
 from ccc_jetson.clean_text import clean
 from ccc_jetson.engines.machine import free_disk, target_of
-from ccc_jetson.runtime.child import Answer, run_child
 from ccc_jetson.targets import Target
 
 CHILD_S = 30.0  # a TX2 that swaps imports TensorRT in ten

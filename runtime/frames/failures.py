@@ -7,6 +7,7 @@ import re
 from typing import List, NamedTuple, Optional
 
 from ccc_jetson.clean_text import clean
+from ccc_jetson.static_tls import preload
 
 _LINES, _LONGEST = 3, 160
 # [ WARN:5@2.437] global ./modules/videoio/src/cap_gstreamer.cpp (2401) handleMessage OpenCV | GStreamer warning: ...
@@ -31,6 +32,7 @@ class Cause(NamedTuple):
     fix: str
 
 
+_TOO_LATE = Cause("static tls", "a library was loaded too late (on aarch64)", "export LD_PRELOAD=LIBRARY")
 # The first that fits: later ones are what follows from earlier ones
 CAUSES = (
     Cause(
@@ -49,11 +51,7 @@ CAUSES = (
         "check the ribbon cable with the power off; sudo dmesg | grep -i -e imx -e ov5; a YUV sensor is a "
         "/dev/videoN: ccc-run v4l2:///dev/video0?format=any",
     ),
-    Cause(
-        "static tls",
-        "libgomp was loaded too late (OpenCV on aarch64)",
-        "export LD_PRELOAD=/usr/lib/aarch64-linux-gnu/libgomp.so.1",
-    ),
+    _TOO_LATE,
     Cause(
         "egl display connection",
         "NVIDIA's libraries found no display; harmless by itself, but over ssh -X it can stop a pipeline",
@@ -93,7 +91,8 @@ CAUSES = (
 def cause_of(words: str) -> Optional[Cause]:
     """The known cause in what libraries said; None where there is none."""
     lower = words.lower()
-    return next((cause for cause in CAUSES if cause.says in lower), None)
+    found = next((cause for cause in CAUSES if cause.says in lower), None)
+    return _TOO_LATE._replace(fix=preload(words)) if found is _TOO_LATE else found
 
 
 def telling_lines(words: str) -> str:

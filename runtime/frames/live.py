@@ -21,11 +21,13 @@ _SLICE_S = 0.1  # between two looks at whether the run is to end
 _CLOSE_S = 2.0
 _MEASURE_S = 5.0  # before a slow camera is told
 _SLOWEST_FRAMES = 3  # of the asked rate, as a watchdog's patience
+_LOSSES = 5  # without a connection that settled between them, before they are a fault that stays
 
 
 class Patience(NamedTuple):
     """Seconds to wait: for the first frame, for the next before the source is given up, for a lost source to come back
-    (0: not at all), between two tries at first and at most, and until a source that came back counts as well."""
+    for good (0: not at all), between two tries at first and at most, and until a source that came back counts as well.
+    """
 
     open_s: float = 20.0
     stall_s: float = 5.0
@@ -84,6 +86,7 @@ class LiveSource(FrameSource):
         self._reconnects = self._stalls = 0
         self._lost_s = 0.0
         self._delay_s = patience.first_delay_s
+        self._losses, self._well_s = 0, 0.0  # since it last counted as well, and when that was
         self._passed_over: List[Tuple[str, str]] = []
         self._attempt, self._connection, first = self._open()
         opened = self._connection.opened
@@ -217,7 +220,7 @@ class LiveSource(FrameSource):
         """Connects again; returns when that worked, or when the run is to end.
 
         Raises:
-            SourceError: it did not come back in time.
+            SourceError: it did not come back in time, or never for long enough.
         """
         lost_s = self._last_came_s()
         self._connection.close(0.0)
@@ -227,10 +230,22 @@ class LiveSource(FrameSource):
             self._before = self._before.plus(counts)
         if counts.seconds > self._patience.settled_s:
             self._delay_s = self._patience.first_delay_s
+            self._losses = 0
+        self._losses += 1
+        if self._losses == 1:
+            self._well_s = lost_s
         limit_s = self._patience.reconnect_for_s
         lost = "{}: lost after {} frames: {}".format(self._feed.title, self._before.arrived, reason)
         if limit_s <= 0:
             raise SourceError(lost, hint=self._feed.lost_hint)
+        not_well_s = time.monotonic() - self._well_s
+        if self._losses >= _LOSSES and not_well_s > limit_s:
+            raise SourceError(
+                "{}; {} losses in {:.0f} s, and never more than {:g} s between them".format(
+                    lost, self._losses, not_well_s, self._patience.settled_s
+                ),
+                hint=self._feed.lost_hint,
+            )
         self._tell("{}; trying for {:g} s to get it back".format(lost, limit_s))
         tries = 0
         while not self._stop.wait(self._delay_s):

@@ -23,14 +23,17 @@ from ccc_jetson.runtime.frames.attempts import (
     stated_fps,
 )
 from ccc_jetson.runtime.pixels import BGR, NV12
-from ccc_jetson.runtime.source_grammar import CODECS, RtspStream
+from ccc_jetson.runtime.source_grammar import CODECS, PASSWORD_VARIABLE, RtspStream
 
 _DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
 _ASK_S = 5.0
 _MOST_BYTES = 64 << 10
 # FFmpeg's own patience is longer than the watchdog's, so that a thread that was given up still comes to its end
 _TIMEOUT_S = 10
-_PASSWORD_HINT = "rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password"
+_PASSWORD_HINT = (
+    "rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password; or rtsp://USER@HOST/PATH, and the password in "
+    "the variable " + PASSWORD_VARIABLE
+)
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
@@ -50,6 +53,7 @@ def ask(stream: RtspStream) -> Optional[Answer]:
     """
     parts = urlsplit(stream.url)
     host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+    in_url = "[{}]".format(host) if ":" in host else host  # an IPv6 address; ping takes it bare
     try:
         with socket.create_connection((host, port), _ASK_S) as connection:
             if parts.scheme == "rtsps":
@@ -59,17 +63,17 @@ def ask(stream: RtspStream) -> Optional[Answer]:
         raise SourceError("{}: there is no host of the name {}".format(stream.shown, host), hint="ping {}".format(host))
     except socket.timeout:
         raise SourceError(
-            "{}: {}:{} does not answer within {:g} s".format(stream.shown, host, port, _ASK_S),
+            "{}: {}:{} does not answer within {:g} s".format(stream.shown, in_url, port, _ASK_S),
             hint="ping {}; is the camera on, and in this network?".format(host),
         )
     except ConnectionRefusedError:
         raise SourceError(
             "{}: {} is there, but nothing listens on port {}".format(stream.shown, host, port),
-            hint="switch RTSP on in the camera's settings, or give its port: rtsp://{}:PORT/...".format(host),
+            hint="switch RTSP on in the camera's settings, or give its port: rtsp://{}:PORT/...".format(in_url),
         )
     except OSError as error:
         raise SourceError(
-            "{}: {}:{} cannot be reached: {}".format(stream.shown, host, port, error.strerror or error),
+            "{}: {}:{} cannot be reached: {}".format(stream.shown, in_url, port, error.strerror or error),
             hint="ping {}".format(host),
         )
     return _answer(stream, text)

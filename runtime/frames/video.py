@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import threading
 import time
+from functools import partial
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ccc_jetson.errors import FileProblem, SourceError
+from ccc_jetson.files import check_ordinary
 from ccc_jetson.images import SUFFIXES
 from ccc_jetson.opencv import import_cv2, readable_name
 from ccc_jetson.progress import say
@@ -24,6 +27,7 @@ from ccc_jetson.runtime.frames.attempts import (
 from ccc_jetson.runtime.frames.details import SourceDetails, Stream
 from ccc_jetson.runtime.frames.failures import telling_lines
 from ccc_jetson.runtime.frames.native_words import NativeWords
+from ccc_jetson.runtime.interrupts import apart
 from ccc_jetson.runtime.pixels import BGR, NV12, frame_size
 
 # A container may know only its duration, so that the number of frames is an estimate
@@ -34,6 +38,9 @@ _LOOK = "look at it with: ffprobe {}"
 
 class VideoFile(FrameSource):
     """A video file, read to its end.
+
+    No time is too long for a frame: a file may lie on a slow disk, and waiting loses nothing. Ctrl-C is heard while a
+    decoder hangs in opening it; ``close`` leaves one alone that hangs in reading.
 
     Args:
         path: of the file.
@@ -53,6 +60,7 @@ class VideoFile(FrameSource):
         self._next = 0
         self._position_property = cv2.CAP_PROP_POS_MSEC
         self._position_ms = 0.0
+        self._reading = threading.Lock()
         _check_file(path)
         readable_name(os.path.abspath(path))
         self._capture: Any = None
@@ -84,7 +92,8 @@ class VideoFile(FrameSource):
         return self._details
 
     def read(self) -> Optional[Frame]:
-        image = self._first if self._first is not None else self._grab()
+        with self._reading:
+            image = self._first if self._first is not None else self._grab()
         self._first = None
         if image is None:
             self._check_end()
@@ -94,7 +103,11 @@ class VideoFile(FrameSource):
         return Frame(number, "{}_{:06d}".format(self._stem, number), image, time.monotonic(), self.pixel_format)
 
     def close(self) -> None:
-        self._capture.release()
+        if self._reading.acquire(blocking=False):  # captures bear no second thread
+            try:
+                self._capture.release()
+            finally:
+                self._reading.release()
 
     def _open(
         self, attempts: Sequence[Attempt], tell: Callable[[str], None]
@@ -109,9 +122,7 @@ class VideoFile(FrameSource):
                 try:
                     if attempt.missing:
                         raise SourceError(attempt.missing)
-                    opened = attempt.open()
-                    self._capture = opened.capture
-                    first = self._grab()
+                    opened, first = apart(partial(self._first_of, attempt))
                     if first is not None:
                         return attempt, opened, passed_over, first
                     self.close()
@@ -125,6 +136,11 @@ class VideoFile(FrameSource):
             if attempt.pipeline:
                 tell("passed over {}".format(passed_over[-1]))
         raise problem
+
+    def _first_of(self, attempt: Attempt) -> Tuple[Opened, Optional[np.ndarray]]:
+        opened = attempt.open()
+        self._capture = opened.capture
+        return opened, self._grab()
 
     def _grab(self) -> Optional[np.ndarray]:
         good, image = self._capture.read()
@@ -158,6 +174,7 @@ def _check_file(path: str) -> None:
         )
     if path.lower().endswith(SUFFIXES):  # FFmpeg would make a video of one frame of it
         raise SourceError("{}: is a picture, not a video".format(path), hint="for pictures: --images " + path)
+    check_ordinary(path)
     try:
         with open(path, "rb") as file:
             start = file.read(1)

@@ -10,4 +10,6 @@ overlay.cu          a class map and its frame become a picture
 pixels.cuh          reading frames in their formats
 launches.py, head_launches.py       grid, block and arguments of each kernel; numpy only, no CUDA
 reference.py, ccc_jetson.head       the same results in numpy, which the kernels are tested against
+
+The Python in here may import ``runtime.pixels`` and the shared modules.
 """

@@ -1,6 +1,7 @@
 """A report as Markdown, to be pasted into an issue: tables, and figures of block characters.
 
-What comes from a file or a user is escaped: it is no markup, names nobody (``@``) and refers to no issue (``#``).
+What comes from a file or a user is escaped: it is no markup and no formula (``$``), names nobody (``@``), refers to no
+issue (``#``) and becomes no picture (``:smile:``).
 """
 
 import re
@@ -21,6 +22,8 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&!#+])")
 _REFERENCE = re.compile(r"(@|\\#|GH-)(?=\w)")  # after escaping; a comment between is not shown
 # at the start of a paragraph: what would begin a list, or be a rule
 _LIST = re.compile(r"\A(?:(?=-(?:[\s-]|\Z))|(?P<number>\d{1,9})(?=[.)](?:\s|\Z)))")
+# two digits are a time's minutes
+_EMOJI = re.compile(r":(?!\d\d:)(?=[\w\\+-]+:)")
 _ADDRESS = re.compile(r"://|www\.(?=\w)", re.IGNORECASE)
 
 
@@ -46,8 +49,10 @@ def markdown(report: Document) -> str:
 def escaped(text: str) -> str:
     """Text as Markdown that shows it, in one line."""
     found = _SPECIAL.sub(r"\\\1", printable(text))
-    return _ADDRESS.sub(lambda each: each.group()[:-1] + "<!-- -->" + each.group()[-1],
-                        _REFERENCE.sub(r"\1<!-- -->", found))  # fmt: skip
+    found = _EMOJI.sub(":<!-- -->", _REFERENCE.sub(r"\1<!-- -->", found))
+    found = _ADDRESS.sub(lambda each: each.group()[:-1] + "<!-- -->" + each.group()[-1], found)
+    # GitHub looks for formulas before it looks at backslashes (its page "Writing mathematical expressions")
+    return found.replace("$", "<span>$</span>")
 
 
 def _paragraph(text: str) -> str:

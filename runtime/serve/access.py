@@ -71,6 +71,19 @@ def token_for(
     return Token(given, False)
 
 
+def cookie_value(header: str, name: str) -> str:
+    """The value of one cookie in a ``Cookie`` header, as it stands there; "" where it is missing.
+
+    Ours need no unquoting, which takes older Tornados quadratic time (CVE-2024-52804): 8 KiB of quotes, sent without a
+    token, were 50 ms of a server's core, and several times as much on a board.
+    """
+    for pair in header.split(";"):
+        key, _, value = pair.partition("=")
+        if key.strip() == name:
+            return value.strip()
+    return ""
+
+
 def is_local_name(host: str) -> bool:
     """Whether a ``Host`` header names this machine from within: localhost or a loopback address, with any port.
 

@@ -23,7 +23,7 @@ from tornado.web import RequestHandler
 
 from ccc_jetson.files import read_bytes
 from ccc_jetson.runtime.serve import prometheus
-from ccc_jetson.runtime.serve.access import is_local_name, is_same_origin
+from ccc_jetson.runtime.serve.access import cookie_value, is_local_name, is_same_origin
 from ccc_jetson.runtime.serve.state import PageState
 
 _ASSETS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "assets")
@@ -117,7 +117,8 @@ class _Handler(RequestHandler):
     def _ask_for_token(self, address: str) -> None:
         token = self._state.token
         assert token is not None
-        if token.matches_cookie(self.get_cookie(self._state.cookie_name) or ""):
+        cookies = self.request.headers.get("Cookie", "")
+        if token.matches_cookie(cookie_value(cookies, self._state.cookie_name)):
             return
         scheme, _, given = self.request.headers.get("Authorization", "").partition(" ")
         in_query = self.get_query_argument("token", None)

@@ -26,6 +26,7 @@ except ImportError as error:
     )
 
 from ccc_jetson.runtime.serve.doorway import Doorway  # these need Tornado as well
+from ccc_jetson.runtime.serve.framing import Framed
 from ccc_jetson.runtime.serve.handlers import routes
 from ccc_jetson.runtime.serve.state import PageState
 
@@ -48,6 +49,9 @@ class _Server(HTTPServer):
             body_timeout=_BODY_S,
         )
         self._doorway = doorway
+
+    def start_request(self, server_conn: Any, request_conn: Any) -> Any:
+        return Framed(super().start_request(server_conn, request_conn), request_conn, self._doorway.refusals)
 
     def on_close(self, server_conn: Any) -> None:
         self._doorway.left(server_conn.stream)

@@ -1,10 +1,10 @@
 """Overlays in a window."""
 
 import os
-import subprocess
 import sys
 from typing import Callable
 
+from ccc_jetson.child import run_child
 from ccc_jetson.opencv import import_cv2
 from ccc_jetson.runtime.backends import Segmentation
 from ccc_jetson.runtime.frames import Frame
@@ -61,10 +61,4 @@ def why_no_window() -> str:
 
 def _window_opens() -> bool:
     """Tries in a process of its own: with a display that is gone, Qt ends the process that asks."""
-    process = subprocess.Popen([sys.executable, "-c", _PROBE], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        return process.wait(_PATIENCE_S) == 0
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return False
+    return run_child([sys.executable, "-c", _PROBE], _PATIENCE_S).code == 0

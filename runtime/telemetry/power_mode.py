@@ -7,9 +7,9 @@ import re
 from typing import List, NamedTuple, Optional, Tuple
 
 from ccc_jetson.board import read_board, read_power_modes
+from ccc_jetson.child import run_child
 from ccc_jetson.clean_text import clean
 from ccc_jetson.engines.machine import target_of
-from ccc_jetson.runtime.child import run_child
 from ccc_jetson.runtime.telemetry.clocks import Clocks, read_clocks
 
 _PATIENCE_S = 5.0

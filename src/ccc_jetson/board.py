@@ -43,11 +43,13 @@ class PowerModes(NamedTuple):
     """nvpmodel's modes, number -> name, as its configuration lists them; and the number of the one that is set.
 
     ``number`` is None where no file tells it; ``saved`` is whether somebody chose it, else it is the one of the boot.
+    ``default`` is the one that the board boots with when it is new; None where no file tells that.
     """
 
     names: Dict[int, str]
     number: Optional[int]
     saved: bool
+    default: Optional[int] = None
 
     @property
     def name(self) -> str:
@@ -70,11 +72,13 @@ def read_board(root: str = "/") -> Board:
 def read_power_modes(root: str = "/") -> PowerModes:
     """nvpmodel's modes and choice, from its configuration and from what it saved; no root, no process needed."""
     modes, status = read_file(root, "etc/nvpmodel.conf"), read_file(root, "var/lib/nvpmodel/status")
-    chosen = _STATUS.search(status) if status else _DEFAULT_MODE.search(modes)
+    default = _DEFAULT_MODE.search(modes)
+    chosen = _STATUS.search(status) if status else default
     names: Dict[int, str] = {}
     for number, name in _MODE.findall(modes):
         names.setdefault(int(number), _name(name))
-    return PowerModes(names, None if chosen is None else int(chosen.group(1)), bool(status))
+    number, first = (None if each is None else int(each.group(1)) for each in (chosen, default))
+    return PowerModes(names, number, bool(status), first)
 
 
 def _model(root: str) -> str:

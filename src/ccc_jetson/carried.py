@@ -6,7 +6,7 @@ import hashlib
 from typing import Any, Dict, Tuple
 
 from ccc_jetson.contract import CLASS_MAP, EXPORT_AGAIN, LOGITS, SCORES, Attachment, Contract
-from ccc_jetson.errors import ContractError
+from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.onnx_file import OnnxFile, parse_onnx, read_onnx, with_metadata
 
 METADATA_KEY = "ccc_jetson.contract"
@@ -62,6 +62,22 @@ def check_against(contract: Contract, onnx_file: OnnxFile, path: str) -> None:
                 path, contract.output.name, " or ".join(kinds), _shape(wanted), _listed(onnx_file.outputs)
             ),
             hint=EXPORT_AGAIN,
+        )
+
+
+def check_whole(onnx_file: OnnxFile, path: str) -> None:
+    """Refuses a file whose weights lie in another one: whoever runs it would open what the file names, from wherever it
+    was started.
+
+    Raises:
+        FileProblem: with how to save it in one piece.
+    """
+    if onnx_file.external:
+        raise FileProblem(
+            "{}: the data of {} weights lie in another file; expected one that holds everything".format(
+                path, len(onnx_file.external)
+            ),
+            hint="save it in one piece: onnx.save(onnx.load(NAME), NAME)",
         )
 
 

@@ -12,6 +12,11 @@ def clean(text: str) -> str:
     return shown.encode(encoding, "replace").decode(encoding)
 
 
+def clean_lines(text: str) -> str:
+    """``text`` of several lines, each as ``clean`` has it."""
+    return "\n".join(map(clean, text.split("\n")))
+
+
 def listed(names: Sequence[str], shown: int = 5) -> str:
     """A few names, and how many more there are."""
     more = len(names) - shown

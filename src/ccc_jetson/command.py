@@ -8,12 +8,13 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Callable, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NoReturn, Optional, Sequence, Tuple
 
 from ccc_jetson import __version__
-from ccc_jetson.clean_text import message_without_secrets
+from ccc_jetson.clean_text import clean_lines, message_without_secrets
 from ccc_jetson.completion import SHELLS, PrintCompletion
 from ccc_jetson.errors import CccError
+from ccc_jetson.signals import ENDING_SIGNALS
 
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its group, asks once
@@ -38,9 +39,27 @@ class Parser(argparse.ArgumentParser):
             "--print-completion", action=PrintCompletion, choices=SHELLS, help="print a script for the shell, and exit"
         )
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's. Up to Python 3.7 that one refuses ``-oFILE`` in one word where no abbreviations are allowed
+        (bpo-26967), so it gets two."""
+        words = list(sys.argv[1:] if args is None else args)
+        if sys.version_info < (3, 8):
+            words = _apart(words, [name for action in self._actions for name in action.option_strings
+                                   if len(name) == 2 and action.nargs is None])  # fmt: skip
+        return super(Parser, self).parse_known_args(words, namespace)
+
     def error(self, message: str) -> NoReturn:
-        """As argparse's, without the secrets of what it repeats."""
-        super(Parser, self).error(message_without_secrets(message))
+        """As argparse's, without the secrets of what it repeats, and fit for a terminal."""
+        super(Parser, self).error(clean_lines(message_without_secrets(message)))
+
+
+def _apart(words: Sequence[str], letters: Sequence[str]) -> List[str]:
+    """``-oFILE`` -> ``-o FILE`` for each of ``letters``, options of one letter with a value; not behind ``--``."""
+    end = words.index("--") if "--" in words else len(words)
+    found: List[str] = []
+    for word in words[:end]:
+        found += [word[:2], word[2:]] if word[:2] in letters and word[2:3] not in ("", "=") else [word]
+    return found + list(words[end:])
 
 
 class _Version(argparse.Action):
@@ -61,15 +80,15 @@ def run_command(
 ) -> int:
     """Parses, works, and returns the exit code; no user's mistake ends in a traceback.
 
-    SIGTERM is treated as Ctrl-C, so that temporary files are removed there too; what follows either within a second
-    does not disturb that. A signal that the caller of this program switched off stays off.
+    SIGTERM and SIGHUP are treated as Ctrl-C, so that temporary files are removed there too; what follows either within
+    a second does not disturb that. A signal that the caller of this program switched off stays off.
     """
     _open_what_is_closed()
     try:
         arguments = parser.parse_args(argv)
         if threading.current_thread() is threading.main_thread():
             interrupt = Interrupt()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in ENDING_SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     signal.signal(number, interrupt)
         code = work(arguments)
@@ -120,10 +139,10 @@ def runs_here(prog: str, needs: Tuple[int, int], instead: str) -> bool:
 
 
 def print_error(prog: str, error: CccError) -> None:
-    """The message and the hint, on standard error, without the secrets of addresses."""
-    print("{}: error: {}".format(prog, message_without_secrets(str(error))), file=sys.stderr)
+    """The message and the hint, on standard error, without the secrets of addresses, and fit for a terminal."""
+    print("{}: error: {}".format(prog, clean_lines(message_without_secrets(str(error)))), file=sys.stderr)
     if error.hint:
-        print("  -> {}".format(message_without_secrets(error.hint)), file=sys.stderr)
+        print("  -> {}".format(clean_lines(message_without_secrets(error.hint))), file=sys.stderr)
 
 
 def size(text: str) -> Tuple[int, int]:

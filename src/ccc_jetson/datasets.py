@@ -48,6 +48,48 @@ class Dataset(NamedTuple):
         return self._replace(samples=chosen, whole=False, notes=(*self.notes, note))
 
 
+def labelled_frames(
+    root: Optional[str],
+    split: Optional[str],
+    images: Optional[str],
+    labels: Optional[str],
+    mapping: Optional[str],
+    allow_missing: bool,
+    frames: Optional[int],
+) -> Dataset:
+    """The one data set that is named: Cityscapes in ``root``, or pictures and label maps with what these mean.
+
+    Args:
+        root, split: as ``cityscapes`` takes them; ``val`` where no split is named.
+        images, labels, mapping, allow_missing: as ``paired_folders`` takes them.
+        frames: only so many, evenly spread.
+
+    Raises:
+        UsageError: none is named, or both, or one by halves.
+        FileProblem: as for either.
+    """
+    of_pairs = (("images", images), ("labels", labels), ("mapping", mapping))
+    given = [name for name, value in of_pairs if value is not None]
+    if root is not None:
+        given += ["allow-missing"] * allow_missing
+        if given:
+            raise UsageError("--{} does not go with --cityscapes".format(given[0]))
+        dataset = cityscapes(root, split or "val")
+        return dataset if frames is None else dataset.spread(frames)
+    if not given:
+        raise UsageError(
+            "no labelled frames: neither --cityscapes nor --images was given",
+            hint="ccc-eval MODEL --cityscapes DIR, or: ccc-eval MODEL --images DIR --labels DIR --mapping camvid",
+        )
+    if images is None or labels is None or mapping is None:
+        missing = ["--" + name for name, _ in of_pairs if name not in given]
+        raise UsageError("--{} needs {} too".format(given[0], " and ".join(missing)))
+    if split is not None:
+        raise UsageError("--split belongs to --cityscapes")
+    dataset = paired_folders(images, labels, mapping, allow_missing)
+    return dataset if frames is None else dataset.spread(frames)
+
+
 def cityscapes(root: str, split: str = "val") -> Dataset:
     """Cityscapes as it is unpacked: ``leftImg8bit/<split>/<city>/`` and ``gtFine/<split>/<city>/`` in ``root``.
 

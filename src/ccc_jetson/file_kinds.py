@@ -6,6 +6,7 @@ import zipfile
 from typing import Tuple
 
 from ccc_jetson.errors import FileProblem
+from ccc_jetson.files import check_ordinary
 
 CHECKPOINT, ONNX, ENGINE, CALIBRATION = "checkpoint", "ONNX file", "TensorRT engine", "calibration cache"
 
@@ -54,6 +55,7 @@ def kind_of(path: str) -> str:
 
 
 def _start(path: str) -> Tuple[bytes, int]:
+    check_ordinary(path)
     try:
         with open(path, "rb") as file:
             return file.read(64), os.fstat(file.fileno()).st_size

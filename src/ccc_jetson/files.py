@@ -2,11 +2,14 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import stat
 from typing import Iterable, Iterator
 
 from ccc_jetson.errors import FileProblem, UsageError
+from ccc_jetson.signals import uninterrupted
 
 
 @contextlib.contextmanager
@@ -14,24 +17,58 @@ def replacing(path: str) -> Iterator[str]:
     """Gives a temporary path beside ``path``; renames it to ``path`` when the block ends well, deletes it otherwise.
 
     The temporary name keeps the suffix (some writers choose the format by it) and the folder (so that the rename is
-    atomic). A full disk and the like become a FileProblem.
+    atomic): ``.model.part.onnx``. What a process that was killed has left there is taken over by the next one, which
+    knows by a lock that nobody writes it. A full disk and the like become a FileProblem.
     """
     path = os.path.realpath(path)  # the target of a link is what is meant, and the link stays
     if os.path.exists(path) and not os.path.isfile(path):
         raise FileProblem("{}: is no ordinary file, so it is not replaced".format(path), hint="choose another name")
     folder, name = os.path.split(path)
     stem, suffix = os.path.splitext(name)
-    temporary = os.path.join(folder, ".{}.{}.part{}".format(stem, os.getpid(), suffix))
-    with translated_os_errors(path):
-        os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o666))
+    temporary, claim = os.path.join(folder, ".{}.part{}".format(stem, suffix)), -1
     try:
         with translated_os_errors(path):
+            with uninterrupted():
+                claim = _claim(temporary)
+                if claim < 0:  # somebody writes the same file, or there are no locks here
+                    temporary = os.path.join(folder, ".{}.{}.part{}".format(stem, os.getpid(), suffix))
+                    claim = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o666)
             yield temporary
             os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        if claim >= 0:
+            with contextlib.suppress(OSError):  # the first problem is the one to tell
+                os.unlink(temporary)
         raise
+    finally:
+        if claim >= 0:
+            os.close(claim)
+
+
+def _claim(temporary: str) -> int:
+    """The open, empty, locked file of that name; -1 where it is another's."""
+    flags, is_new = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, True
+    try:
+        try:
+            file = os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            file, is_new = os.open(temporary, flags), False
+    except OSError:  # a link or a pipe that somebody has put there; on a full disk the other name fails, too
+        return -1
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found, named = os.fstat(file), os.stat(temporary)
+        # whoever wrote it may have renamed it since it was opened
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and os.path.samestat(found, named):
+            os.ftruncate(file, 0)
+            return file
+    except BlockingIOError:
+        pass
+    except OSError:  # there are no locks here
+        if is_new:
+            return file
+    os.close(file)
+    return -1
 
 
 def beside(path: str, suffix: str) -> str:
@@ -77,12 +114,19 @@ def translated_os_errors(path: str) -> Iterator[None]:
         raise FileProblem("{}: cannot be written: {}".format(path, error.strerror or error))
 
 
+def check_ordinary(path: str) -> None:
+    """Refuses a pipe, which would be waited for without end, and a device, which may have no end; a FileProblem."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise FileProblem("{}: is no ordinary file".format(path), hint="give the file itself, not a pipe or a device")
+
+
 def read_bytes(path: str) -> bytes:
     """The whole file.
 
     Raises:
-        FileProblem: it is missing, a folder, or not readable.
+        FileProblem: it is missing, a folder, a pipe, or not readable.
     """
+    check_ordinary(path)
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -113,6 +157,7 @@ def write_text(path: str, text: str) -> None:
 
 def sha256_of(path: str) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; memory stays flat. A FileProblem where it cannot be read."""
+    check_ordinary(path)
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ccc_jetson.graph_shapes import infer_shapes
 from ccc_jetson.onnx_file import Node, OnnxFile, Tensor
-from ccc_jetson.shape_rules import elements
+from ccc_jetson.shape_terms import elements
 from ccc_jetson.weight_ranges import largest_magnitude
 
 _BITS = {

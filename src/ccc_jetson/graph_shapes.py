@@ -10,7 +10,8 @@ from typing import Dict, List
 import numpy as np
 
 from ccc_jetson.onnx_file import Dimension, Node, OnnxFile, Tensor
-from ccc_jetson.shape_rules import OPEN, RULES, Call, Typed, Unknown
+from ccc_jetson.shape_rules import RULES
+from ccc_jetson.shape_terms import OPEN, Call, Typed, Unknown
 
 _HIGHEST_RANK = 64  # in files that mean well
 

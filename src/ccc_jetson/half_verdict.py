@@ -27,7 +27,7 @@ class HalfPrecision(NamedTuple):
     def sentences(self, of_pictures: bool = False) -> Tuple[str, ...]:
         """For people: agreement, mIoU where labels were given, sizes and verdict; ``of_pictures`` for a classifier."""
         found = [
-            "simulated on {} real frames: same class for {:.3%} (worst frame {:.3%}), over the 90% with the largest "
+            "simulated on {} frames: same class for {:.3%} (worst frame {:.3%}), over the 90% with the largest "
             "margin {:.3%} (worst {:.3%})".format(
                 self.frames, self.agreement, self.agreement_worst, self.decided, self.decided_worst
             )

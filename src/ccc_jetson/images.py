@@ -6,6 +6,7 @@ from typing import List
 import numpy as np
 
 from ccc_jetson.errors import FileProblem
+from ccc_jetson.files import check_ordinary
 from ccc_jetson.opencv import import_cv2
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
@@ -59,6 +60,7 @@ def read_labels(path: str) -> np.ndarray:
 
 def _decoded(path: str, flags: int) -> np.ndarray:
     cv2 = import_cv2()
+    check_ordinary(path)
     try:
         data = np.fromfile(path, dtype=np.uint8)  # not cv2.imread: that one gives no reason
     except OSError as error:

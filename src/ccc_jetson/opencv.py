@@ -6,6 +6,7 @@ from types import ModuleType
 
 from ccc_jetson.clean_text import clean
 from ccc_jetson.errors import DependencyMissing, UsageError
+from ccc_jetson.static_tls import preload
 
 
 def import_cv2() -> ModuleType:
@@ -21,13 +22,12 @@ def import_cv2() -> ModuleType:
     try:
         import cv2
     except ImportError as error:
-        if "libGL" in str(error) or "libgthread" in str(error):
+        hint = preload(str(error))
+        if not hint and ("libGL" in str(error) or "libgthread" in str(error)):
             hint = (
                 "pip uninstall opencv-python && pip install opencv-python-headless (no window then), or install libgl1"
             )
-        elif "static TLS" in str(error):
-            hint = "export LD_PRELOAD=/usr/lib/aarch64-linux-gnu/libgomp.so.1"
-        else:
+        elif not hint:
             hint = (
                 "on a PC: pip install opencv-python; on a Jetson OpenCV comes with JetPack: apt install python3-opencv"
             )

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import Optional, TextIO
 
+from ccc_jetson.clean_text import clean, clean_lines
+
 
 class Progress:
     """Counts towards ``total`` (or without end) and says how far, how fast, how long still.
@@ -50,7 +52,7 @@ class Progress:
             text = "{} [{:<20}] {}/{} ({:.1f}/s, {:.0f} s left)".format(
                 self.what, bar, self.done, self.total, rate, max(0.0, left)
             )
-        return text + ("  " + note if note else "")
+        return text + ("  " + clean(note) if note else "")
 
     def close(self) -> None:
         """Wipes the line, so that what follows starts on a clean one."""
@@ -69,7 +71,8 @@ class Progress:
 def say(text: str) -> None:
     """A line about what happens now, on standard error, so that standard output stays what was asked for.
 
-    On a terminal it takes the place of a progress line, which comes back below it.
+    On a terminal it takes the place of a progress line, which comes back below it. Names in it may be anyone's: what
+    would steer the terminal is shown as ``?``.
     """
-    print(("\r\x1b[K" if sys.stderr.isatty() else "") + text, file=sys.stderr)
+    print(("\r\x1b[K" if sys.stderr.isatty() else "") + clean_lines(text), file=sys.stderr)
     sys.stderr.flush()

@@ -4,16 +4,28 @@ They follow the ONNX operator documents. A rule raises ``Unknown`` where it woul
 contradicts itself may also raise a ValueError, an IndexError or an ArithmeticError.
 """
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
 from ccc_jetson.onnx_file import DATA_TYPES, Dimension, Node, Tensor
-
-Shape = Tuple[Dimension, ...]
-Typed = Tuple[str, Shape]  # dtype and shape
-OPEN = "?"
-_LONGEST = 4096  # of lists of axes or sizes, in files that mean well
+from ccc_jetson.shape_terms import (
+    LONGEST,
+    OPEN,
+    Call,
+    Shape,
+    Typed,
+    Unknown,
+    all_fixed,
+    axis_of,
+    broadcast,
+    elements,
+    may_equal,
+    one_each,
+    plus,
+    times,
+    total_of,
+)
 
 _LIKE_THE_FIRST = (
     "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BatchNormalization", "BitwiseNot", "Ceil", "Celu",
@@ -33,39 +45,6 @@ _REDUCTIONS = (
 _AXES_INPUT_SINCE = {"ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}  # of the other reductions: opset 18
 
 
-class Call(NamedTuple):
-    """A node with what is known of its inputs; constants by their position."""
-
-    node: Node
-    inputs: List[Typed]
-    constants: Dict[int, np.ndarray]
-    opset: int
-
-    def integers(self, position: int) -> Tuple[int, ...]:
-        """The values of a constant input of integers."""
-        if position not in self.constants or self.constants[position].size > _LONGEST:
-            raise Unknown()
-        return tuple(int(value) for value in self.constants[position].reshape(-1))
-
-    def has(self, position: int) -> bool:
-        """Whether an optional input is given."""
-        return len(self.node.inputs) > position and self.node.inputs[position] != ""
-
-
-class Unknown(Exception):
-    """The shape depends on what is not known."""
-
-
-def elements(shape: Shape) -> Optional[int]:
-    """How many values a tensor of this shape holds; ``None`` where a size is open."""
-    count = 1
-    for size in shape:
-        if not isinstance(size, int) or size < 0:
-            return None
-        count *= size
-    return count
-
-
 def _like_the_first(call: Call) -> List[Typed]:
     """Second outputs of training are left out, but Dropout's mask is a shape like the others."""
     return [call.inputs[0]] + ([("bool", call.inputs[0][1])] if call.node.operator == "Dropout" else [])
@@ -73,50 +52,38 @@ def _like_the_first(call: Call) -> List[Typed]:
 
 def _broadcast(call: Call) -> List[Typed]:
     dtype = call.inputs[1 if call.node.operator == "Where" else 0][0]
-    return [(dtype, _broadcast_shape([shape for _, shape in call.inputs]))]
+    return [(dtype, broadcast([shape for _, shape in call.inputs]))]
 
 
 def _comparison(call: Call) -> List[Typed]:
-    return [("bool", _broadcast_shape([shape for _, shape in call.inputs]))]
-
-
-def _broadcast_shape(shapes: List[Shape]) -> Shape:
-    rank = max(len(shape) for shape in shapes)
-    out: List[Dimension] = []
-    for position in range(rank):
-        sizes = {shape[position - rank + len(shape)] for shape in shapes if position >= rank - len(shape)} - {1}
-        fixed = [size for size in sizes if isinstance(size, int)]
-        if len(fixed) > 1:
-            raise Unknown()
-        out.append(fixed[0] if fixed else sizes.pop() if len(sizes) == 1 else OPEN if sizes else 1)
-    return tuple(out)
+    return [("bool", broadcast([shape for _, shape in call.inputs]))]
 
 
 def _conv(call: Call) -> List[Typed]:
     (dtype, shape), (_, weight) = call.inputs[:2]
-    kernel = call.node.integers("kernel_shape") or _fixed(weight[2:])
+    kernel = call.node.integers("kernel_shape") or all_fixed(weight[2:])
     return [(dtype, (shape[0], weight[0]) + _windows(call.node, shape[2:], kernel))]
 
 
 def _conv_transpose(call: Call) -> List[Typed]:
     node, (dtype, shape), (_, weight) = call.node, call.inputs[0], call.inputs[1]
     spatial, rank = shape[2:], len(shape) - 2
-    kernel = node.integers("kernel_shape") or _fixed(weight[2:])
+    kernel = node.integers("kernel_shape") or all_fixed(weight[2:])
     channels = weight[1]
     if not isinstance(channels, int):
         raise Unknown()
     out: Shape = node.integers("output_shape")[-rank:]
     if not out:
-        strides, dilations = _each(node, "strides", 1, rank), _each(node, "dilations", 1, rank)
-        extra, pads = _each(node, "output_padding", 0, rank), _each(node, "pads", 0, 2 * rank)
+        strides, dilations = one_each(node, "strides", 1, rank), one_each(node, "dilations", 1, rank)
+        extra, pads = one_each(node, "output_padding", 0, rank), one_each(node, "pads", 0, 2 * rank)
         if node.text("auto_pad", "NOTSET").startswith("SAME"):
-            out = tuple(_times(size, stride) for size, stride in zip(spatial, strides))
+            out = tuple(times(size, stride) for size, stride in zip(spatial, strides))
         else:
             out = tuple(
-                _plus(_times(_plus(size, -1), strides[i]), extra[i] + (kernel[i] - 1) * dilations[i] + 1 - pads[i])
+                plus(times(plus(size, -1), strides[i]), extra[i] + (kernel[i] - 1) * dilations[i] + 1 - pads[i])
                 for i, size in enumerate(spatial)
             )
-            out = tuple(_plus(size, -pads[rank + i]) for i, size in enumerate(out))
+            out = tuple(plus(size, -pads[rank + i]) for i, size in enumerate(out))
     return [(dtype, (shape[0], channels * node.integer("group", 1)) + out)]
 
 
@@ -136,8 +103,8 @@ def _windows(node: Node, spatial: Shape, kernel: Tuple[int, ...]) -> Shape:
     rank = len(spatial)
     if len(kernel) != rank:
         raise Unknown()
-    strides, dilations = _each(node, "strides", 1, rank), _each(node, "dilations", 1, rank)
-    pads, auto = _each(node, "pads", 0, 2 * rank), node.text("auto_pad", "NOTSET")
+    strides, dilations = one_each(node, "strides", 1, rank), one_each(node, "dilations", 1, rank)
+    pads, auto = one_each(node, "pads", 0, 2 * rank), node.text("auto_pad", "NOTSET")
     out: List[Dimension] = []
     for i, size in enumerate(spatial):
         if not isinstance(size, int):
@@ -159,18 +126,18 @@ def _windows(node: Node, spatial: Shape, kernel: Tuple[int, ...]) -> Shape:
 
 def _concat(call: Call) -> List[Typed]:
     shapes = [shape for _, shape in call.inputs]
-    axis = _axis(call.node.integer("axis", 1), len(shapes[0]))
+    axis = axis_of(call.node.integer("axis", 1), len(shapes[0]))
     if any(len(shape) != len(shapes[0]) for shape in shapes):
         raise Unknown()
     total: Dimension = 0
     for shape in shapes:
-        total = _sum(total, shape[axis])
+        total = total_of(total, shape[axis])
     return [(call.inputs[0][0], shapes[0][:axis] + (total,) + shapes[0][axis + 1 :])]
 
 
 def _arg(call: Call) -> List[Typed]:
     shape = call.inputs[0][1]
-    axis = _axis(call.node.integer("axis", 0), len(shape))
+    axis = axis_of(call.node.integer("axis", 0), len(shape))
     return [("int64", _reduced(shape, (axis,), call.node.integer("keepdims", 1) == 1))]
 
 
@@ -184,7 +151,7 @@ def _reduce(call: Call) -> List[Typed]:
 
 
 def _reduced(shape: Shape, axes: Tuple[int, ...], keep: bool) -> Shape:
-    positions = {_axis(axis, len(shape)) for axis in axes}
+    positions = {axis_of(axis, len(shape)) for axis in axes}
     kept = [1 if position in positions else size for position, size in enumerate(shape)]
     return tuple(size for position, size in enumerate(kept) if keep or position not in positions)
 
@@ -223,7 +190,7 @@ def _size(call: Call) -> List[Typed]:
 
 def _resize(call: Call) -> List[Typed]:
     dtype, shape = call.inputs[0]
-    axes = [_axis(axis, len(shape)) for axis in call.node.integers("axes")] or list(range(len(shape)))
+    axes = [axis_of(axis, len(shape)) for axis in call.node.integers("axes")] or list(range(len(shape)))
     out = list(shape)
     if call.node.operator == "Resize" and call.opset >= 11 and call.has(3):
         if call.node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
@@ -232,7 +199,7 @@ def _resize(call: Call) -> List[Typed]:
             out[axis] = wanted
         return [(dtype, tuple(out))]
     at = 2 if call.node.operator == "Resize" and call.opset >= 11 else 1
-    if at in call.constants and call.constants[at].size <= _LONGEST:
+    if at in call.constants and call.constants[at].size <= LONGEST:
         scales = [float(scale) for scale in call.constants[at].reshape(-1)]
     else:
         scales = list(_floats(call.node, "scales"))
@@ -284,7 +251,7 @@ def _unsqueeze(call: Call) -> List[Typed]:
     dtype, shape = call.inputs[0]
     axes = _axes(call) or ()
     rank = len(shape) + len(axes)
-    positions = {_axis(axis, rank) for axis in axes}
+    positions = {axis_of(axis, rank) for axis in axes}
     if len(positions) != len(axes):
         raise Unknown()
     rest = iter(shape)
@@ -297,15 +264,15 @@ def _pad(call: Call) -> List[Typed]:
     axes = call.integers(3) if call.has(3) else tuple(range(len(shape)))
     out = list(shape)
     for i, axis in enumerate(axes):
-        out[axis] = _plus(out[axis], pads[i] + pads[len(axes) + i])
+        out[axis] = plus(out[axis], pads[i] + pads[len(axes) + i])
     return [(dtype, tuple(out))]
 
 
 def _matmul(call: Call) -> List[Typed]:
     (dtype, left), (_, right) = call.inputs[:2]
-    if len(left) < 2 or len(right) < 2 or not _may_equal(left[-1], right[-2]):
+    if len(left) < 2 or len(right) < 2 or not may_equal(left[-1], right[-2]):
         raise Unknown()
-    return [(dtype, _broadcast_shape([left[:-2], right[:-2]]) + (left[-2], right[-1]))]
+    return [(dtype, broadcast([left[:-2], right[:-2]]) + (left[-2], right[-1]))]
 
 
 def _gemm(call: Call) -> List[Typed]:
@@ -347,7 +314,7 @@ def _range_length(size: int, start: int, end: int, step: int) -> int:
 
 def _split(call: Call) -> List[Typed]:
     dtype, shape = call.inputs[0]
-    axis, parts = _axis(call.node.integer("axis", 0), len(shape)), len(call.node.outputs)
+    axis, parts = axis_of(call.node.integer("axis", 0), len(shape)), len(call.node.outputs)
     sizes = call.node.integers("split") or (call.integers(1) if call.has(1) else ())
     whole = shape[axis]
     if not sizes:
@@ -364,7 +331,7 @@ def _depth_to_space(call: Call) -> List[Typed]:
     if not isinstance(channels, int):
         raise Unknown()
     if call.node.operator == "DepthToSpace":
-        return [(dtype, (batch, channels // (block * block), _times(height, block), _times(width, block)))]
+        return [(dtype, (batch, channels // (block * block), times(height, block), times(width, block)))]
     if not isinstance(height, int) or not isinstance(width, int):
         raise Unknown()
     return [(dtype, (batch, channels * block * block, height // block, width // block))]
@@ -372,23 +339,23 @@ def _depth_to_space(call: Call) -> List[Typed]:
 
 def _gather(call: Call) -> List[Typed]:
     (dtype, shape), (_, indices) = call.inputs[:2]
-    axis = _axis(call.node.integer("axis", 0), len(shape))
+    axis = axis_of(call.node.integer("axis", 0), len(shape))
     return [(dtype, shape[:axis] + indices + shape[axis + 1 :])]
 
 
 def _expand(call: Call) -> List[Typed]:
     dtype, shape = call.inputs[0]
-    return [(dtype, _broadcast_shape([shape, call.integers(1)]))]
+    return [(dtype, broadcast([shape, call.integers(1)]))]
 
 
 def _tile(call: Call) -> List[Typed]:
     dtype, shape = call.inputs[0]
-    return [(dtype, tuple(_times(size, repeat) for size, repeat in zip(shape, call.integers(1))))]
+    return [(dtype, tuple(times(size, repeat) for size, repeat in zip(shape, call.integers(1))))]
 
 
 def _topk(call: Call) -> List[Typed]:
     dtype, shape = call.inputs[0]
-    axis = _axis(call.node.integer("axis", -1), len(shape))
+    axis = axis_of(call.node.integer("axis", -1), len(shape))
     count = call.integers(1)[0] if call.has(1) else call.node.integer("k", 1)
     out = shape[:axis] + (count,) + shape[axis + 1 :]
     return [(dtype, out), ("int64", out)]
@@ -399,47 +366,11 @@ def _grid_sample(call: Call) -> List[Typed]:
     return [(dtype, shape[:2] + grid[1:-1])]
 
 
-def _axis(axis: int, rank: int) -> int:
-    if not -rank <= axis < rank:
-        raise Unknown()
-    return axis % rank
-
-
-def _each(node: Node, name: str, default: int, count: int) -> Tuple[int, ...]:
-    values = node.integers(name) or (default,) * count
-    if len(values) != count:
-        raise Unknown()
-    return values
-
-
 def _floats(node: Node, name: str) -> Tuple[float, ...]:
     value = node.attributes.get(name)
     if not isinstance(value, tuple) or isinstance(value, Tensor):
         return ()
     return tuple(item for item in value if isinstance(item, float))
-
-
-def _fixed(shape: Shape) -> Tuple[int, ...]:
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    if len(sizes) != len(shape):
-        raise Unknown()
-    return sizes
-
-
-def _plus(size: Dimension, extra: int) -> Dimension:
-    return size + extra if isinstance(size, int) else size if extra == 0 else OPEN
-
-
-def _sum(size: Dimension, other: Dimension) -> Dimension:
-    return size + other if isinstance(size, int) and isinstance(other, int) else OPEN
-
-
-def _times(size: Dimension, factor: int) -> Dimension:
-    return size * factor if isinstance(size, int) else size if factor == 1 else OPEN
-
-
-def _may_equal(one: Dimension, other: Dimension) -> bool:
-    return one == other or not (isinstance(one, int) and isinstance(other, int))
 
 
 RULES: Dict[str, Callable[[Call], List[Typed]]] = {

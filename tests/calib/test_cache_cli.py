@@ -8,6 +8,7 @@ import pytest
 from ccc_jetson.calib.cache import cache_of_ranges, read_cache
 from ccc_jetson.calib.cli import main
 from ccc_jetson.calib.provenance import read_provenance
+from ccc_jetson.errors import FileProblem
 from ccc_jetson.files import sha256_of
 from tests.doubles.calibrations import RANGES, tiny_cache, write_tiny_cache
 
@@ -147,3 +148,13 @@ def test_what_is_no_ordinary_file_is_not_waited_for(cache, tmp_path, capsys):
     code, _, err = run(capsys, "diff", cache, tmp_path / "pipe")
     assert code == 2
     assert "is no ordinary file" in err
+
+
+def test_a_provenance_that_cannot_be_written_takes_the_new_cache_with_it(cache, tmp_path, capsys, monkeypatch):
+    def refused(*arguments):
+        raise FileProblem("new.calib.json: no space left on the disk")
+
+    monkeypatch.setattr("ccc_jetson.calib.provenance.write_text", refused)
+    code, _, err = run(capsys, "rewrite", cache, "--tensorrt", "8.6.1", "--out", tmp_path / "new.calib")
+    assert code == 1 and "no space left" in err
+    assert sorted(os.listdir(str(tmp_path))) == ["model.calib", "model.calib.json"]

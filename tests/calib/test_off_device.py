@@ -52,6 +52,13 @@ def bench(tmp_path, capsys):
     return Bench(tmp_path, capsys)
 
 
+def test_weights_in_another_file_are_not_fetched_from_there(bench):
+    model = onnx.load(bench.model)
+    onnx.save(model, bench.model, save_as_external_data=True, location="secret.bin", size_threshold=0)
+    code, _, err = bench.run("--tensorrt", "8.5.2")
+    assert code == 1 and "weights lie in another file" in err
+
+
 @pytest.mark.parametrize(
     "method, algorithm", [("minmax", "Min" + "MaxCalibration"), ("entropy", "EntropyCalibration2")]
 )

@@ -41,6 +41,14 @@ def test_a_usage_error_which_no_restart_would_cure_has_the_code_that_it_names(ca
     assert str(ended.value.code) == dict(directives(UNIT))["RestartPreventExitStatus"]
 
 
+def test_the_secrets_that_its_settings_speak_of_are_read():
+    from ccc_jetson.runtime.serve.access import TOKEN_VARIABLE
+    from ccc_jetson.runtime.source_grammar import PASSWORD_VARIABLE
+
+    with open(ARGUMENTS) as file:
+        assert re.findall(r"^#(CCC_\w+)=$", file.read(), re.MULTILINE) == [TOKEN_VARIABLE, PASSWORD_VARIABLE]
+
+
 def test_the_cache_folder_is_the_one_that_the_program_asks_for():
     from ccc_jetson.engines.cache_folder import FOLDER_VARIABLE, cache_folder
 

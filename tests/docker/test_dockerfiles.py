@@ -235,7 +235,7 @@ def hadolint(text, tmp_path):
     [
         ("nvcr.io/nvidia/l4t-base:r32.7.1 AS run", "nvcr.io/nvidia/l4t-base AS run", "DL3006"),
         ("nvcr.io/nvidia", "quay.io/nvidia", "DL3026"),
-        ('image.version="0.1.0"', 'image.version="newest"', "DL3056"),
+        (f'image.version="{ccc_jetson.__version__}"', 'image.version="newest"', "DL3056"),
         ('image.licenses="MIT"', 'image.license="MIT"', "DL3049"),
         ("USER 1000", "USER root", "DL3002"),
         ("rm -rf /var/lib/apt/lists/*", "true", "DL3009"),

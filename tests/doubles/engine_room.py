@@ -30,13 +30,22 @@ def started(folder, name, *arguments, **environment):
     ``cameras`` are arguments of ``tests.doubles.cameras.installed``, as text.
     """
     cameras = environment.pop("cameras", "")
-    variables = cuda_driver.environment(**environment)
-    variables["CCC_JETSON_CACHE"] = os.path.join(str(folder), "cache")
     code = "import sys; from {} import main; sys.exit(main(sys.argv[1:]))".format(_MODULES[name])
     if cameras:
         code = "from tests.doubles.cameras import *\nwith installed({}): {}".format(cameras, code)
+    return _started(folder, ["-c", code] + [str(each) for each in arguments], environment)
+
+
+def program(folder, path, *arguments, **environment):
+    """Runs a program of Python's to its end; the rest as for ``command``."""
+    return finished(_started(folder, [path] + [str(each) for each in arguments], environment))
+
+
+def _started(folder, words, environment):
+    variables = cuda_driver.environment(**environment)
+    variables["CCC_JETSON_CACHE"] = os.path.join(str(folder), "cache")
     return subprocess.Popen(
-        [sys.executable, "-c", code] + [str(each) for each in arguments],
+        [sys.executable] + words,
         cwd=str(folder),
         env=variables,
         stdout=subprocess.PIPE,

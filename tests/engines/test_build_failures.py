@@ -240,6 +240,13 @@ def test_a_container_without_the_nvidia_runtime_is_recognised(board, package, li
     assert "docker run --runtime nvidia" in err
 
 
+def test_a_library_that_was_loaded_too_late_is_no_missing_runtime(board):
+    board.be(tensorrt_missing="/lib/libgomp.so.1: cannot allocate memory in static TLS block")
+    code, _, err = board.build()
+    assert code == 1
+    assert "export LD_PRELOAD=/lib/libgomp.so.1" in err and "docker run" not in err
+
+
 # precision
 
 

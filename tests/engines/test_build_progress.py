@@ -35,6 +35,14 @@ def test_stages_and_notes_are_lines():
     assert stream.getvalue() == "asking\nnote: little memory\n"
 
 
+def test_names_do_not_steer_the_terminal():
+    stream = io.StringIO()
+    progress, _ = progress_on(stream)
+    progress({"event": "log", "severity": "error", "text": "layer \x1b[2J:\n\tno format"})
+    progress({"event": "note", "text": "\x9b2J"})
+    assert stream.getvalue() == "TensorRT error: layer ?[2J:\n        no format\nnote: ?2J\n"
+
+
 def test_a_build_is_announced_with_what_it_takes():
     stream = io.StringIO()
     progress, _ = progress_on(stream)

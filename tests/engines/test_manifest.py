@@ -9,15 +9,8 @@ import re
 import pytest
 
 from ccc_jetson.engines.machine import Machine
-from ccc_jetson.engines.manifest import (
-    FORMAT,
-    Gate,
-    Manifest,
-    manifest_path,
-    read_manifest,
-    rebuild_command,
-    write_manifest,
-)
+from ccc_jetson.engines.manifest import FORMAT, Gate, Manifest, manifest_path, read_manifest, write_manifest
+from ccc_jetson.engines.manifest_checks import rebuild_command
 from ccc_jetson.errors import FileProblem
 from ccc_jetson.half_verdict import HalfPrecision
 from tests.doubles.damage import flipped_bytes

@@ -6,7 +6,8 @@ import pytest
 
 from ccc_jetson.engines.build_cli import build_parser
 from ccc_jetson.engines.machine import Machine
-from ccc_jetson.engines.manifest import Manifest, check_machine, check_plan, rebuild_command
+from ccc_jetson.engines.manifest import Manifest
+from ccc_jetson.engines.manifest_checks import check_machine, check_plan, rebuild_command
 from ccc_jetson.errors import EngineMismatch, FileProblem
 from tests.doubles.manifests import PLAN, SETTINGS, TX2, tiny_manifest, write_tiny_engine
 

@@ -63,6 +63,12 @@ def test_int8_without_ranges_is_refused():
     assert choose(["int8"], on=XAVIER, calibrated=True).precisions == ("int8",)
 
 
+def test_int8_alone_is_told_that_fp32_is_between():
+    assert "--int8 --fp16" in choose(["int8"], on=XAVIER, calibrated=True).notes[0]
+    assert choose(["int8", "fp16"], on=XAVIER, calibrated=True).notes == ()
+    assert choose(["int8"], on=facts("6.1", False, True), calibrated=True).notes == ()  # its FP16 is no faster
+
+
 def test_best_is_every_precision_that_the_hardware_has():
     assert choose(["best"]).precisions == ("fp16",)
     assert choose(["best"], on=XAVIER, calibrated=True).precisions == ("fp16", "int8")

@@ -83,14 +83,18 @@ def test_a_second_ctrl_c_during_the_clean_up_leaves_no_file_either(board, buildi
 
 
 def test_what_a_power_cut_left_is_removed_by_the_next_build(board):
-    old, new, other = (board.folder / name for name in (".model.engine.a.part", ".model.engine.b.part", ".x.a.part"))
-    for folder in (old, new, other):
-        folder.mkdir()
-        (folder / "plan").write_text("half")
-    os.utime(str(old), (0, 0))
-    os.utime(str(other), (0, 0))
+    for name in (".model.engine.a.part", ".x.a.part"):
+        (board.folder / name).mkdir()
+        (board.folder / name / "plan").write_text("half")
     Worker(board.engine, lambda event: None).close()
-    assert board.files() == [".model.engine.b.part", ".x.a.part", "model.onnx"]
+    assert board.files() == [".x.a.part", "model.onnx"]
+
+
+def test_what_another_build_of_the_same_engine_is_working_on_stays(board):
+    with Worker(board.engine, lambda event: None) as other:
+        Worker(board.engine, lambda event: None).close()
+        assert board.files() == [os.path.basename(other.folder), "model.onnx"]
+    assert board.files() == ["model.onnx"]
 
 
 def test_a_builder_whose_command_was_killed_ends_by_itself_and_leaves_no_file(board, building):

@@ -198,6 +198,12 @@ def test_other_files_are_named_for_what_they_are(tmp_path, start, what):
         load_checkpoint(str(path))
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "weights.pth")
+    with pytest.raises(FileProblem, match="no ordinary file"):
+        load_checkpoint(str(tmp_path / "weights.pth"))
+
+
 def test_empty_missing_and_folder(tmp_path):
     (tmp_path / "a.pth").write_bytes(b"")
     with pytest.raises(CheckpointError, match="is empty"):

@@ -69,6 +69,18 @@ def test_batches_are_refused_with_the_export_that_fits(tmp_path):
     assert "--batch 1" in caught.value.hint
 
 
+def test_weights_in_another_file_are_not_fetched_from_there(tmp_path, monkeypatch):
+    """ONNX Runtime would read what the model names, below the folder that the command was started in."""
+    onnx = pytest.importorskip("onnx")
+    path = write_tiny_model(str(tmp_path / "model.onnx"))
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="secret.bin", size_threshold=0)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileProblem, match="weights lie in another file") as caught:
+        open_backend(path)
+    assert "onnx.save(onnx.load(NAME), NAME)" in caught.value.hint
+
+
 def test_a_foreign_model_runs_with_a_contract_that_fits_it(tmp_path):
     path = tmp_path / "foreign.onnx"
     path.write_bytes(tiny_graph(tiny_contract()).SerializeToString())

@@ -70,8 +70,6 @@ def test_a_new_state_is_empty_and_its_file_is_tried_at_once(tmp_path, model):
     state, _ = state_of(tmp_path / "eval.state", model, dataset)
     assert state.load().done == 0
     assert os.path.exists(state.path)
-    state.remove()
-    assert not os.path.exists(state.path)
     unwritable, _ = state_of(tmp_path / "nowhere" / "eval.state", model, dataset)
     with pytest.raises(FileProblem, match="folder does not exist"):
         unwritable.load()

@@ -8,18 +8,19 @@ import pytest
 
 from ccc_jetson.command import ONE_WISH_S, Interrupt
 from ccc_jetson.runtime.interrupts import FinishOnInterrupt
+from ccc_jetson.signals import ENDING_SIGNALS
 
 
 @pytest.fixture(autouse=True)
 def ordinary_handlers():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ENDING_SIGNALS)
 def test_the_first_signal_calls_and_does_not_raise(number):
     called = []
     with FinishOnInterrupt(lambda: called.append(1)) as interrupts:

@@ -42,6 +42,14 @@ def test_equal_durations_give_exactly_that_duration():
     assert found == pytest.approx([32.1] * 4, rel=1e-12)
 
 
+@pytest.mark.parametrize("seconds, shown", [(0.0123449, "12.34"), (0.0584949, "58.49"), (0.0050051, "5.01")])
+def test_what_is_made_of_the_record_shows_the_digits_of_the_summary(seconds, shown):
+    times = StageTimes(["infer"])
+    times.add("infer", seconds)
+    record = only(times).to_json()
+    assert ["{:.2f}".format(record[name]) for name in ("p50_ms", "p99_ms", "max_ms", "mean_ms")] == [shown] * 4
+
+
 @pytest.mark.parametrize("seconds", [0.0, 1e-9, 5000.0])
 def test_durations_beyond_the_bins_are_clamped_to_what_was_seen(seconds):
     times = StageTimes(["sink"])

@@ -114,6 +114,28 @@ def test_stop_finishes_what_is_under_way():
     assert sink.numbers == list(range(measured.frames))
 
 
+def test_stop_ends_a_run_whose_source_hangs(monkeypatch):
+    monkeypatch.setattr("ccc_jetson.runtime.pipeline._LET_GO_S", 0.2)
+    stop, hanging, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    class Hanging(FakeSource):
+        def read(self):
+            if self.reads == 5:
+                hanging.set()
+                go_on.wait()
+            return super().read()
+
+    threading.Thread(target=lambda: (hanging.wait(), stop.set())).start()
+    backend, sink = FakeBackend(), FakeSink()
+    measured = Pipeline(Hanging(100), lambda: backend, [sink], stop=stop).run()
+    assert (measured.frames, sink.numbers, backend.closed) == (5, list(range(5)), True)
+    go_on.set()  # what it gives then is taken by nobody
+    for thread in threading.enumerate():
+        if thread.name == "ccc-reading":
+            thread.join()
+    assert sink.numbers == list(range(5))
+
+
 def test_a_lost_source_is_raised_after_everything_before_it_was_written():
     sink, backend = FakeSink(0.005), FakeBackend()
     pipeline = Pipeline(FakeSource(100, fails_at=9), lambda: backend, [sink])
@@ -244,7 +266,7 @@ def test_the_capturing_thread_stages_frames_while_two_are_under_way():
     backend, sink = StagingBackend(0.005), FakeSink()
     measured = Pipeline(FakeSource(40), lambda: backend, [sink]).run()
     assert sink.numbers == backend.order[1:] == list(range(40))
-    assert backend.staged_in == {"ccc-capture"}
+    assert backend.staged_in == {"ccc-reading"}
     assert (backend.most_under_way, backend.free) == (2, 5)
     assert backend.least_free >= 0, "more frames were staged than there are slots"
     assert [each.name for each in measured.stages][:2] == ["capture", "copy in"]

@@ -320,6 +320,28 @@ OPENING = (
 )
 
 
+# a decoder that hangs for good: in opening where ``sys.argv[1]`` is 0, else in reading so many frames
+DECODER = (
+    "import cv2, sys, threading\n"
+    "from ccc_jetson.runtime.run_cli import main\n"
+    "frames, Capture = int(sys.argv.pop(1)), cv2.VideoCapture\n"
+    "def hang():\n"
+    "    print('hangs', file=sys.stderr, flush=True)\n"
+    "    threading.Event().wait()\n"
+    "class Hanging:\n"
+    "    def __init__(self, *given):\n"
+    "        self.capture, self.reads = Capture(*given), 0\n"
+    "        if not frames: hang()\n"
+    "    def read(self):\n"
+    "        self.reads += 1\n"
+    "        return hang() if self.reads > frames else self.capture.read()\n"
+    "    def __getattr__(self, name): return getattr(self.capture, name)\n"
+    "    def release(self): raise SystemError('released while it is read')\n"
+    "cv2.VideoCapture = Hanging\n"
+    "sys.exit(main(sys.argv[1:]))\n"
+)
+
+
 def started(folder, script, *argv):
     """ccc-run as a process, with what ``script`` prepares."""
     source = os.path.dirname(os.path.dirname(os.path.abspath(ccc_jetson.__file__)))
@@ -366,6 +388,30 @@ def test_a_run_whose_camera_hangs_for_good_ends_by_itself(folder):
 
 def test_ctrl_c_while_a_camera_is_being_opened(folder):
     process = started(folder, OPENING, "0", "--headless")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "ccc-run: interrupted" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_a_run_whose_video_hangs_in_the_decoder(folder, number):
+    write_video(folder / "drive.mp4")
+    process = started(folder, DECODER, "5", "drive.mp4", "--headless", "--report", "run.json")
+    wait_for_line(process, "hangs")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    print(out, err)
+    assert process.returncode == 130
+    assert "Traceback" not in err and "Fatal" not in err
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["ended"], record["frames"]) == ("interrupted", 5)
+
+
+def test_ctrl_c_while_a_video_hangs_in_being_opened(folder):
+    write_video(folder / "drive.mp4")
+    process = started(folder, DECODER, "0", "drive.mp4", "--headless")
+    wait_for_line(process, "hangs")
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "ccc-run: interrupted" in err and "Traceback" not in err

@@ -188,6 +188,25 @@ def test_a_password_is_in_no_text_of_its_source():
     assert "401" in stream.hide("401")
 
 
+@pytest.mark.parametrize("text, password, url", [
+    ("rtsp://me@cam/x#latency=50", "s@c:r/e t", "rtsp://me:s%40c%3Ar%2Fe%20t@cam/x"),
+    ("rtsp://me@[fe80::1]:8554/x", "\u00e9", "rtsp://me:%C3%A9@[fe80::1]:8554/x"),
+    ("rtsp://me:own@cam/x", "other", "rtsp://me:own@cam/x"),
+    ("rtsp://me:@cam/x", "other", "rtsp://me:@cam/x"),
+    ("rtsp://cam/x", "other", "rtsp://cam/x"),
+    ("rtsp://me@cam/x", "", "rtsp://me@cam/x"),
+])  # fmt: skip
+def test_the_password_of_a_user_may_come_from_a_variable(monkeypatch, text, password, url):
+    monkeypatch.setitem(os.environb, b"CCC_RTSP_PASSWORD", password.encode("utf-8"))
+    stream = parse_source(text)
+    assert stream.url == url
+    if password:
+        for shown in (stream.shown, repr(stream), stream.hide(stream.url)):
+            assert password not in shown
+    if password == "s@c:r/e t":
+        assert stream.hide("401 for me:s@c:r/e t") == "401 for me:***"
+
+
 @pytest.mark.parametrize("path", [
     "user=admin_password=hunter2_channel=1_stream=0.sdp", "x?pw=hunter2", "x?auth=hunter2", "x?key=hunter2",
     "x?secret=hunter2&n=1",

@@ -100,7 +100,7 @@ def test_a_contract_without_a_head_survives_the_way():
 
 def test_the_verdict_on_half_precision_is_told_in_sentences():
     told = CONTRACT.half.sentences()
-    assert told[0].startswith("simulated on 6 real frames: same class for 99.600% (worst frame 99.000%)")
+    assert told[0].startswith("simulated on 6 frames: same class for 99.600% (worst frame 99.000%)")
     assert told[-1] == "largest weight 4.75, activation 20.5, of 65,504; safe"
     unsafe = CONTRACT.half._replace(safe=False, miou_fp16=0.25).sentences()
     assert unsafe[1] == "mIoU 0.4000 in FP32, 0.2500 in FP16"

@@ -33,6 +33,7 @@ def broken(monkeypatch):
         ("No module named 'cv2'", "pip install opencv-python"),
         ("libGL.so.1: cannot open shared object file", "opencv-python-headless"),
         ("libgomp.so.1: cannot allocate memory in static TLS block", "LD_PRELOAD="),
+        ("/lib/libGLdispatch.so.0: cannot allocate memory in static TLS block", "LD_PRELOAD=/lib/libGLdispatch.so.0"),
     ],
 )
 def test_opencv_that_cannot_be_imported_comes_with_its_cure(broken, message, cure):

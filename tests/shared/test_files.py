@@ -1,7 +1,9 @@
 """Files are whole or not there."""
 
 import errno
+import fcntl
 import os
+import signal
 
 import pytest
 
@@ -95,3 +97,83 @@ def test_reading_what_is_not_there_or_no_text_says_so(tmp_path):
 def test_sha256_is_the_standard_one(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_of(str(tmp_path / "a")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_what_a_killed_process_left_is_taken_over_by_the_next(tmp_path):
+    (tmp_path / ".a.part.json").write_bytes(b"half of another, and longer")
+    write_bytes(str(tmp_path / "a.json"), b"whole")
+    assert (tmp_path / "a.json").read_bytes() == b"whole"
+    assert os.listdir(str(tmp_path)) == ["a.json"]
+
+
+def test_two_that_write_the_same_file_do_not_disturb_each_other(tmp_path):
+    path = str(tmp_path / "a.json")
+    with replacing(path) as first:
+        with replacing(path) as second:
+            assert first != second
+            with open(second, "wb") as file:
+                file.write(b"second")
+        with open(first, "wb") as file:
+            file.write(b"first")
+    assert (tmp_path / "a.json").read_bytes() == b"first"
+    assert os.listdir(str(tmp_path)) == ["a.json"]
+
+
+def test_what_another_process_is_writing_is_left_to_it(tmp_path):
+    with open(str(tmp_path / ".a.part"), "wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        write_bytes(str(tmp_path / "a"), b"whole")
+    assert sorted(os.listdir(str(tmp_path))) == [".a.part", "a"]
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
+def test_nothing_is_written_through_what_somebody_has_put_in_the_temporarys_place(tmp_path, kind):
+    (tmp_path / "precious").write_bytes(b"precious")
+    planted, precious = str(tmp_path / ".a.part"), str(tmp_path / "precious")
+    {"link": os.symlink, "hard link": os.link, "pipe": lambda _, path: os.mkfifo(path)}[kind](precious, planted)
+    write_bytes(str(tmp_path / "a"), b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+def test_without_locks_files_are_written_all_the_same(tmp_path, monkeypatch):
+    def refused(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    (tmp_path / ".a.part").write_bytes(b"of somebody")
+    write_bytes(str(tmp_path / "a"), b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
+    assert (tmp_path / ".a.part").read_bytes() == b"of somebody"
+    write_bytes(str(tmp_path / "b"), b"whole")
+    assert sorted(os.listdir(str(tmp_path))) == [".a.part", "a", "b"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_temporary_is_made_leaves_none(tmp_path, monkeypatch, number):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    opened = os.open
+
+    def open_and_be_asked_to_end(*arguments):
+        file = opened(*arguments)
+        os.kill(os.getpid(), number)
+        return file
+
+    before = signal.signal(number, interrupted)
+    try:
+        monkeypatch.setattr(os, "open", open_and_be_asked_to_end)
+        with pytest.raises(KeyboardInterrupt):
+            write_bytes(str(tmp_path / "a"), b"whole")
+    finally:
+        signal.signal(number, before)
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_a_pipe_or_a_device_is_not_read(tmp_path):
+    os.mkfifo(str(tmp_path / "pipe"))
+    for path in (str(tmp_path / "pipe"), "/dev/zero"):
+        for read in (read_bytes, read_text, sha256_of):
+            with pytest.raises(FileProblem, match="no ordinary file"):
+                read(path)

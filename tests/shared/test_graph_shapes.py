@@ -11,6 +11,7 @@ from ccc_jetson.files import read_bytes
 from ccc_jetson.graph_shapes import infer_shapes
 from ccc_jetson.onnx_arrays import constant_arrays
 from ccc_jetson.onnx_file import Tensor, parse_onnx
+from ccc_jetson.shape_terms import elements
 from tests.doubles.graphs import graph_bytes
 from tests.doubles.tiny_model import tiny_model_bytes
 
@@ -247,6 +248,13 @@ def test_flipped_bytes_raise_nothing():
             for node in parsed.nodes
         ]
         infer_shapes(parsed._replace(nodes=tuple(nodes)), arrays)
+
+
+def test_a_tensor_that_no_machine_could_hold_is_not_counted():
+    assert elements((2, 3, 4)) == 24 and elements(()) == 1 and elements((0, 7)) == 0
+    assert elements((2, "N")) is None and elements((2, -1)) is None
+    assert elements((1 << 62, 1)) == 1 << 62
+    assert elements((1 << 40, 1 << 40)) is None and elements((1 << 63,)) is None
 
 
 def test_an_endless_rank_is_no_shape():

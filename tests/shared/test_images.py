@@ -1,5 +1,7 @@
 """Pictures and label maps, and files that are neither."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -61,3 +63,10 @@ def test_no_pictures_and_no_such_folder_are_errors(tmp_path):
         list_images([str(tmp_path)])
     with pytest.raises(FileProblem, match="no such file or folder"):
         list_images([str(tmp_path / "none")])
+
+
+def test_a_pipe_in_a_pictures_place_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / "a.png"))
+    for read in (read_frame, read_labels):
+        with pytest.raises(FileProblem, match="no ordinary file"):
+            read(str(tmp_path / "a.png"))

@@ -40,6 +40,14 @@ def test_a_terminal_sees_the_last_step_and_a_clean_line_after_it():
     assert stream.getvalue().endswith(" \r")
 
 
+def test_names_do_not_steer_the_terminal(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    say("model: \x1b]0;owned\x07.onnx\nnote: a\rb\x9b2J")
+    assert stream.getvalue() == "model: ?]0;owned?.onnx\nnote: a?b?2J\n"
+    assert Progress("work", None, Terminal()).line(2.0, "\x1b[2J").endswith("  ?[2J")
+
+
 def test_a_line_about_what_happens_takes_the_place_of_the_progress_line(monkeypatch):
     for terminal, expected in ((True, "\r\x1b[Klost\n"), (False, "lost\n")):
         stream = Terminal() if terminal else io.StringIO()

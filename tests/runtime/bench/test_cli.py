@@ -10,7 +10,7 @@ import time
 import pytest
 
 import ccc_jetson
-from ccc_jetson.errors import BackendError
+from ccc_jetson.errors import BackendError, FileProblem
 from ccc_jetson.runtime.backends.cpu import CpuBackend
 from ccc_jetson.runtime.bench.cli import build_compare_parser, build_parser, main
 from tests.doubles.stages import write_video
@@ -190,6 +190,21 @@ def test_nothing_is_written_where_no_model_could_be_measured(folder, capsys):
     code, out, _ = run(capsys, "none.onnx", "--report", "bench.json", *SHORT)
     assert (code, out) == (1, "")
     assert sorted(os.listdir(".")) == ["model.onnx"]
+
+
+def test_a_page_that_cannot_be_written_takes_nothing_that_was_measured_with_it(folder, capsys, monkeypatch):
+    def full(path, text):
+        raise FileProblem(path + ": no space left on the disk")
+
+    monkeypatch.setattr("ccc_jetson.runtime.reports.writing.write_text", full)
+    code, out, err = run(capsys, "model.onnx", "--report", "bench.html", *SHORT)
+    assert code == 1 and "bench.html: no space left on the disk" in err
+    assert "\nend to end" in out
+    for name in ("a.json", "b.json"):
+        (folder / name).write_text(report_of(benched_of(result_of([62.0, 63.0] * 200))).to_json())
+    code, out, err = run(capsys, "compare", "a.json", "b.json", "--report", "c.md")
+    assert code == 1 and "c.md: no space left on the disk" in err
+    assert "no difference shown" in out
 
 
 @pytest.mark.parametrize(

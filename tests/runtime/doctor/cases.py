@@ -36,6 +36,7 @@ SLOW = dict(WEBCAM, formats=WEBCAM["formats"][:1])
 NO_GL = "raise ImportError('libGL.so.1: cannot open')"
 LOST = "raise ImportError('libopencv_core.so.4.1: cannot open shared object file: No such file or directory')"
 OF_JETPACK = "opencv-contrib-python; sudo apt-get install --reinstall libopencv-python"
+OTHER_TLS = STATIC_TLS.replace("/usr/lib/aarch64-linux-gnu/libgomp.so.1", "/home/me/torch/lib/libgomp-d22c30c5.so.1")
 OTHER_NUMPY = "raise ImportError('numpy.core.multiarray failed to import')"
 METADATA = dict(WEBCAM, captures=False, formats=[])
 
@@ -166,6 +167,12 @@ CASES = [
     ("opencv-of-pip", NOT_HERE, PC, "", ""),
     ("libgomp", OK, TX2, "get along", ""),
     ("libgomp", BROKEN, TX2.but(modules={"cv2": STATIC_TLS}), "static TLS", "LD_PRELOAD"),
+    (
+        "libgomp", BROKEN, TX2.but(modules={"cv2": OTHER_TLS}), "static TLS",
+        "LD_PRELOAD=/home/me/torch/lib/libgomp-d22c30c5.so.1",
+    ),
+    ("tensorrt", BROKEN, TX2.but(modules={"tensorrt": OTHER_TLS}), "static TLS", "LD_PRELOAD=/home/me/torch"),
+    ("pycuda", BROKEN, TX2.but(modules={"pycuda": OTHER_TLS}), "static TLS", "LD_PRELOAD=/home/me/torch"),
     ("libgomp", NOT_HERE, TX2.but(modules={"numpy": SIGILL}), "see numpy", ""),
     ("libgomp", NOT_HERE, PC, "only on aarch64", ""),
     ("onnxruntime", OK, PC, "ONNX Runtime 1.23.0", ""),
@@ -198,6 +205,7 @@ CASES = [
     ("tensorrt", NOT_HERE, PC, "no NVIDIA GPU", ""),
     ("pycuda", OK, TX2, "pycuda 2022.1: NVIDIA Tegra X2 (compute capability 6.2), driver of CUDA 10.2", ""),
     ("pycuda", BROKEN, TX2.but(modules=no("pycuda")), "not installed for Python 3.6", "pycuda==2022.1"),
+    ("pycuda", BROKEN, TX2.but(modules=no("pycuda")), "not installed", "pip install pip==21.3.1 && "),
     ("pycuda", BROKEN, ORIN.but(modules=no("pycuda")), "not installed", "--no-build-isolation pycuda"),
     (
         "pycuda",

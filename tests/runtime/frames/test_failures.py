@@ -21,7 +21,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
     ("Error generated. ... Failed to create CaptureSession", "restart nvargus-daemon"),
     ("(Argus) Error: Connecting to nvargus-daemon failed: No such file or directory", "/tmp/argus_socket"),
     ("Error generated. gstnvarguscamerasrc.cpp, execute:532 No cameras available", "ribbon cable"),
-    ("libgomp.so.1: cannot allocate memory in static TLS block", "LD_PRELOAD"),
+    ("libgomp.so.1: cannot allocate memory in static TLS block", "LD_PRELOAD=/usr/lib/aarch64-linux-gnu/libgomp.so.1"),
+    ("Failed to load plugin: /lib/aarch64-linux-gnu/libGLdispatch.so.0: cannot allocate memory in static TLS block\n"
+     "GStreamer has no element nvarguscamerasrc", "LD_PRELOAD=/lib/aarch64-linux-gnu/libGLdispatch.so.0"),
     ("nvbuf_utils: Could not get EGL display connection", "unset DISPLAY"),
     ('GStreamer warning: Error opening bin: no element "nvv4l2decoder"', "apt install gstreamer1.0-plugins-good"),
     ("module v4l2src0 reported: Internal data stream error.", "v4l2-ctl --list-formats-ext"),

@@ -446,6 +446,26 @@ def test_nothing_is_left_of_many_losses():
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
+def test_a_camera_that_dies_again_and_again_ends_the_run():
+    camera = FlakyCamera(size=(64, 32))
+    waits = {"first_delay_s": 0.01, "longest_delay_s": 0.05, "reconnect_for_s": 0.5}
+    with installed({0: camera}), opened(**waits) as source:
+        with pytest.raises(SourceError, match=r"lost after \d+ frames: delivers no more .*; \d+ losses in") as caught:
+            while True:
+                assert source.read() is not None
+        assert source.details.reconnects >= 4
+    assert "never more than 10 s between them" in str(caught.value) and "check the cable" in caught.value.hint
+
+
+def test_a_camera_that_is_well_for_long_between_its_losses_goes_on():
+    camera = FlakyCamera(size=(64, 32))
+    waits = {"first_delay_s": 0.01, "longest_delay_s": 0.05, "reconnect_for_s": 0.2, "settled_s": 0.001}
+    with installed({0: camera}), opened(**waits) as source:
+        until_s = time.monotonic() + 1.0
+        while source.details.reconnects < 8 or time.monotonic() < until_s:
+            assert source.read() is not None
+
+
 def test_a_camera_that_cannot_be_opened_leaves_nothing_either():
     descriptors = len(os.listdir("/proc/self/fd"))
     camera = FakeCamera(frames=0)

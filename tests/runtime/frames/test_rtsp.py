@@ -79,11 +79,20 @@ def test_a_user_and_a_password_are_given_to_the_camera_and_to_nobody_else(capfd)
             opened(server.url.replace("me:s3c%40ret%3A%2F@", ""))
     assert "the user or the password may be wrong" in str(caught.value)
     assert caught.value.hint == without.value.hint == (
-        "rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password"
+        "rtsp://USER:PASSWORD@HOST/PATH, with %40 for an @ in the password; or rtsp://USER@HOST/PATH, and the password "
+        "in the variable CCC_RTSP_PASSWORD"
     )  # fmt: skip
     out, err = capfd.readouterr()
     for text in [*texts, str(caught.value), str(without.value), out, err]:
         assert "s3c" not in text and "wr0ng" not in text
+
+
+def test_a_password_from_the_variable_reaches_the_camera(monkeypatch):
+    monkeypatch.setenv("CCC_RTSP_PASSWORD", "s3c@ret:/")
+    with RtspServer(user="me", password="s3c@ret:/") as server:
+        with opened(server.url.replace(":s3c%40ret%3A%2F", "")) as source:
+            assert source.read() is not None
+            assert "s3c" not in source.description + str(source.details)
 
 
 def test_a_stream_that_is_not_there_is_told_from_a_camera_that_is_not():
@@ -111,6 +120,22 @@ def test_a_camera_that_cannot_be_reached(monkeypatch, error, message, hint):
         ask(RtspStream("rtsp://me:secret@cam/x"))
     assert hint in caught.value.hint
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error, message, hint", [
+    (socket.timeout("timed out"), "[fe80::1]:8554 does not answer within 5 s", "ping fe80::1;"),
+    (ConnectionRefusedError(), "fe80::1 is there, but nothing listens on port 8554", "rtsp://[fe80::1]:PORT/..."),
+    (OSError(113, "No route to host"), "[fe80::1]:8554 cannot be reached: No route to host", "ping fe80::1"),
+])  # fmt: skip
+def test_an_ipv6_address_has_its_brackets_where_a_port_follows(monkeypatch, error, message, hint):
+    def failing(address, timeout):
+        assert address == ("fe80::1", 8554)
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", failing)
+    with pytest.raises(SourceError) as caught:
+        ask(RtspStream("rtsp://[fe80::1]:8554/x"))
+    assert message in str(caught.value) and hint in caught.value.hint
 
 
 class Answering:

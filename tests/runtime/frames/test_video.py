@@ -35,6 +35,13 @@ def test_a_missing_file(tmp_path):
         VideoFile(str(tmp_path / "none.mp4"))
 
 
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / "drive.mp4"))
+    for path in (str(tmp_path / "drive.mp4"), "/dev/zero"):
+        with pytest.raises(FileProblem, match="no ordinary file"):
+            VideoFile(path)
+
+
 def test_a_folder_is_sent_to_images(tmp_path):
     with pytest.raises(SourceError, match="is a folder") as caught:
         VideoFile(str(tmp_path))

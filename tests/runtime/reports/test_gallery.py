@@ -100,7 +100,7 @@ def test_a_picture_is_as_good_as_its_bytes_allow():
 def scored(name, miou, labels=0, prediction=1):
     picture = np.full((360, 480, 3), 100, np.uint8)
     maps = [np.full((32, 64), value, np.uint8) for value in (labels, prediction)]
-    return Scored(name, miou, picture, *maps)
+    return Scored(name, miou, picture, *maps, colors=COLORS)
 
 
 def test_the_worst_and_the_best_frames_are_kept_with_their_figures():

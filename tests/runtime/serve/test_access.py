@@ -3,7 +3,7 @@
 import pytest
 
 from ccc_jetson.errors import FileProblem, UsageError
-from ccc_jetson.runtime.serve.access import RateLimit, Token, is_local_name, is_same_origin, token_for
+from ccc_jetson.runtime.serve.access import RateLimit, Token, cookie_value, is_local_name, is_same_origin, token_for
 
 GIVEN = "0123456789abcdef"
 
@@ -54,6 +54,25 @@ def test_names_of_this_machine(host):
 )
 def test_names_that_are_not(host):
     assert not is_local_name(host)
+
+
+@pytest.mark.parametrize(
+    "header, value",
+    [
+        ("ccc=abc", "abc"),
+        ("other=1; ccc=abc; more=2", "abc"),
+        ("other=1;ccc = abc", "abc"),
+        ("ccc=a=b", "a=b"),
+        ('ccc="abc"', '"abc"'),
+        ("cccc=abc; xccc=abc", ""),
+        ("ccc", ""),
+        ("ccc=", ""),
+        ("", ""),
+        ("ccc=first; ccc=second", "first"),
+    ],
+)
+def test_one_cookie_is_read_as_it_stands(header, value):
+    assert cookie_value(header, "ccc") == value
 
 
 def test_an_origin_is_the_same_or_foreign():

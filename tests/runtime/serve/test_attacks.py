@@ -113,6 +113,74 @@ def test_what_is_no_request_ends_the_connection_and_not_the_server(guarded, data
     assert ask(port_of(guarded), "/page.css").status == 200
 
 
+BODIES = {
+    "two encodings": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "encoding with a vertical tab": b"Transfer-Encoding: \x0bchunked\r\n\r\n",
+    "an encoding of its own": b"Transfer-Encoding: identity\r\n\r\n",
+    "encoding and length": b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n",
+    "chunks": b"Transfer-Encoding: chunked\r\n\r\n",
+    "a length with a sign": b"Content-Length: +0\r\n\r\n",
+    "a length with an underscore": b"Content-Length: 0_0\r\n\r\n",
+    "a negative zero": b"Content-Length: -0\r\n\r\n",
+    "digits of another script": "Content-Length: \u0660\r\n\r\n".encode(),
+    "two lengths": b"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("how", sorted(BODIES))
+def test_a_request_whose_end_can_be_read_in_two_ways_is_the_last_of_its_connection(guarded, how):
+    """Behind a proxy, the bytes after it would be taken for somebody else's request (GHSA-753j-mpmx-qq6g)."""
+    smuggled = b"GET /page.css HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    answer = say(port_of(guarded), b"POST /token HTTP/1.1\r\nHost: localhost\r\n" + BODIES[how] + smuggled)
+    assert answer.startswith(b"HTTP/1.1 400"), answer[:80]
+    assert answer.count(b"HTTP/1.1 ") == 1 and b"text/css" not in answer
+
+
+def test_a_host_of_thousands_of_digits_is_refused_in_silence(page, caplog):
+    """Tornado makes a number of its port, which Python 3.11 and newer refuse with an exception."""
+    answer = say(port_of(page), request("/about", "localhost:" + "1" * 5000))
+    assert status_of(answer) == 400
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=b", "application/json", "text/plain", ""])
+def test_a_body_that_is_no_form_is_not_parsed(guarded, kind, monkeypatch):
+    """Multipart parsers write a line for every part, or take quadratic time (CVE-2025-47287, CVE-2025-67726)."""
+    parsed = []
+    monkeypatch.setattr("tornado.httputil.parse_body_arguments", lambda *given, **named: parsed.append(given))
+    body = b"--b\r\n\r\n" * 100 + b"--b--"
+    port = port_of(guarded)
+    head = "Origin: http://127.0.0.1:{}\r\nContent-Length: {}\r\n".format(port, len(body))
+    head += "Content-Type: {}\r\n".format(kind) if kind else ""
+    answer = say(port, request("/token", "127.0.0.1:{}".format(port), "POST", head) + body)
+    assert status_of(answer) == 400 and answer.count(b"HTTP/1.1 ") == 1
+    assert not parsed
+
+
+def test_refused_bodies_count_as_refusals(monkeypatch):
+    monkeypatch.setattr(doorway, "REFUSALS_AT_ONCE", 3.0)
+    monkeypatch.setattr(doorway, "REFUSALS_PER_S", 0.001)
+    monkeypatch.setattr(doorway, "HELD_S", 0.2)
+    page = opened_page()
+    try:
+        for _ in range(3):
+            assert status_of(say(port_of(page), request("/token", method="POST", more="Content-Length: +0\r\n"))) == 400
+        assert say(port_of(page), request("/page.css")) == b""
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize(
+    "cookie", ['a="' + '\\"' * 3900 + '"', ";" * 7800, "=" * 7800], ids=["quotes", "semicolons", "equals signs"]
+)
+def test_cookies_are_not_unquoted(guarded, cookie, monkeypatch):
+    """Which takes Tornado 6.1 50 ms for each such head, with the run's threads waiting (CVE-2024-52804)."""
+    parsed = []
+    monkeypatch.setattr("tornado.httputil.parse_cookie", lambda *given: parsed.append(given) or {})
+    assert ask(port_of(guarded), "/about", headers={"Cookie": cookie}).status == 401
+    assert not parsed
+
+
 def test_a_large_body_is_not_read(guarded):
     port = port_of(guarded)
     head = request("/token", "127.0.0.1:{}".format(port), "POST", "Content-Length: 100000\r\nOrigin: http://x\r\n")

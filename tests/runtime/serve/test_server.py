@@ -223,8 +223,8 @@ def test_the_form_trades_the_token_for_the_cookie(guarded):
 
 
 def test_without_a_token_nobody_can_post(page):
-    origin = {"Origin": page.url.rstrip("/")}
-    assert ask(port_of(page), "/token", "POST", origin, "token=x").status == 403
+    given = {"Origin": page.url.rstrip("/"), "Content-Type": "application/x-www-form-urlencoded"}
+    assert ask(port_of(page), "/token", "POST", given, "token=x").status == 403
 
 
 def test_wrong_tokens_are_limited_and_the_cookie_goes_on(guarded):

@@ -5,7 +5,7 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import IO, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Mapping, NamedTuple, Optional, Sequence
 
 from ccc_jetson.clean_text import clean
 
@@ -16,12 +16,14 @@ _LOOK_S = 0.02  # how often it is asked for its end while it prints nothing
 
 
 class Answer(NamedTuple):
-    """What became of a child: ``code`` is None where it could not be started or did not end in time."""
+    """What became of a child: ``code`` is None where it could not be started, for the reason in ``refused``, or did not
+    end in time."""
 
     code: Optional[int]
     out: str
     err: str
     why_not: str = ""
+    refused: str = ""
 
     @property
     def signal(self) -> str:
@@ -40,28 +42,36 @@ class Answer(NamedTuple):
         return clean(self.why_not or self.signal or (lines[-1] if lines else "exit code {}".format(self.code)))[:300]
 
 
-def run_child(command: Sequence[str], seconds: float, environ: Optional[Mapping[str, str]] = None) -> Answer:
+def run_child(
+    command: Sequence[str],
+    seconds: float,
+    environ: Optional[Mapping[str, str]] = None,
+    folder: str = "/",
+    together: bool = False,
+) -> Answer:
     """Runs a command; it and all that it has started are gone afterwards.
 
     Args:
         seconds: until it is killed.
         environ: its environment, by default this process's own; the command is found on its PATH.
+        folder: where it runs: by default where a cv2.py in the user's folder is none of what is asked for.
+        together: what it complains about stands in ``out``, among the rest.
     """
     try:
         process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT if together else subprocess.PIPE,
             env=None if environ is None else dict(environ),
-            cwd="/",  # a cv2.py in the user's folder is none of what is asked for
+            cwd=folder,
             start_new_session=True,
             bufsize=0,
         )
     except OSError as error:
-        return Answer(None, "", "", "{}: {}".format(command[0], error.strerror or error))
-    assert process.stdout is not None and process.stderr is not None
-    streams = (_Stream(process.stdout), _Stream(process.stderr))
+        refused = error.strerror or str(error)
+        return Answer(None, "", "", "{}: {}".format(command[0], refused), refused)
+    streams = [_Stream(file) for file in (process.stdout, process.stderr) if file is not None]
     try:
         has_ended = _read_until_its_end(process, streams, time.monotonic() + seconds)
     finally:
@@ -69,7 +79,7 @@ def run_child(command: Sequence[str], seconds: float, environ: Optional[Mapping[
         for stream in streams:
             stream.read_what_is_left()
             stream.file.close()
-    out, err = (bytes(stream.kept).decode("utf-8", "replace") for stream in streams)
+    out, err = [bytes(stream.kept).decode("utf-8", "replace") for stream in streams] + [""] * together
     return Answer(process.returncode, out, err) if has_ended else Answer(None, out, err, _late(seconds))
 
 
@@ -96,7 +106,7 @@ class _Stream:
                 break
 
 
-def _read_until_its_end(process: "subprocess.Popen[bytes]", streams: Tuple[_Stream, _Stream], until_s: float) -> bool:
+def _read_until_its_end(process: "subprocess.Popen[bytes]", streams: Sequence[_Stream], until_s: float) -> bool:
     """Whether it ended in time; what it has started may hold its pipes longer, so their ends do not count."""
     with selectors.DefaultSelector() as selector:
         for stream in streams:

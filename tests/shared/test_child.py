@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ccc_jetson.runtime.child import MOST_OUTPUT, run_child
+from ccc_jetson.child import MOST_OUTPUT, run_child
 from tests.doubles.children import is_running
 
 LONG_S = 300.0
@@ -25,6 +25,12 @@ def test_it_has_the_environment_it_was_given_and_the_root_as_its_folder():
     assert shell("echo $NAME; pwd", environ={"NAME": "value", "PATH": os.environ["PATH"]}).out == "value\n/\n"
 
 
+def test_both_streams_may_come_as_one_from_another_folder(tmp_path):
+    command = ["/bin/sh", "-c", "pwd; echo err >&2; echo out"]
+    answer = run_child(command, LONG_S, folder=str(tmp_path), together=True)
+    assert (answer.code, answer.out, answer.err) == (0, "{}\nerr\nout\n".format(os.path.realpath(str(tmp_path))), "")
+
+
 @pytest.mark.parametrize("number, name", [(4, "SIGILL"), (11, "SIGSEGV"), (9, "SIGKILL")])
 def test_a_signal_is_told_by_its_name(number, name):
     answer = shell("kill -{} $$".format(number))
@@ -33,7 +39,7 @@ def test_a_signal_is_told_by_its_name(number, name):
 
 def test_what_cannot_be_started_is_told():
     answer = run_child(["/nowhere"], LONG_S)
-    assert answer.code is None
+    assert answer.code is None and answer.refused.startswith("No such file or directory")
     assert answer.complaint.startswith("/nowhere: No such file or directory")  # Python 3.6 says the name once more
 
 
