@@ -87,4 +87,4 @@ def test_another_board_has_another_tensorrt(terminal):
     assert "has no INT8 units" in fails(terminal, "mkdir frames\n" + line)
     with pytest.raises(Failed) as failed:
         terminal.type("page.md:7", line, "xavier")
-    assert "TensorRT 8.5.3" in str(failed.value)
+    assert "TensorRT 8.5.2" in str(failed.value)

@@ -30,7 +30,7 @@ from tests.doubles.terminal import checkout, programs
 from tests.doubles.terminal.samples import Samples
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-BOARDS = {"tx2": "8.2.1.8", "nano": "8.2.1.8", "xavier": "8.5.3.1", "orin": "10.3.0"}  # with their TensorRT
+BOARDS = {"tx2": "8.2.1.8", "nano": "8.2.1.8", "xavier": "8.5.2.2", "orin": "10.3.0"}  # with their TensorRT
 PATIENCE_S = 600  # for a block; a machine may be slow
 TOOLS = (
     "awk", "basename", "bash", "cat", "chmod", "cmp", "cp", "cut", "date", "df", "diff", "dirname", "du", "echo",

@@ -371,8 +371,8 @@ def scp(call):
         if ":" in source:
             name = os.path.basename(source)
             _arrives(name, os.path.join(target, name) if os.path.isdir(target) else target)
-        else:
-            existing(source)
+        elif not os.path.exists(os.path.basename(existing(source).rstrip("/"))) and ":" in target:
+            shutil.copy(source, ".")  # what follows is typed on the other machine, and this folder is its home, too
     if ":" not in target and not any(":" in source for source in sources):
         raise Refused("neither side is another machine")
 

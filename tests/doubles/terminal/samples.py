@@ -150,7 +150,7 @@ def _names(count, word):
 def _cache(samples, path):
     samples._need("model.onnx", "frames")
     name = os.path.basename(path)
-    samples._run(samples._folder, "ccc-calibrate model.onnx frames/ --tensorrt 8.5.3 --out {} --samples 2".format(name))
+    samples._run(samples._folder, "ccc-calibrate model.onnx frames/ --tensorrt 8.5.2 --out {} --samples 2".format(name))
 
 
 _MAKERS = {
