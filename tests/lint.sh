@@ -9,7 +9,7 @@ ruff check .
 ruff format --check .
 mypy
 mypy examples/*.py
-mkdocs build --quiet --strict --site-dir build/site
+NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict --site-dir build/site
 vermin --quiet --no-tips --violations --target=3.6- "${device_half[@]}" examples
 hadolint --config docker/hadolint.yaml docker/*/Dockerfile
 shellcheck docker/*.sh scripts/*.sh tests/*.sh .ci/run .github/*.sh

@@ -1,4 +1,4 @@
-"""What the documents say is there, and their examples are valid."""
+"""What the documents say is there, and their examples are valid. What they say to type is typed in tests/documents."""
 
 import os
 import re
@@ -7,26 +7,41 @@ import pytest
 
 from ccc_jetson.contract import Contract
 from ccc_jetson.runtime.doctor.probes import PROBES
+from tests.documents.blocks import ROOT, pages, text_of
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-PAGES += sorted("docs/" + name for name in os.listdir(os.path.join(ROOT, "docs")) if name.endswith(".md"))
+PAGES = pages()
 
 if not os.path.exists(os.path.join(ROOT, "README.md")):
     pytest.skip("the documents are not part of the wheel", allow_module_level=True)
 
 
-def text_of(page):
-    with open(os.path.join(ROOT, page), encoding="utf-8") as file:
-        return file.read()
+def words_of(page):
+    """What a reader sees: no comments."""
+    return re.sub(r"<!--.*?-->", "", text_of(page), flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_local_link_leads_somewhere(page):
-    for target in re.findall(r"\]\(([^)#\s]+)", text_of(page)):
+    for target in re.findall(r"\]\(([^)#\s]+)", words_of(page)):
         if not target.startswith(("http://", "https://")):
             path = os.path.join(ROOT, os.path.dirname(page), target)
             assert os.path.exists(path), "{} links to {}".format(page, target)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_into_a_page_leads_to_a_heading_of_it(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", words_of(page)):
+        if target.startswith(("http://", "https://")):
+            continue
+        other = os.path.normpath(os.path.join(os.path.dirname(page), target)) if target else page
+        if other != "docs/reference/commands.md":  # its headings are made when the site is built, which checks them
+            assert anchor in anchors_of(other), "{} links to {}#{}".format(page, target, anchor)
+
+
+def anchors_of(page):
+    """The headings of a page, as sites and forges write them in a link."""
+    headings = re.findall(r"^#+ (.*?)(?: \{[^}]*\})?$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", re.sub(r"[`*]", "", each)).strip().lower().replace(" ", "-") for each in headings}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -46,13 +61,14 @@ def test_every_probe_of_the_doctor_is_described():
     assert {probe.name for probe in PROBES} <= set(names)
 
 
-def test_commands_in_the_readme_exist():
-    commands = set(re.findall(r"^(ccc-[a-z-]+)", text_of("README.md"), re.MULTILINE))
-    declared = set(re.findall(r"^(ccc-[a-z-]+) =", text_of("pyproject.toml"), re.MULTILINE))
-    assert commands <= declared
-
-
 def test_every_page_is_part_of_the_site():
-    assert sorted(re.findall(r": ([a-z0-9-]+\.md)$", text_of("mkdocs.yml"), re.MULTILINE)) == sorted(
-        page[len("docs/") :] for page in PAGES if page.startswith("docs/")
-    )
+    listed = re.findall(r"^ *- (?:[^#:\n]*: )?([\w/-]+\.md)$", text_of("mkdocs.yml"), re.MULTILINE)
+    ours = [page[len("docs/") :] for page in PAGES if page.startswith("docs/")]
+    from_the_top = ["contributing.md", "changelog.md"] + ["security.md"] * ("SECURITY.md" in PAGES)
+    assert sorted(listed) == sorted(ours + from_the_top)
+
+
+def test_the_readme_is_a_screen_and_a_half():
+    lines = text_of("README.md").splitlines()
+    assert len(lines) <= 100
+    assert max(map(len, lines)) <= 150

@@ -11,6 +11,11 @@ from tests.runtime.serve.conftest import TOKEN, give, opened_page, port_of
 
 _PATIENCE_S = 0.3
 _MOST_BYTES = 1 << 20
+_LIMITS = {
+    name: getattr(doorway, name)
+    for name in ("REQUESTS_PER_S", "REQUESTS_AT_ONCE", "REFUSALS_PER_S", "REFUSALS_AT_ONCE")
+}
+_LOGGERS = ("tornado.application", "tornado.general", "ccc_jetson.serve", "asyncio")
 _opened = []
 
 
@@ -28,14 +33,26 @@ class _Complaints(logging.Handler):
 def _page():
     """Opened once, without the limits that keep a client away which asks so often."""
     if not _opened:
-        for name in ("REQUESTS_PER_S", "REQUESTS_AT_ONCE", "REFUSALS_PER_S", "REFUSALS_AT_ONCE"):
+        for name in _LIMITS:
             setattr(doorway, name, 1e9)
         page, complaints = opened_page("127.0.0.1", TOKEN), _Complaints()
         give(page)
-        for name in ("tornado.application", "tornado.general", "ccc_jetson.serve", "asyncio"):
+        for name in _LOGGERS:
             logging.getLogger(name).addHandler(complaints)
         _opened.extend([page, complaints])
     return _opened
+
+
+def close_page():
+    """Ends the page where it was opened, and puts the limits back, for whatever else runs in this process."""
+    if _opened:
+        page, complaints = _opened
+        del _opened[:]
+        page.close()
+        for name in _LOGGERS:
+            logging.getLogger(name).removeHandler(complaints)
+        for name, value in _LIMITS.items():
+            setattr(doorway, name, value)
 
 
 def _answer(port, data):

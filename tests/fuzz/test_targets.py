@@ -1,5 +1,6 @@
 """The short form of fuzzing: each parser keeps the law on its seeds and on some inputs that are made of them."""
 
+import importlib.util
 import random
 import zlib
 
@@ -13,6 +14,15 @@ from tests.fuzz.targets import all_targets  # noqa: E402
 
 INPUTS = 25
 SEED = 20261128
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_page_stays_open():
+    yield
+    if importlib.util.find_spec("tornado") is not None:
+        from tests.fuzz.page_targets import close_page
+
+        close_page()
 
 
 @pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
