@@ -235,7 +235,9 @@ if [ -z "$as_root" ]; then
   add_group_of /dev/nvmap
   for node in "$root"/dev/dri/renderD*; do add_group_of "${node#"$root"}"; done
 fi
-[ -z "${CCC_SERVE_TOKEN:-}" ] || docker_words+=(-e CCC_SERVE_TOKEN)  # its value is not shown
+for secret in CCC_SERVE_TOKEN CCC_RTSP_PASSWORD; do
+  [ -z "${!secret:-}" ] || docker_words+=(-e "$secret")  # its value is not shown
+done
 # a service of systemd's may have no HOME; ~ is then what the list of users says
 home=${HOME:-~}
 cache=${CCC_JETSON_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/ccc-jetson}

@@ -9,7 +9,7 @@ import sys
 
 import cv2
 
-from ccc_jetson import Segmenter
+from ccc_jetson import CccError, Segmenter
 
 
 def main(model: str, picture: str, overlay: str) -> int:
@@ -32,4 +32,7 @@ def main(model: str, picture: str, overlay: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(sys.argv[1:] or ["model.onnx", "street.png", "overlay.png"])))
+    try:
+        sys.exit(main(*(sys.argv[1:] or ["model.onnx", "street.png", "overlay.png"])))
+    except CccError as error:
+        sys.exit("error: {}\n  -> {}".format(error, error.hint))

@@ -10,7 +10,7 @@ Ctrl-C ends it.
 import sys
 import time
 
-from ccc_jetson import Segmenter
+from ccc_jetson import CccError, Segmenter
 
 WATCHED = "person"
 
@@ -37,4 +37,7 @@ def main(model: str, source: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(sys.argv[1:] or ["model.onnx", "/dev/video0"])))
+    try:
+        sys.exit(main(*(sys.argv[1:] or ["model.onnx", "/dev/video0"])))
+    except CccError as error:
+        sys.exit("error: {}\n  -> {}".format(error, error.hint))

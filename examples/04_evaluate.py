@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from ccc_jetson import evaluate
+from ccc_jetson import CccError, evaluate
 
 
 def main(model: str, images: str, labels: str, mapping: str) -> int:
@@ -28,4 +28,7 @@ def main(model: str, images: str, labels: str, mapping: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(sys.argv[1:] or ["model.onnx", "test", "testannot", "camvid"])))
+    try:
+        sys.exit(main(*(sys.argv[1:] or ["model.onnx", "test", "testannot", "camvid"])))
+    except CccError as error:
+        sys.exit("error: {}\n  -> {}".format(error, error.hint))

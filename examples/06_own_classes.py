@@ -11,7 +11,7 @@ import sys
 
 import cv2
 
-from ccc_jetson import Segmenter, export_onnx
+from ccc_jetson import CccError, Segmenter, export_onnx
 
 CLASSES = [
     {"name": "floor", "color": [128, 64, 128]},
@@ -40,4 +40,7 @@ def main(checkpoint: str, model: str, picture: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(sys.argv[1:] or ["own.pth", "own.onnx", "picture.png"])))
+    try:
+        sys.exit(main(*(sys.argv[1:] or ["own.pth", "own.onnx", "picture.png"])))
+    except CccError as error:
+        sys.exit("error: {}\n  -> {}".format(error, error.hint))

@@ -23,7 +23,7 @@ fi
 
 # the package that is installed, else the one of this checkout, which needs numpy alone
 if ! (cd / && "$python" -c 'import ccc_jetson.runtime.board_report') 2>/dev/null; then
-  [ -d "$root/src/ccc_jetson" ] || fail "$python has no ccc_jetson" "$python -m pip install ccc-jetson"
+  [ -d "$root/src/ccc_jetson" ] || fail "$python has no ccc_jetson" "$python -m pip install ccc_jetson-*.whl"
   export PYTHONPATH=$root/src${PYTHONPATH:+:$PYTHONPATH}
 fi
 

@@ -232,7 +232,7 @@ def _no_tensorrt(place: Place, found: Imported) -> Finding:
             fix = "docker run --runtime nvidia ..."
         return Finding(BROKEN, text, preload(found.answer.err) or fix)
     if not place.is_jetson:
-        return Finding(NOTE, text, "python3 -m pip install 'ccc-jetson[gpu]'")
+        return Finding(NOTE, text, "python3 -m pip install 'tensorrt>=10.3' pycuda")
     elsewhere = _system_packages(place, "tensorrt")
     if elsewhere and _hides_system_packages(place):
         return Finding(BROKEN, "{}; {} is hidden by this environment".format(text, elsewhere[0]), _VENV)

@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     raise DependencyMissing(
         "--serve needs Tornado, which cannot be imported: {}".format(error),
-        hint='pip install "ccc-jetson[serve]", or: pip3 install tornado==6.1 on Python 3.6, tornado on newer ones',
+        hint="pip3 install tornado==6.1 on Python 3.6, pip install tornado on newer ones",
     )
 
 from ccc_jetson.runtime.serve.doorway import Doorway  # these need Tornado as well

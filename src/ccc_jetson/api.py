@@ -57,7 +57,7 @@ def export_onnx(
     """Exports a checkpoint to an ONNX file that carries its contract, verified against PyTorch before it appears.
 
     Runs on the workstation, with Python 3.10 or newer and the extra ``export``. Nothing in the checkpoint is executed.
-    Takes about 20 seconds at 1024x512 on two cores.
+    Takes from 20 s to over a minute at 1024x512 on two cores, by what else they do.
 
     Args:
         checkpoint: .pth, .pt or .safetensors; None for random weights of ``arch``, to measure speed.

@@ -140,3 +140,10 @@ def test_every_example_is_run_here_and_told_of_in_the_table():
         table = file.read()
     for name in PROGRAMS:
         assert '"{}"'.format(name) in tests and "[`{0}`]({0})".format(name) in table, name
+
+
+@pytest.mark.parametrize("name", ["02_segment_a_picture.py", "03_live_loop.py", "04_evaluate.py"])
+def test_a_missing_model_ends_an_example_with_its_cure(run, folder, name):
+    (folder / "model.onnx").unlink()
+    code, _, _ = run(name)
+    assert code.startswith("error: ") and "\n  -> " in code

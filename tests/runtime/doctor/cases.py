@@ -201,7 +201,7 @@ CASES = [
         "file too short", "--runtime nvidia",
     ),
     ("tensorrt", BROKEN, TX2.but(modules={"tensorrt": "1 / 0"}), "ZeroDivisionError", "--reinstall"),
-    ("tensorrt", NOTE, PC.but(CARD), "No module named 'tensorrt'", "ccc-jetson[gpu]"),
+    ("tensorrt", NOTE, PC.but(CARD), "No module named 'tensorrt'", "'tensorrt>=10.3' pycuda"),
     ("tensorrt", NOT_HERE, PC, "no NVIDIA GPU", ""),
     ("pycuda", OK, TX2, "pycuda 2022.1: NVIDIA Tegra X2 (compute capability 6.2), driver of CUDA 10.2", ""),
     ("pycuda", BROKEN, TX2.but(modules=no("pycuda")), "not installed for Python 3.6", "pycuda==2022.1"),
