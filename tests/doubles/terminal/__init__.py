@@ -33,8 +33,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 BOARDS = {"tx2": "8.2.1.8", "nano": "8.2.1.8", "xavier": "8.5.2.2", "orin": "10.3.0"}  # with their TensorRT
 PATIENCE_S = 600  # for a block; a machine may be slow
 TOOLS = (
-    "awk", "basename", "bash", "cat", "chmod", "cmp", "cp", "cut", "date", "df", "diff", "dirname", "du", "echo",
-    "env", "expr", "false", "find", "free", "grep", "groups", "gunzip", "gzip", "head", "hostname", "id",
+    "as", "awk", "basename", "bash", "cat", "chmod", "cmp", "cp", "cut", "date", "df", "diff", "dirname", "du", "echo",
+    "env", "expr", "g++", "ld", "false", "find", "free", "grep", "groups", "gunzip", "gzip", "head", "hostname", "id",
     "install", "ln", "ls", "md5sum", "mkdir", "mktemp", "mv", "nproc", "printf", "pwd", "readlink", "realpath",
     "rm", "rmdir", "sed", "seq", "sh", "sha256sum", "sleep", "sort", "stat", "tail", "tar", "tee", "test",
     "timeout", "touch", "tr", "true", "uniq", "unzip", "wc", "which", "xargs", "zip",
