@@ -45,7 +45,7 @@ def work(arguments: argparse.Namespace) -> int:
     rows = [TITLES]
     for model in arguments.models:
         observed = None
-        for method in CALIBRATION_METHODS:
+        for method in arguments.methods:
             say(f"{model}: {method}")
             options = Options(
                 method=method,
@@ -96,6 +96,14 @@ def main() -> int:
     parser.add_argument("--images", required=True, metavar="DIR", help="frames to judge on")
     parser.add_argument("--labels", metavar="DIR", help="their label maps, for mIoU")
     parser.add_argument("--mapping", metavar="NAME", help="what label maps mean, as for ccc-eval")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=CALIBRATION_METHODS,
+        default=CALIBRATION_METHODS,
+        metavar="METHOD",
+        help="ways to choose ranges (default: all of {})".format(", ".join(CALIBRATION_METHODS)),
+    )
     parser.add_argument("--samples", type=count_from(1), default=200, metavar="N", help="calibration frames")
     parser.add_argument("--max-drop", type=float, default=1.0, metavar="POINTS", help="the bound (default: 1.0)")
     parser.add_argument("--threads", type=count_from(0), default=0, metavar="N", help="of the CPU (default: all)")

@@ -62,6 +62,8 @@ def ask(wanted: set[tuple[str, str]], service: str) -> tuple[list[Finding], list
                 *unanswered,
                 *(f"{name} {version}: {reason}" for name, version in sorted([*batch.items(), *rest])),
             ]
+        answered = {normal(each["name"]) for each in answers}
+        unanswered += [f"{name} {version}: no answer" for name, version in batch.items() if name not in answered]
         for each in answers:
             if "skip_reason" in each:
                 unanswered.append(f"{each['name']}: {each['skip_reason']}")

@@ -62,10 +62,12 @@ def source_names() -> list[str]:
             links = [name for name in folders if (Path(folder) / name).is_symlink()]
             inside = Path(folder).relative_to(ROOT)
             names += [(inside / name).as_posix() for name in files + links]
-            folders[:] = [
-                name for name in folders if name not in links and name not in ("build", "dist", "__pycache__")
-            ]
-        names = [name for name in names if name != "PKG-INFO" and ".egg-info/" not in name]
+            made = [name for name in folders if name.startswith(".") and name not in (".ci", ".github")]
+            made += [*links, "build", "dist", "__pycache__"]
+            folders[:] = [name for name in folders if name not in made]
+        names = [
+            name for name in names if name != "PKG-INFO" and not name.startswith(".cov") and ".egg-info/" not in name
+        ]
     return sorted(name for name in names if name not in LEFT_OUT)
 
 

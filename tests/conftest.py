@@ -14,6 +14,44 @@ sys.modules.setdefault("openvino_telemetry", None)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
+# By these a process that a test starts measures its lines too, which takes longer than most of them run. The build of
+# an engine has lines that nothing else reaches.
+_COVERAGE_OF_CHILDREN = ("COVERAGE_PROCESS_CONFIG", "COV_CORE_SOURCE", "COV_CORE_CONFIG", "COV_CORE_DATAFILE")
+_children_measured = {}
+_documents = []
+
+
+def pytest_runtest_setup(item):
+    for name in _COVERAGE_OF_CHILDREN:
+        if name in os.environ:
+            _children_measured[name] = os.environ[name]
+        if "/tests/engines/" in str(item.fspath):
+            os.environ.update({name: _children_measured[name]} if name in _children_measured else {})
+        else:
+            os.environ.pop(name, None)
+
+
+def pytest_unconfigure():
+    os.environ.update(_children_measured)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """What a worker of pytest-xdist has to say of the documents (tests/documents/conftest.py)."""
+    _documents.extend(getattr(node, "workeroutput", {}).get("documents", []))
+
+
+def pytest_terminal_summary(terminalreporter):
+    tell_documents(terminalreporter, _documents)
+
+
+def tell_documents(terminalreporter, lines):
+    """What of the documents was typed, and what was not and why."""
+    if lines:
+        terminalreporter.section("documents")
+        for line in lines:
+            terminalreporter.write_line(line)
+
 
 @pytest.fixture(scope="session")
 def shared_data():

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.conftest import tell_documents
 from tests.documents.blocks import ROOT
 
 _THERE = sys.version_info >= (3, 10) and os.path.exists(os.path.join(ROOT, "pyproject.toml"))
@@ -37,11 +38,20 @@ def machine():
     machine.close()
 
 
-def pytest_terminal_summary(terminalreporter):
+def _told():
+    """What is said at the end of a run, line by line."""
     if not (_typed or _not_run):
-        return
-    terminalreporter.section("documents")
+        return []
     counted = ", ".join("{} {}".format(number, kind) for kind, number in sorted(_typed.items()))
-    terminalreporter.write_line("run: {}; not run: {}".format(counted, len(_not_run)))
-    for block in _not_run:
-        terminalreporter.write_line("not run: {}: {}".format(block.place, block.not_run))
+    lines = ["run: {}; not run: {}".format(counted, len(_not_run))]
+    return lines + ["not run: {}: {}".format(block.place, block.not_run) for block in _not_run]
+
+
+def pytest_sessionfinish(session):
+    """A worker of pytest-xdist hands it to the process that prints (tests/conftest.py)."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["documents"] = _told()
+
+
+def pytest_terminal_summary(terminalreporter):
+    tell_documents(terminalreporter, _told())

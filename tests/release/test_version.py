@@ -19,7 +19,7 @@ def test_pyproject_takes_the_version_from_the_package():
 
 
 def test_it_is_a_version_that_pypi_takes():
-    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", ccc_jetson.__version__)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", ccc_jetson.__version__)
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)

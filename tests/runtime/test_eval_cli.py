@@ -155,9 +155,9 @@ def test_skipped_frames_are_named_and_no_longer_comparable(tmp_path, capsys, mod
     arguments = [model, "--cityscapes", root, "--eval-size", "full", "--skip-unreadable"]
     report = report_of(tmp_path, arguments)
     assert report["frames"] == 3
-    assert report["skipped"] == [
-        {"name": "bonn/bonn_000001_000019", "reason": broken + ": is no picture that OpenCV can decode"}
-    ]
+    (skipped,) = report["skipped"]
+    assert skipped["name"] == "bonn/bonn_000001_000019"
+    assert skipped["reason"].startswith(broken + ": is no picture that OpenCV can decode")
     assert "not all frames" in report["published"][0]["why_not"]
     assert "skipped as unreadable: 1 (bonn/bonn_000001_000019)" in capsys.readouterr().out
 

@@ -122,7 +122,9 @@ def test_the_example_of_the_page_is_what_the_doctor_says_of_that_machine(tmp_pat
     print(text)
     with open(os.path.join(os.path.dirname(tests.__file__), os.pardir, "docs", "doctor.md"), encoding="utf-8") as file:
         page = file.read()
-    example = page[page.index("## On a TX2 with many faults") :].split("```text\n")[1].split("```")[0].strip().splitlines()
+    example = (
+        page[page.index("## On a TX2 with many faults") :].split("```text\n")[1].split("```")[0].strip().splitlines()
+    )
     assert len(example) > 20
     assert [line for line in example if line not in text.splitlines()] == []
     for probe in ("numpy", "opencv", "pycuda"):
