@@ -71,7 +71,9 @@ def _decoded(path: str, flags: int) -> np.ndarray:
         image = None
     if image is None:
         raise FileProblem(
-            "{}: is no picture that OpenCV can decode, or one of more than {} pixels".format(path, most_pixels()),
-            hint="if it is only large, and memory is there: export {}=N, before OpenCV is loaded".format(MOST_PIXELS),
+            "{}: is no picture that OpenCV can decode".format(path),
+            hint="if it has more than {} pixels, and memory is there: export {}=N, before OpenCV is loaded".format(
+                most_pixels(), MOST_PIXELS
+            ),
         )
     return image
