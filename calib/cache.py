@@ -82,7 +82,7 @@ class CalibrationCache(NamedTuple):
             return []
         return [
             "a scale of 0 says that a tensor is always zero; {} of {} tensors have it: {}".format(
-                len(zeros), len(self.scales), clean(listed(zeros))
+                len(zeros), len(self.scales), listed(zeros)
             )
         ]
 

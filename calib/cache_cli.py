@@ -89,7 +89,7 @@ def _rewrite(arguments: argparse.Namespace) -> int:
     if new.helper_rows:
         print(
             "{} rows are of tensors that TensorRT itself numbered, and may be of others in another version: {}".format(
-                len(new.helper_rows), clean(listed(new.helper_rows))
+                len(new.helper_rows), listed(new.helper_rows)
             )
         )
     if provenance is None:
@@ -114,7 +114,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     print("{}: {}, {} tensors".format(arguments.b, there.header, len(there.scales)))
     for path, names in ((arguments.a, found.only_here), (arguments.b, found.only_there)):
         if names:
-            print("only in {}: {}".format(path, clean(listed(names, _SHOWN))))
+            print("only in {}: {}".format(path, listed(names, _SHOWN)))
     if found.changed:
         rows = [["tensor", "A", "B", "B / A"]]
         for each in found.changed[:_SHOWN]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ccc_jetson.calib.cost import Frame, labelled_frames
 from ccc_jetson.calib.sources import PICTURE, Candidate, FrameReader, VideoEnded, open_sources
-from ccc_jetson.clean_text import clean, listed
+from ccc_jetson.clean_text import listed
 from ccc_jetson.contract import Contract
 from ccc_jetson.datasets import Dataset
 from ccc_jetson.errors import FileProblem
@@ -75,7 +75,7 @@ class JudgedFrames:
             )
         if not bad:
             return found
-        names = clean(listed([name for name, _ in bad]))
+        names = listed([name for name, _ in bad])
         self.notes += (
             f"{len(bad)} files or frames to judge on cannot be read and are passed over: {names}; the first: "
             f"{bad[0][1]}",

@@ -138,7 +138,7 @@ def _facts(found: Calibrated, options: Options, written: Sequence[str], least: f
         facts.append(
             ("bound", f"{found.all_int8.drop:.2f} points lost with no layer in floats; {options.max_drop:g} allowed")
         )
-        facts.append(("in floats", clean(listed(found.kept, _SHOWN))))
+        facts.append(("in floats", listed(found.kept, _SHOWN)))
     drawn = found.golden is not None and all(map(_is_drawn, found.golden.frames))
     if options.max_drop is not None and drawn and not options.verify_images:
         facts.append(
@@ -154,7 +154,7 @@ def _facts(found: Calibrated, options: Options, written: Sequence[str], least: f
             (
                 "not in it",
                 f"tensors that TensorRT makes of {len(found.helpers)} nodes' constants, as a PReLU's slopes "
-                f'({clean(listed(found.helpers, 2))}): TensorRT says "Missing scale and zero-point" and computes those '
+                f'({listed(found.helpers, 2)}): TensorRT says "Missing scale and zero-point" and computes those '
                 "nodes in FP16 or FP32",
             )
         )

@@ -15,7 +15,7 @@ import numpy as np
 from ccc_jetson.calib.provenance import MOST_SEED
 from ccc_jetson.calib.sources import PICTURE, Candidate, FrameReader, Source, VideoEnded, VideoFrames, open_sources
 from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
-from ccc_jetson.clean_text import clean, listed
+from ccc_jetson.clean_text import listed
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import sha256_of
 from ccc_jetson.images import read_labels
@@ -287,7 +287,7 @@ def _refuse_evaluation_frames(looked: List[_Looked], not_in: Sequence[str]) -> N
     if both:
         raise UsageError(
             "{} of {} calibration frames are evaluation frames as well: {}; the accuracy measured on those would "
-            "flatter".format(len(both), len(looked), clean(listed(sorted({frame.name for frame in both})))),
+            "flatter".format(len(both), len(looked), listed(sorted({frame.name for frame in both}))),
             hint="calibrate on other frames, such as the training split",
         )
 
@@ -305,7 +305,7 @@ def _notes(found: int, samples: int, passed_over: List[_PassedOver], near: int) 
     notes = []
     if passed_over:
         text = "{} files or frames cannot be read and are passed over: {}; the first: {}"
-        names = clean(listed([each.name for each in passed_over]))
+        names = listed([each.name for each in passed_over])
         notes.append(text.format(len(passed_over), names, passed_over[0].reason))
     if found < FEW:
         notes.append("{} frames are few: with fewer than {}, single frames decide about ranges".format(found, FEW))

@@ -19,7 +19,7 @@ from ccc_jetson.errors import ContractError, FileProblem
 from ccc_jetson.files import beside, read_bytes, write_text
 from ccc_jetson.json_records import JsonReader, plain
 
-FORMAT = 2
+FORMAT = 3
 FEATURES, LOGITS, CLASSES, SCORES = "features", "logits", "classes", "scores"
 OUTPUTS = (FEATURES, LOGITS, CLASSES, SCORES)
 PRECISIONS = ("fp16", "int8")
@@ -125,14 +125,14 @@ class Manifest(NamedTuple):
         record = dict(plain(self), format=FORMAT, contract=self.contract.to_record())
         if self.head is not None:
             record["head"] = base64.b64encode(self.head).decode("ascii")
-        return record
+        return dict(record, sha256=content_sha256(record))
 
     @classmethod
     def from_json(cls, text: Union[str, bytes], origin: str = "manifest") -> "Manifest":
         """Reads and validates; ``origin`` names the file in messages.
 
         Raises:
-            FileProblem: it is no manifest, damaged, incomplete, contradictory, or of another format.
+            FileProblem: it is no manifest, damaged, incomplete, contradictory, changed, or of another format.
         """
         read = JsonReader(origin, "the manifest", BUILD_AGAIN, FileProblem)
         record = read.mapping(read.parse(text), "")
@@ -140,9 +140,19 @@ class Manifest(NamedTuple):
             raise FileProblem("{}: is JSON, but not the manifest of an engine".format(origin))
         read.version(record, "format", FORMAT)
         try:
-            return _manifest(read, record)
+            manifest = _manifest(read, record)
         except ContractError as error:
             raise FileProblem(str(error), hint=error.hint)
+        if record["sha256"] != content_sha256(record):  # after the fields, for those say more of what is wrong
+            raise FileProblem("{}: the manifest was changed or damaged".format(origin), hint=BUILD_AGAIN)
+        return manifest
+
+
+def content_sha256(record: Dict[str, Any]) -> str:
+    """Of a manifest's record, but for this number itself: of its JSON with sorted keys, in ASCII, without spaces."""
+    content = {key: value for key, value in record.items() if key != "sha256"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def manifest_path(engine_path: str) -> str:
@@ -187,7 +197,8 @@ def whole_output(contract: Contract) -> str:
 
 
 def _manifest(read: JsonReader, record: Dict[str, Any]) -> Manifest:
-    record = read.object(record, "", Manifest._fields + ("format",))
+    record = read.object(record, "", Manifest._fields + ("format", "sha256"))
+    read.sha256(record["sha256"], "sha256")
     settings = _settings(read, record["settings"])
     contract = Contract.from_record(record["contract"], read.origin, BUILD_AGAIN)
     if contract.is_classifier != (settings.output == SCORES):

@@ -39,10 +39,10 @@ from ccc_jetson.export.passes.strongly_typed import as_fp16
 from ccc_jetson.export.passes.subject import Subject
 from ccc_jetson.export.passes.weights import without_denormals
 from ccc_jetson.export.random_weights import random_network
-from ccc_jetson.export.verify import Agreement, real_frames, spread, worst
+from ccc_jetson.export.verify import GOLDEN_FRAMES, Agreement, real_frames, spread, worst
 from ccc_jetson.files import check_output, write_bytes
 from ccc_jetson.golden import METADATA_KEY as GOLDEN_KEY
-from ccc_jetson.golden import encode_golden
+from ccc_jetson.golden import encode_golden, most_golden
 from ccc_jetson.graph_cost import GraphCost
 from ccc_jetson.head import METADATA_KEY as HEAD_KEY
 from ccc_jetson.layer_ranges import METADATA_KEY as RANGES_KEY
@@ -174,6 +174,8 @@ def export_onnx(
         notes = (*notes, "FP16 was not simulated: that takes an export with --batch 1")
     if labelled.evaluated and not (target.fp16 and options.batch == 1):
         notes = (*notes, "--verify-labels: nothing was scored, for labels judge the simulated FP16; ccc-eval has mIoU")
+    if most_golden(width, height) < GOLDEN_FRAMES:
+        notes = (*notes, f"no more than {most_golden(width, height)} golden frames of {width}x{height} fit in a file")
     missing = missing_runtime(target.runtime)
     if missing:
         notes = (*notes, f"verified on ONNX Runtime: {missing}")
@@ -287,6 +289,11 @@ def _size(options: ExportOptions, recognised: Recognised) -> tuple[int, int]:
         raise UsageError(
             f"--size {width}x{height}: {recognised.title} takes multiples of {multiple}",
             hint=f"--size {_nearest(width, multiple)}x{_nearest(height, multiple)}",
+        )
+    if not most_golden(width, height):
+        raise UsageError(
+            f"--size {width}x{height}: no golden frame of that size fits in a file, and no engine could be judged",
+            hint="--size 8192x8192 is the largest square that does",
         )
     if options.batch < 1:
         raise UsageError(f"a batch of {options.batch} is none")

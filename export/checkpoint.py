@@ -102,7 +102,7 @@ def _refuse_other_formats(path: str, start: bytes) -> None:
             raise CheckpointError(
                 f"{path}: is a TorchScript archive, which is a program", hint="save model.state_dict() instead"
             )
-        _check_unpacked(path, sum(entry.file_size for entry in entries))
+        _check_unpacked(path, sum(entry.file_size for entry in entries), "copy or download it again")
     if not start:
         raise CheckpointError(f"{path}: is empty", hint="copy or download it again")
     for signature, what in SIGNATURES:
@@ -110,13 +110,11 @@ def _refuse_other_formats(path: str, start: bytes) -> None:
             raise CheckpointError(f"{path}: is no PyTorch checkpoint but {what}")
 
 
-def _check_unpacked(path: str, unpacked: int) -> None:
+def _check_unpacked(path: str, unpacked: int, hint: str) -> None:
     """Refuses what would fill the memory: compressed nothings, and views that repeat a number without end."""
     size = os.path.getsize(path)
     if unpacked > max(_MOST_UNPACKED * size, _LEAST_UNPACKED):
-        raise CheckpointError(
-            f"{path}: has {size:,} bytes and claims {unpacked:,} of weights", hint="copy or download it again"
-        )
+        raise CheckpointError(f"{path}: has {size:,} bytes and claims {unpacked:,} of weights", hint=hint)
 
 
 def _load_safetensors(path: str) -> Mapping:
@@ -244,9 +242,13 @@ def _plain_state(path: str, content: object) -> dict[str, Tensor]:
     unfit = [key for key, tensor in state.items() if not _is_plain(tensor)]
     if unfit:
         raise CheckpointError(f"{path}: these weights are no dense, real numbers in memory: {_shown(unfit)}")
-    _check_unpacked(path, sum(tensor.numel() * tensor.element_size() for tensor in state.values()))
-    state = {key: tensor.detach() for key, tensor in state.items()}
-    endless = [key for key, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
+    # What several names share is counted and looked at once, however many they are
+    views = {_view(tensor): tensor.detach() for tensor in state.values()}
+    unpacked = sum(tensor.numel() * tensor.element_size() for tensor in views.values())
+    _check_unpacked(path, unpacked, "an expanded tensor takes its full size here: save its clone(), not the view")
+    finite = {view: bool(torch.isfinite(tensor).all()) for view, tensor in views.items()}
+    endless = [key for key, tensor in state.items() if not finite[_view(tensor)]]
+    state = {key: views[_view(tensor)] for key, tensor in state.items()}
     if endless:
         raise CheckpointError(
             f"{path}: these weights hold NaN or infinity: {_shown(endless)}",
@@ -258,10 +260,15 @@ def _plain_state(path: str, content: object) -> dict[str, Tensor]:
     return state
 
 
+def _view(tensor: Tensor) -> tuple[int, torch.dtype, torch.Size, tuple[int, ...]]:
+    """The same for all names of one view of a storage."""
+    return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+
+
 def _is_plain(tensor: Tensor) -> bool:
     dense = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_nested
     return dense and str(tensor.dtype).removeprefix("torch.") in _NUMBERS  # not quantised, complex, or of 8 bits
 
 
 def _shown(names: Iterable[str]) -> str:
-    return clean(listed(list(names), _SHOWN))
+    return listed(list(names), _SHOWN)

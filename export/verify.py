@@ -10,7 +10,7 @@ from torch import nn
 from ccc_jetson.contract import Contract, Preprocessing
 from ccc_jetson.engines.gate import MIN_DECIDED
 from ccc_jetson.errors import VerificationError
-from ccc_jetson.golden import DRAWN, decided, is_close
+from ccc_jetson.golden import DRAWN, decided, is_close, most_golden
 from ccc_jetson.images import read_frame
 from ccc_jetson.preprocess import Preprocessor
 
@@ -68,11 +68,11 @@ def worst(frames: Sequence[Agreement]) -> Agreement:
 
 
 def probe_frames(width: int, height: int, images: Sequence[str]) -> Iterator[ProbeFrame]:
-    """Noise, black, and the real frames."""
+    """Noise, black, and the real frames; four of those become golden frames, or as many as a file may carry."""
     rng = np.random.default_rng(0)
     yield ProbeFrame("noise", rng.integers(0, 256, (height, width, 3), dtype=np.uint8), real=False)
     yield ProbeFrame("black", np.zeros((height, width, 3), np.uint8), real=False)
-    chosen = spread(max(len(images), GOLDEN_FRAMES), GOLDEN_FRAMES)
+    chosen = spread(max(len(images), GOLDEN_FRAMES), min(GOLDEN_FRAMES, most_golden(width, height)))
     for index, (name, frame) in enumerate(real_frames(width, height, images)):
         yield ProbeFrame(name, frame, golden=index in chosen)
 
@@ -93,6 +93,8 @@ def spread(total: int, wanted: int) -> tuple[int, ...]:
     """``wanted`` of ``total`` numbers from 0, evenly spread; all where there are no more."""
     if total <= wanted:
         return tuple(range(total))
+    if wanted == 1:
+        return (0,)
     return tuple(round(index * (total - 1) / (wanted - 1)) for index in range(wanted))
 
 

@@ -5,10 +5,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from ccc_jetson import __version__
+from ccc_jetson.clean_text import listed
 from ccc_jetson.confusion import Scores
 from ccc_jetson.datasets import Dataset
 from ccc_jetson.json_records import indented
-from ccc_jetson.label_mapping import some
+from ccc_jetson.label_mapping import SHOWN
 from ccc_jetson.published import Here, published_lines, published_record
 from ccc_jetson.revision import revision
 from ccc_jetson.runtime.backends import COMPUTE_STAGES
@@ -144,7 +145,7 @@ class EvalReport(NamedTuple):
         facts.extend(("note", note) for note in self.notes)
         if self.tally.skipped:
             names = [name for name, _ in self.tally.skipped]
-            facts.append(("note", "skipped as unreadable: {} ({})".format(len(names), some(names))))
+            facts.append(("note", "skipped as unreadable: {} ({})".format(len(names), listed(names, SHOWN))))
         accuracy = [
             ("mIoU", "{}, mean of {} classes".format(_both(scores.miou), sum(iou == iou for iou in scores.iou))),
             ("accuracy", "{} of {:,} labelled pixels".format(_both(scores.pixel_accuracy), scores.pixels)),

@@ -67,7 +67,7 @@ class VideoFile(FrameSource):
         self._first: Optional[np.ndarray] = None
         attempt, opened, passed_over, first = self._open(_attempts(path, machine), tell)
         self._first = first
-        self.total = _count(opened.capture) or (_count_by_opencv(path) if attempt.pipeline else None)
+        self.total = _count(opened.capture) or (apart(partial(_count_by_opencv, path)) if attempt.pipeline else None)
         self.fps, self.pixel_format = opened.fps, opened.pixel_format
         self.size = frame_size(first, self.pixel_format)
         self.description = "{}, {}x{}{}{}".format(

@@ -5,11 +5,15 @@ import sys
 from typing import Sequence
 
 
+def printable(text: str) -> str:
+    """``text`` with a ``?`` for every character that steers a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def clean(text: str) -> str:
-    """``text`` with a ``?`` for every character that steers a terminal or that standard output cannot encode."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text)
+    """``text`` as ``printable`` has it, and with a ``?`` for what standard output cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return shown.encode(encoding, "replace").decode(encoding)
+    return printable(text).encode(encoding, "replace").decode(encoding)
 
 
 def clean_lines(text: str) -> str:
@@ -18,9 +22,9 @@ def clean_lines(text: str) -> str:
 
 
 def listed(names: Sequence[str], shown: int = 5) -> str:
-    """A few names, and how many more there are."""
+    """A few names, each as ``clean`` has it, and how many more there are."""
     more = len(names) - shown
-    return ", ".join(names[:shown]) + (" and {} more".format(more) if more > 0 else "")
+    return clean(", ".join(names[:shown])) + (" and {} more".format(more) if more > 0 else "")
 
 
 HIDDEN = "***"

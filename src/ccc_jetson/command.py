@@ -14,6 +14,7 @@ from ccc_jetson import __version__
 from ccc_jetson.clean_text import clean_lines, message_without_secrets
 from ccc_jetson.completion import SHELLS, PrintCompletion
 from ccc_jetson.errors import CccError
+from ccc_jetson.opencv import limit_pictures
 from ccc_jetson.signals import ENDING_SIGNALS
 
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
@@ -84,6 +85,7 @@ def run_command(
     a second does not disturb that. A signal that the caller of this program switched off stays off.
     """
     _open_what_is_closed()
+    limit_pictures()
     try:
         arguments = parser.parse_args(argv)
         if threading.current_thread() is threading.main_thread():

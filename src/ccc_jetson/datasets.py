@@ -4,9 +4,10 @@ import os
 import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from ccc_jetson.clean_text import listed
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.images import list_images
-from ccc_jetson.label_mapping import LabelMapping, named_mapping, some
+from ccc_jetson.label_mapping import SHOWN, LabelMapping, named_mapping
 
 CITYSCAPES_FRAMES = {"train": 2975, "val": 500}
 _IMAGE_SUFFIX = "_leftImg8bit"
@@ -108,14 +109,14 @@ def cityscapes(root: str, split: str = "val") -> Dataset:
     if not names:
         raise FileProblem(
             "{}: no frame has both parts: {} in leftImg8bit/{}, {} in gtFine/{}".format(
-                root, some(sorted(images)), split, some(sorted(labels)), split
+                root, listed(sorted(images), SHOWN), split, listed(sorted(labels), SHOWN), split
             ),
             hint="unpack leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip into the same folder",
         )
     notes: List[str] = []
     for what, lacking in (("labels", set(images) - set(labels)), ("a picture", set(labels) - set(images))):
         if lacking:
-            notes.append("left out, without {}: {} ({})".format(what, len(lacking), some(sorted(lacking))))
+            notes.append("left out, without {}: {} ({})".format(what, len(lacking), listed(sorted(lacking), SHOWN)))
     expected = CITYSCAPES_FRAMES.get(split)
     if expected is not None and len(names) != expected:
         notes.append("{} of the {} frames of the split are here".format(len(names), expected))
@@ -147,7 +148,7 @@ def paired_folders(images: str, labels: str, mapping: str, allow_missing: bool =
     notes: List[str] = []
     for what, lacking in (("label map", set(pictures) - set(maps)), ("picture", set(maps) - set(pictures))):
         if lacking:
-            notes.append("{} without a {}: {}".format(len(lacking), what, some(sorted(lacking))))
+            notes.append("{} without a {}: {}".format(len(lacking), what, listed(sorted(lacking), SHOWN)))
     if not names or (notes and not allow_missing):
         raise FileProblem(
             "{} and {} do not belong together, frame by frame: {}".format(images, labels, "; ".join(notes)),
@@ -166,7 +167,9 @@ def _by_key(root: str, part: str, split: str, ending: str) -> Dict[str, str]:
         inside = _entries(folder)
         if step not in inside:
             raise FileProblem(
-                "{}: expected a folder {}, found {}".format(folder, step, some(inside) if inside else "nothing"),
+                "{}: expected a folder {}, found {}".format(
+                    folder, step, listed(inside, SHOWN) if inside else "nothing"
+                ),
                 hint="DIR of --cityscapes is the folder that holds leftImg8bit/{0} and gtFine/{0}".format(split),
             )
         folder = os.path.join(folder, step)
@@ -181,7 +184,7 @@ def _by_key(root: str, part: str, split: str, ending: str) -> Dict[str, str]:
                 others.append(os.path.join(city, name))
     if not found:
         raise FileProblem(
-            "{}: expected <city>/*{}, found {}".format(folder, ending, some(others) if others else "no files"),
+            "{}: expected <city>/*{}, found {}".format(folder, ending, listed(others, SHOWN) if others else "no files"),
             hint="unpack {}_trainvaltest.zip there".format(part),
         )
     return found

@@ -1,5 +1,7 @@
 """The one exception root: every problem a user can act on, with what to do about it."""
 
+from ccc_jetson.clean_text import printable
+
 
 class CccError(Exception):
     """A problem the user can act on: what is wrong, and what to do about it.
@@ -14,13 +16,12 @@ class CccError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super(CccError, self).__init__(_printable(message))
-        self.hint = _printable(hint)
+        super(CccError, self).__init__(_printable_lines(message))
+        self.hint = _printable_lines(hint)
 
 
-def _printable(text: str) -> str:
-    shown = text.replace("\t", " ")
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in shown)
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.replace("\t", " ").split("\n")))
 
 
 class UsageError(CccError):

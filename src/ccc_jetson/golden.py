@@ -31,7 +31,7 @@ DECIDED_SHARE = 0.9
 CLOSE = 0.01  # of the range of a picture's scores: classes that are no further apart are as good as each other
 DRAWN = "scene "  # how the name of a frame begins that was drawn for want of pictures
 _CLASS_MAPS, _SCORES = 1, 2  # formats
-_MOST_PIXELS = 1 << 26  # of all frames together; nine of 2048x1024 have 19 million
+_MOST_PIXELS = 1 << 26  # of all frames together: four of 4096x4096
 
 
 class GoldenFrame(NamedTuple):
@@ -92,8 +92,13 @@ def is_close(scores: np.ndarray, found: int) -> bool:
     return bool(best - float(scores[found]) <= CLOSE * (best - least))
 
 
+def most_golden(width: int, height: int) -> int:
+    """How many frames of that size a reader takes in one file."""
+    return 0 if max(width, height) > MAX_SCORES else _MOST_PIXELS // (width * height)
+
+
 def encode_golden(frames: Sequence[Golden]) -> bytes:
-    """The attachment's bytes; all frames are of one kind."""
+    """The attachment's bytes; all frames are of one kind, and no more than ``most_golden`` of their size."""
     described: List[Any] = []
     streams: List[bytes] = []
     of_scores = any(isinstance(golden, GoldenScores) for golden in frames)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ccc_jetson.errors import FileProblem
 from ccc_jetson.files import check_ordinary
-from ccc_jetson.opencv import MOST_PIXELS, import_cv2
+from ccc_jetson.opencv import MOST_PIXELS, import_cv2, most_pixels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 
@@ -71,8 +71,9 @@ def _decoded(path: str, flags: int) -> np.ndarray:
         image = None
     if image is None:
         raise FileProblem(
-            "{}: is no picture that OpenCV can decode, or one of more than {} million pixels".format(
-                path, MOST_PIXELS // 10**6
-            )
+            "{}: is no picture that OpenCV can decode".format(path),
+            hint="if it has more than {} pixels, and memory is there: export {}=N, before OpenCV is loaded".format(
+                most_pixels(), MOST_PIXELS
+            ),
         )
     return image

@@ -27,7 +27,7 @@ from ccc_jetson.cityscapes import (
     TRAIN_CLASSES,
     TRAIN_LABELS,
 )
-from ccc_jetson.clean_text import clean
+from ccc_jetson.clean_text import clean, listed
 from ccc_jetson.confusion import IGNORE, MAX_CLASSES, NO_CLASS
 from ccc_jetson.contract import Contract
 from ccc_jetson.errors import FileProblem, UsageError
@@ -36,7 +36,7 @@ from ccc_jetson.json_records import loads
 
 MAPPINGS = ("camvid", "trainids", "labelids")
 _UNKNOWN = 254  # above the highest class, and not IGNORE
-_SHOWN = 3  # names in a message
+SHOWN = 3  # names in a message
 _LONGEST = 500  # of what is wrong with a file
 _NO_COLOR = (128, 128, 128)  # of a class that the network does not know
 
@@ -110,7 +110,7 @@ class LabelMapping:
         if (table == NO_CLASS).all():
             raise UsageError(
                 "the network's classes ({}) have nothing in common with the mapping {!r}".format(
-                    some(contract.class_names), self.name
+                    listed(contract.class_names, SHOWN), self.name
                 ),
                 hint="describe them with train_id_to_class in a mapping file",
             )
@@ -137,9 +137,9 @@ class LabelMapping:
         ]
         remarks = []
         if never:
-            remarks.append("the network has no output for {}: {}".format(_classes(len(never)), some(never)))
+            remarks.append("the network has no output for {}: {}".format(_classes(len(never)), listed(never, SHOWN)))
         if taken:
-            remarks.append("by train id {} taken: {}".format(_classes(len(taken)), some(taken)))
+            remarks.append("by train id {} taken: {}".format(_classes(len(taken)), listed(taken, SHOWN)))
         return remarks
 
     def _reads_names(self, contract: Contract) -> bool:
@@ -244,12 +244,6 @@ def _json_keys(numbers: Dict[int, int]) -> Dict[str, int]:
 
 def _classes(count: int) -> str:
     return "one class" if count == 1 else "{} classes".format(count)
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names, and how many there are."""
-    more = len(names) - _SHOWN
-    return clean(", ".join(names[:_SHOWN])) + (" and {} more".format(more) if more > 0 else "")
 
 
 def _ranges(numbers: Iterable[int]) -> str:

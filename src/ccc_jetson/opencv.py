@@ -8,20 +8,33 @@ from ccc_jetson.clean_text import clean
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.static_tls import preload
 
-MOST_PIXELS = 1 << 27  # of a picture: 400 MB; OpenCV's own limit is 3 GB, which a file of 1 MB can ask for
+MOST_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"  # that a picture may have; OpenCV reads it when it is loaded
+_OURS = 1 << 27  # 400 MB
+_OPENCVS = 1 << 30  # 3 GB, which a file of 1 MB can ask for
+
+
+def limit_pictures() -> None:
+    """Lets OpenCV decode no picture of more than 134 million pixels, unless ``MOST_PIXELS`` is set.
+
+    For our commands, before they load it: a program that uses this package decides for itself what it decodes.
+    """
+    os.environ.setdefault(MOST_PIXELS, str(_OURS))
+
+
+def most_pixels() -> str:
+    """That a picture may have, as it was set, else OpenCV's own limit."""
+    return os.environ.get(MOST_PIXELS) or str(_OPENCVS)
 
 
 def import_cv2() -> ModuleType:
     """The ``cv2`` module.
 
-    Its own remarks on standard error are switched off, and pictures of more than ``MOST_PIXELS`` are not decoded,
-    unless these variables are set: our messages say what is meant.
+    Its own remarks on standard error are switched off, unless these variables are set: our messages say what is meant.
 
     Raises:
         DependencyMissing: it is not installed, or a library that it needs is not; with the cure.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
-    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     try:
         import cv2

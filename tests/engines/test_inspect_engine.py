@@ -52,7 +52,7 @@ def test_the_page_of_a_complete_engine(tmp_path, capsys):
         ("file", path + ": TensorRT engine, 0.00 MB"),
         ("sha256", sha256_of(path)),
         ("header", "names TensorRT 8.2.1.8"),
-        ("manifest", path + ".json: format 2, by ccc-jetson 0.1.0"),
+        ("manifest", path + ".json: format 3, by ccc-jetson 0.1.0"),
         ("plan", "as the manifest says, by size and SHA-256"),
         ("built with", "TensorRT 8.2.1.8, CUDA 10.2, JetPack 4.6.1, L4T 32.7.1"),
         ("built on", "NVIDIA Jetson TX2 Developer Kit, NVIDIA Tegra X2, sm_62, power mode MAXN"),

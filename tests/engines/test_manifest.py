@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -26,7 +27,7 @@ WITHOUT_CONTRACT = {
         {"dtype": "float16", "is_input": False, "name": "features", "shape": [1, 4, 16, 32]},
     ],
     "build_seconds": 312.5,
-    "format": 2,
+    "format": 3,
     "gate": {
         "frames": [
             {"agreement": 0.994, "decided": 1.0, "finite": True, "name": "frame0", "required": 0.995},
@@ -142,6 +143,9 @@ def test_the_text_says_this():
     record = json.loads(TEXT)
     assert json.dumps(record["contract"], sort_keys=True, separators=(",", ":")) == MANIFEST.contract.to_json()
     assert base64.b64decode(record["head"]) == MANIFEST.head
+    sha256 = record.pop("sha256")
+    content = json.dumps(record, sort_keys=True, separators=(",", ":")).encode("ascii")
+    assert sha256 == hashlib.sha256(content).hexdigest()
     assert {key: value for key, value in record.items() if key not in ("contract", "head")} == WITHOUT_CONTRACT
 
 
@@ -232,6 +236,32 @@ def test_flipped_bytes_never_end_in_a_traceback():
             refused += 1
     print("refused", refused)
     assert refused > 350
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_changes_what_is_read():
+    data, read = TEXT.encode("ascii"), 0
+    for at in range(0, len(data), 11):
+        damaged = data[:at] + bytes([data[at] ^ (1 << at % 7)]) + data[at + 1 :]
+        try:
+            assert Manifest.from_json(damaged) == MANIFEST, damaged[max(0, at - 40) : at + 40]
+            read += 1
+        except FileProblem:
+            pass
+    assert read < len(data) / 110  # spaces that became other spaces
+
+
+def test_a_changed_digit_of_the_mean_is_told_from_a_wrong_field():
+    mean = MANIFEST.contract.preprocessing.mean
+    text = changed(("contract", "preprocessing", "mean"), [mean[0] + 1, mean[1], mean[2]])
+    assert refusal(text) == "model.engine.json: the manifest was changed or damaged"
+    with pytest.raises(FileProblem) as caught:
+        Manifest.from_json(text)
+    assert caught.value.hint == "build it again: ccc-build-engine MODEL.onnx"
+
+
+def test_other_spaces_and_another_order_are_the_same_manifest():
+    record = json.loads(TEXT)
+    assert Manifest.from_json(json.dumps(dict(reversed(list(record.items()))))) == MANIFEST
 
 
 @pytest.mark.parametrize(

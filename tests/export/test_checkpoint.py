@@ -277,8 +277,27 @@ def test_a_damaged_archive_is_refused(tmp_path, start, offset, value):
 def test_a_view_that_repeats_a_number_without_end_is_refused(tmp_path):
     torch.save({"w": torch.ones(1).as_strided((1 << 60,), (0,))}, tmp_path / "a.pth")
     assert "claims 4,611,686,018,427,387,904 of weights" in refused(tmp_path / "a.pth")
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(str(tmp_path / "a.pth"))
+    assert "save its clone()" in caught.value.hint
     torch.save({"w": torch.ones(1).expand(64)}, tmp_path / "a.pth")
     assert load_checkpoint(str(tmp_path / "a.pth")).state["w"].shape == (64,)
+
+
+def test_what_many_names_share_is_counted_once(tmp_path):
+    weight = torch.ones(1 << 19)
+    torch.save({f"block{index}.weight": weight for index in range(100)}, tmp_path / "a.pth")
+    state = load_checkpoint(str(tmp_path / "a.pth")).state
+    assert len(state) == 100 and len({tensor.data_ptr() for tensor in state.values()}) == 1
+    weight[7] = float("nan")
+    torch.save({"a": weight, "b": weight, "c": torch.ones(1)}, tmp_path / "a.pth")
+    assert refused(tmp_path / "a.pth").endswith("NaN or infinity: a, b")
+
+
+def test_many_different_views_of_one_storage_are_not_counted_once(tmp_path):
+    weight = torch.ones(1 << 19)
+    torch.save({f"w{index}": weight[index:] for index in range(100)}, tmp_path / "a.pth")
+    assert "of weights" in refused(tmp_path / "a.pth")
 
 
 def test_compressed_nothing_is_refused_before_it_is_unpacked(tmp_path):

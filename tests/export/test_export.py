@@ -13,6 +13,7 @@ import onnx_ir as ir
 import pytest
 import torch
 
+from ccc_jetson import golden
 from ccc_jetson.carried import read_contract
 from ccc_jetson.errors import UsageError, VerificationError
 from ccc_jetson.export import cli, onnx_graph
@@ -498,6 +499,20 @@ def test_an_old_python_is_told_in_one_line_where_export_runs(monkeypatch, capsys
 def test_golden_frames_are_spread_over_many_pictures():
     assert spread(9, 4) == (0, 3, 5, 8)
     assert spread(4, 4) == (0, 1, 2, 3)
+    assert (spread(4, 3), spread(4, 1)) == ((0, 2, 3), (0,))
+
+
+def test_no_more_golden_frames_are_written_than_a_reader_takes(checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(golden, "_MOST_PIXELS", 3 * 128 * 64 + 1)
+    path = export(checkpoint, tmp_path)
+    assert "no more than 3 golden frames of 128x64 fit in a file" in capsys.readouterr().err
+    assert len(read_golden(read_contract(path), read_onnx(path), path)) == 3
+
+
+def test_a_size_of_which_no_golden_frame_fits_is_refused_before_the_work(checkpoint, tmp_path, capsys):
+    for size in ("8192x8320", "65664x64"):
+        _, printed = error_of(capsys, checkpoint, str(tmp_path / "m.onnx"), "--size", size)
+        assert "no golden frame of that size fits" in printed and "-> --size 8192x8192" in printed
 
 
 def test_a_file_that_cannot_be_written_is_an_error(checkpoint, tmp_path, capsys):

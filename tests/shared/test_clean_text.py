@@ -33,6 +33,7 @@ def test_without_standard_output_text_is_kept(monkeypatch):
 def test_a_few_names_are_listed_with_the_number_of_the_others():
     assert listed("abc") == "a, b, c"
     assert listed("abcdefg") == "a, b, c, d, e and 2 more"
+    assert listed(["\x1b[2Ja", "b"], 1) == "?[2Ja and 1 more"
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,14 @@ def test_a_pipe_in_a_pictures_place_is_refused_and_not_waited_for(tmp_path):
             read(str(tmp_path / "a.png"))
 
 
+def in_a_process_of_its_own(code):
+    """Standard output and error of Python code, without the limit that a test before may have set."""
+    environment = {name: value for name, value in os.environ.items() if name != "OPENCV_IO_MAX_IMAGE_PIXELS"}
+    command = [sys.executable, "-c", code]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    return child.communicate()
+
+
 def test_a_picture_of_more_pixels_than_memory_is_for_is_refused_by_its_header(tmp_path):
     """144 million pixels in 20 kB, which OpenCV itself would decode."""
     rows = zlib.compressobj(9)
@@ -87,7 +95,18 @@ def test_a_picture_of_more_pixels_than_memory_is_for_is_refused_by_its_header(tm
         struct.pack(">I", len(each)) + kind + each + struct.pack(">I", zlib.crc32(kind + each)) for kind, each in parts
     ]
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
-    code = "from ccc_jetson.images import read_labels\nprint(read_labels({!r}).shape)".format(str(tmp_path / "a.png"))
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = child.communicate()
-    assert out == b"" and b"or one of more than 134 million pixels" in err
+    code = "from ccc_jetson.command import Parser, run_command\nfrom ccc_jetson.images import read_labels\n"
+    code += "run_command(Parser('ccc', '', 'ccc'), lambda arguments: print(read_labels({!r}).shape), [])"
+    out, err = in_a_process_of_its_own(code.format(str(tmp_path / "a.png")))
+    assert out == b"" and b"is no picture that OpenCV can decode" in err
+    assert b"-> if it has more than 134217728 pixels, and memory is there: export OPENCV_IO_MAX_IMAGE_PIXELS=N" in err
+
+
+def test_a_program_that_uses_the_package_keeps_opencvs_own_limit(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"none")
+    code = "import os\nfrom ccc_jetson.images import read_frame\n"
+    code += "try:\n    read_frame({!r})\nexcept Exception as error:\n    print(error.hint)\n".format(
+        str(tmp_path / "a.png")
+    )
+    out, err = in_a_process_of_its_own(code + "print('OPENCV_IO_MAX_IMAGE_PIXELS' in os.environ)")
+    assert (b"more than 1073741824 pixels" in out, out.split()[-1:], err) == (True, [b"False"], b"")

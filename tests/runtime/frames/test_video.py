@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from ccc_jetson.errors import FileProblem, SourceError, UsageError
+from ccc_jetson.runtime.frames import video
 from ccc_jetson.runtime.frames.attempts import Here
 from ccc_jetson.runtime.frames.video import VideoFile
 from tests.doubles.cameras import TX2, FakeCamera, installed
@@ -111,6 +113,18 @@ def test_on_a_jetson_its_decoder_reads_mp4_files(tmp_path):
         frames = read_all(source)
         assert room.asked[0][0] == source.details.pipeline
     assert len(frames) == source.total == 12 and frames[0].image.shape == (96, 96) and frames[0].pixel_format == "NV12"
+
+
+def test_a_video_is_opened_outside_the_main_thread_however_often(tmp_path, monkeypatch):
+    """There Ctrl-C is heard while a decoder hangs in opening it."""
+    threads, really = [], video._opened
+    monkeypatch.setattr(
+        video, "_opened", lambda path: (threads.append(threading.current_thread().name), really(path))[1]
+    )
+    path = write_video(tmp_path / "drive.mp4")
+    camera = FakeCamera(size=(96, 64), frames=12, interval_s=0.0)
+    with installed({}, [("filesrc", camera, "NV12")], gstreamer=True, board=TX2), VideoFile(path, JETSON) as source:
+        assert source.total == 12 and threads == ["ccc-apart"]
 
 
 def test_what_its_decoder_cannot_read_opencv_reads_and_the_reason_is_kept(tmp_path):
