@@ -1,6 +1,6 @@
 """What is shortened when the documents' commands are run: how long, how many, how large. Never what is done.
 
-ccc-bench                 measures 60 frames after 2 of warm-up, whatever --duration says
+ccc-bench                 measures 150 frames after 2 of warm-up, whatever --duration says
 ccc-run --frames N        at most 8 frames; --serve takes any free port
 ccc-export                128x64 where a network's own size would be 1024x512 (``small_networks``)
 benchmarks/*.py           one round of few frames
@@ -25,7 +25,7 @@ def words(given):
     """The words of a command, with shorter ones in their place."""
     name, rest = given[0], list(given[1:])
     if name == "ccc-bench" and rest[:1] != ["compare"] and not {"--help", "--version"} & set(rest):
-        rest += ["--duration", "20", "--frames", "60", "--warm-up-frames", "2", "--warm-up-seconds", "0"]
+        rest += ["--duration", "20", "--frames", "150", "--warm-up-frames", "2", "--warm-up-seconds", "0"]
     if name == "ccc-run":
         rest = _free_port(_few_frames(rest))
     if rest and os.path.basename(rest[0]) in _FEW and name.startswith("python"):
