@@ -3,17 +3,17 @@
 import argparse
 import os
 import sys
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence
 
 from ccc_jetson.api import build_engine
 from ccc_jetson.choices import CALIBRATION_SAMPLES as SAMPLES
 from ccc_jetson.choices import CALIBRATORS, FITS
-from ccc_jetson.command import Parser, count_from, number_from, run_command
+from ccc_jetson.command import Parser, count_from, run_command
+from ccc_jetson.engines.arguments import agreement, layer_precision, workspace
 from ccc_jetson.engines.manifest import OUTPUTS
 from ccc_jetson.errors import UsageError
 
 DEFAULT_MODEL = "model.onnx"
-_MOST_MIB = 1 << 20
 EXAMPLE = """\
 ccc-build-engine --fp16
 ccc-build-engine --fp16 --profile c3.onnx -o c3.engine"""
@@ -87,7 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     engine.add_argument(
         "--workspace",
         metavar="auto|MIB",
-        type=_workspace,
+        type=workspace,
         help="scratch memory for layers (default: auto, a quarter of what is available)",
     )
     engine.add_argument("--dla", metavar="N", type=count_from(0), help="run what it can on this DLA core")
@@ -98,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     gate.add_argument(
         "--min-agreement",
         metavar="PERCENT",
-        type=number_from(0, 100),
+        type=agreement,
         help="of the decided pixels of every golden frame must keep FP32's class (default: 99.5, in INT8 what "
         "ccc-calibrate found, less 2, and at least 50)",
     )
@@ -115,23 +115,6 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Runs the command; returns its exit code."""
     return run_command(build_parser(), _work, argv)
-
-
-def layer_precision(text: str) -> Tuple[str, str]:
-    """Argument type: ``PATTERN=fp32`` -> (pattern, precision)."""
-    pattern, _, precision = text.rpartition("=")
-    if not pattern or precision not in ("fp32", "fp16"):
-        raise argparse.ArgumentTypeError("{!r} is not PATTERN=fp32 or PATTERN=fp16".format(text))
-    return pattern, precision
-
-
-def _workspace(text: str) -> Optional[int]:
-    if text == "auto":
-        return None
-    mib = count_from(1)(text)
-    if mib > _MOST_MIB:
-        raise argparse.ArgumentTypeError("{} MiB are more than any GPU has".format(mib))
-    return mib
 
 
 def _work(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Optional, TextIO, cast
 
 from ccc_jetson.clean_text import clean, clean_lines
 from ccc_jetson.engines.tensorrt_log import WARNING
+from ccc_jetson.terminal import write_now
 
 _WARNINGS_SHOWN = 5
 _PIPE_EVERY_S = 30.0  # where no line can be rewritten, one is added now and then
@@ -111,13 +112,11 @@ class BuildProgress:
     def line(self, text: str) -> None:
         """A line that stays; layers and files may have any name."""
         self._rewrite("")
-        self._stream.write(clean_lines(text.expandtabs()) + "\n")
-        self._stream.flush()
+        write_now(self._stream, clean_lines(text.expandtabs()) + "\n")
 
     def _rewrite(self, text: str) -> None:
         if self._terminal and (text or self._width):
-            self._stream.write("\r" + text + " " * max(0, self._width - len(text)) + ("" if text else "\r"))
-            self._stream.flush()
+            write_now(self._stream, "\r" + text + " " * max(0, self._width - len(text)) + ("" if text else "\r"))
             self._width = len(text)
 
 

@@ -116,7 +116,8 @@ def _work(arguments: argparse.Namespace, command: List[str]) -> int:
         print(record.rstrip() if arguments.json else report.to_text())
     if arguments.resume is not None:
         sys.stdout.flush()
-        os.unlink(arguments.resume)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(arguments.resume)
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Any, Callable, NamedTuple, Optional, Tuple
 
 from ccc_jetson.contract import Contract
 from ccc_jetson.datasets import Dataset
-from ccc_jetson.errors import UsageError
+from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.files import sha256_of
 from ccc_jetson.runtime.backends import GpuOptions, ModelChoice, contract_of_model, open_backend
 from ccc_jetson.runtime.eval_report import EvalReport
@@ -134,4 +134,7 @@ def _run(
             say("  " + (" ".join(map(shlex.quote, command)) or "evaluate(..., resume={!r})".format(state.path)))
         raise
     if state is not None:
-        state.save(evaluation.tally)
+        try:
+            state.save(evaluation.tally)
+        except FileProblem as error:  # all is counted, and the report needs no file
+            say("note: {}; the same call would go on from what it held before".format(error))

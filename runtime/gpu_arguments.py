@@ -1,9 +1,10 @@
 """Command-line options of backends on a GPU, the same for every command that runs a model."""
 
 import argparse
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from ccc_jetson.choices import MEMORY_POLICIES, SHARED_MEMORY
+from ccc_jetson.command import pairs_of
 
 if TYPE_CHECKING:  # numpy is no part of --help
     from ccc_jetson.runtime.backends import GpuOptions
@@ -32,6 +33,11 @@ def gpu_options(arguments: argparse.Namespace, opacity: Optional[float] = None, 
     from ccc_jetson.runtime.backends import GpuOptions
 
     return GpuOptions(opacity, not arguments.no_cuda_graph, tuple(arguments.memory), serial)
+
+
+def memory_policies(pairs: Any) -> Tuple[Tuple[str, str], ...]:
+    """What a caller gives for ``memory``, (name, policy) each, as ``--memory`` takes them."""
+    return pairs_of("memory", pairs, _policy)
 
 
 def _policy(text: str) -> Tuple[str, str]:

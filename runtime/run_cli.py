@@ -20,6 +20,7 @@ from ccc_jetson.runtime.source_grammar import PicturePaths, Source, is_live
 from ccc_jetson.runtime.telemetry.arguments import add_telemetry_options, monitored, say_power_warnings
 from ccc_jetson.shown_command import shown_command
 from ccc_jetson.targets import CPU_TARGET, TENSORRT, runtime_for
+from ccc_jetson.terminal import write_now
 
 if TYPE_CHECKING:  # imported on use, so that --help starts at once
     from ccc_jetson.runtime.frames import FrameSource
@@ -236,7 +237,10 @@ def _segment(
         try:
             write_reports(arguments.report, record, pictures)
         finally:  # a run of hours has its summary, whatever becomes of a page
-            print(text, file=sys.stderr if arguments.jsonl == STANDARD_OUTPUT else sys.stdout)
+            if arguments.jsonl == STANDARD_OUTPUT:
+                write_now(sys.stderr, text + "\n")
+            else:
+                print(text)
     if problem is not None:
         sys.stdout.flush()
         raise problem

@@ -9,8 +9,11 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence, Tuple, Union
 
-from ccc_jetson.choices import FITS, MEMORY_POLICIES, SHARED_MEMORY
+from ccc_jetson.choices import FITS
+from ccc_jetson.command import as_option, count_from
 from ccc_jetson.errors import BackendError, UsageError
+from ccc_jetson.files import path_of
+from ccc_jetson.runtime.gpu_arguments import memory_policies
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,10 +37,10 @@ class Segmenter:
         """``from_file`` makes it, of a backend that was opened in this thread."""
         self._backend: "Optional[Backend]" = backend
         self._fit, self._say = fit, say
-        self._thread = threading.get_ident()
+        self._thread = threading.current_thread()
         # a process with a CUDA context that nobody ended would end in an abort
         self._end = weakref.finalize(self, _ended, backend, self._thread)
-        self._overlays: "Dict[Tuple[float, bool], Overlay]" = {}
+        self._painter: "Optional[Tuple[Tuple[float, bool], Overlay]]" = None  # the last one: it has a picture's memory
         self._seconds: Dict[str, float] = {}
         self._contract, self._description = backend.contract, backend.description
 
@@ -77,23 +80,18 @@ class Segmenter:
 
         if fit not in FITS:
             raise UsageError("fit: {!r} is none of {}".format(fit, ", ".join(FITS)))
-        for name, policy in memory:
-            if name not in SHARED_MEMORY or policy not in MEMORY_POLICIES:
-                raise UsageError(
-                    "memory: {!r} is not one of {} with one of {}".format(
-                        (name, policy), ", ".join(SHARED_MEMORY), ", ".join(MEMORY_POLICIES)
-                    )
-                )
-        given = None if contract is None else read_contract_json(os.fspath(contract))
-        path = choose_model(None if model is None else os.fspath(model), contract=given).path
+        policies = memory_policies(memory)
+        used = as_option("threads", threads, count_from(0)) or 0
+        given = None if contract is None else read_contract_json(path_of("contract", contract))
+        path = choose_model(None if model is None else path_of("model", model), contract=given).path
         if contract_of_model(path, given).is_classifier:
             raise UsageError(
                 "{}: classifies whole pictures, and gives their pixels no classes".format(path),
                 hint="ccc-run --model {} --images FOLDER shows what it finds".format(path),
             )
-        gpu = GpuOptions(cuda_graph=cuda_graph, memory=tuple(memory), serial=True)
+        gpu = GpuOptions(cuda_graph=cuda_graph, memory=policies, serial=True)
         tell = say or _silent
-        return cls(open_backend(path, fit, given, threads, gpu=gpu, tell=tell), fit, tell)
+        return cls(open_backend(path, fit, given, used, gpu=gpu, tell=tell), fit, tell)
 
     def __call__(self, frame: "np.ndarray", pixel_format: str = _BGR) -> "np.ndarray":
         """A frame of any size -> its class map, (H, W) uint8 at the network's size, in memory of its own.
@@ -199,10 +197,10 @@ class Segmenter:
             raise UsageError("opacity: {!r} is not from 0 to 1".format(opacity))
         self._check_classes(classes)
         geometry = fitting(_check_frame(frame, pixel_format), self.size, self._fit)
-        painter = self._overlays.get((opacity, legend))
-        if painter is None:
-            painter = self._overlays[opacity, legend] = Overlay(self.contract, opacity, legend)
-        return painter(Frame(0, "", frame, 0.0, pixel_format), Segmentation(classes, geometry, {})).copy()
+        wish = (opacity, legend)
+        if self._painter is None or self._painter[0] != wish:
+            self._painter = (wish, Overlay(self.contract, opacity, legend))
+        return self._painter[1](Frame(0, "", frame, 0.0, pixel_format), Segmentation(classes, geometry, {})).copy()
 
     def shares(self, classes: "np.ndarray") -> Dict[str, float]:
         """The share of the pixels of each class that occurs in a class map, the largest first."""
@@ -258,7 +256,7 @@ class Segmenter:
         return self._backend
 
     def _check_thread(self) -> None:
-        if threading.get_ident() != self._thread:
+        if not _is_this_one(self._thread):
             raise UsageError(
                 "this segmenter was opened in another thread, and belongs to it",
                 hint="hand frames to that thread through a queue, or open a Segmenter in each thread",
@@ -274,10 +272,20 @@ class Segmenter:
             )
 
 
-def _ended(backend: "Backend", thread: int) -> None:
+def _ended(backend: "Backend", thread: threading.Thread) -> None:
     """Closes what was forgotten, where that is possible: in its own thread."""
-    if threading.get_ident() == thread:
+    if _is_this_one(thread):
         backend.close()
+
+
+def _is_this_one(thread: threading.Thread) -> bool:
+    """Whether it runs this line.
+
+    Idents are given again to later threads, but not while the first one lives; the main thread is not alive any more
+    when a program ends. ``current_thread`` alone would not know a thread whose local objects are being freed, which is
+    when a segmenter among them is closed.
+    """
+    return thread.ident == threading.get_ident() and (thread.is_alive() or thread is threading.current_thread())
 
 
 def _silent(text: str) -> None:

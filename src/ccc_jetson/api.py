@@ -10,15 +10,17 @@ act on is raised as ``CccError``, with what to do in ``hint``.
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, Union, cast
 
-from ccc_jetson.choices import CALIBRATORS, FITS, MEMORY_POLICIES, SHARED_MEMORY
+from ccc_jetson.choices import CALIBRATORS, FITS
+from ccc_jetson.command import as_option, count_from, pairs_of
+from ccc_jetson.command import size as as_size
 from ccc_jetson.errors import DependencyMissing, UsageError
+from ccc_jetson.files import path_of
 from ccc_jetson.runtime.segmenter import Segmenter
 from ccc_jetson.targets import DEFAULT_TARGET
 
 if TYPE_CHECKING:  # each is imported where it is used, so that ``import ccc_jetson`` loads nothing heavy
-    from ccc_jetson.contract import Contract
     from ccc_jetson.engines.build import BuiltEngine
     from ccc_jetson.export.api import Exported
     from ccc_jetson.runtime.eval_report import EvalReport
@@ -101,27 +103,29 @@ def export_onnx(
     with needed_packages():
         from ccc_jetson.export.api import ExportOptions
         from ccc_jetson.export.api import export_onnx as export
-    width, height = size or (None, None)
+    from ccc_jetson.contract import OUTPUT_KINDS
+
+    width, height = (None, None) if size is None else _size(size)
     options = ExportOptions(
         target=target,
         width=width,
         height=height,
-        batch=batch,
-        output=output,
-        verify_images=_paths(verify_images),
-        verify_labels=_path(verify_labels),
-        mapping=mapping,
-        mean=_three(mean),
-        std=_three(std),
-        scale=scale,
+        batch=as_option("batch", batch, count_from(1)) or 1,
+        output=_one_of("output", output, OUTPUT_KINDS),
+        verify_images=_paths("verify_images", verify_images),
+        verify_labels=_path("verify_labels", verify_labels),
+        mapping=_path("mapping", mapping),
+        mean=_three("mean", mean),
+        std=_three("std", std),
+        scale=None if scale is None else _numbers("scale", [scale], 1, "a number")[0],
         color_order=_one_of("color_order", color_order, ("BGR", "RGB")),
-        classes=_path(classes),
-        passes=None if passes is None else _words(passes),
+        classes=_path("classes", classes),
+        passes=None if passes is None else _words("passes", passes),
         fp16=fp16,
-        arch=arch,
-        arch_args=_words(arch_args),
+        arch=None if arch is None else _words("arch", [arch])[0],
+        arch_args=_words("arch_args", arch_args),
     )
-    return export(_path(checkpoint), os.fspath(model), options, _silent if say is None else say)
+    return export(_path("checkpoint", checkpoint), path_of("model", model), options, _silent if say is None else say)
 
 
 def build_engine(
@@ -197,35 +201,38 @@ def build_engine(
         CccError: with the cause and the cure; nothing was written.
     """
     from ccc_jetson.calib.for_builds import ranges_for
+    from ccc_jetson.engines import arguments
     from ccc_jetson.engines.build import build_engine as build
     from ccc_jetson.engines.build import engine_path
     from ccc_jetson.engines.build_options import BuildOptions
     from ccc_jetson.engines.build_progress import BuildProgress
+    from ccc_jetson.engines.manifest import OUTPUTS
 
-    model = os.fspath(model)
+    model = path_of("model", model)
+    least = as_option("min_agreement", min_agreement, arguments.agreement)
     wanted = (("fp16", fp16), ("int8", int8), ("fp32", fp32), ("best", best))
     options = BuildOptions(
         precisions=tuple(name for name, allowed in wanted if allowed),
-        output=output,
-        layer_precisions=tuple((pattern, precision) for pattern, precision in layer_precision),
-        workspace=workspace,
-        dla_core=dla,
+        output=_one_of("output", output, OUTPUTS),
+        layer_precisions=pairs_of("layer_precision", layer_precision, arguments.layer_precision),
+        workspace=as_option("workspace", workspace, arguments.workspace),
+        dla_core=as_option("dla", dla, count_from(0)),
         gate=gate,
-        timing_cache=_path(timing_cache),
+        timing_cache=_path("timing_cache", timing_cache),
         calibration=ranges_for(
-            _paths(calib),
-            samples=calib_samples,
-            seed=calib_seed,
+            _paths("calib", calib),
+            samples=as_option("calib_samples", calib_samples, count_from(1)),
+            seed=as_option("calib_seed", calib_seed, count_from(0)),
             algorithm=_one_of("calib_algorithm", calib_algorithm, CALIBRATORS),
             fit=_one_of("calib_fit", calib_fit, FITS),
-            not_in=_paths(calib_not_in),
+            not_in=_paths("calib_not_in", calib_not_in),
         ),
-        contract=_path(contract),
+        contract=_path("contract", contract),
         profile=profile,
         rebuild=rebuild,
         force=force,
         kernels=kernels,
-        min_agreement=None if min_agreement is None else min_agreement / 100,
+        min_agreement=None if least is None else least / 100,
         verbose=verbose,
     )
     shown = None if say is None else BuildProgress.to_lines(say)
@@ -236,7 +243,7 @@ def build_engine(
                 listener(event)
 
     try:
-        return build(model, engine_path(model) if engine is None else os.fspath(engine), options, heard)
+        return build(model, engine_path(model) if engine is None else path_of("engine", engine), options, heard)
     finally:
         if shown is not None:
             shown.close()
@@ -302,60 +309,83 @@ def evaluate(
     Raises:
         CccError: frames, labels or model cannot be used; with ``resume`` what is done is kept.
     """
+    from ccc_jetson.contract import read_contract_json
     from ccc_jetson.datasets import labelled_frames
     from ccc_jetson.files import check_output
     from ccc_jetson.runtime.backends import GpuOptions, choose_model
     from ccc_jetson.runtime.evaluating import EvalOptions, evaluate_model
+    from ccc_jetson.runtime.gpu_arguments import memory_policies
 
     dataset = labelled_frames(
-        _path(cityscapes), split, _path(images), _path(labels), _path(mapping), allow_missing, frames
+        _path("cityscapes", cityscapes),
+        _path("split", split),
+        _path("images", images),
+        _path("labels", labels),
+        _path("mapping", mapping),
+        allow_missing,
+        as_option("frames", frames, count_from(1)),
     )
-    given = _contract(contract)
-    choice = choose_model(_path(model), contract=given)
+    contract, resume = _path("contract", contract), _path("resume", resume)
+    given = None if contract is None else read_contract_json(contract)
+    choice = choose_model(_path("model", model), contract=given)
     if resume is not None:
-        read = [path for path in (choice.path, _path(contract), _path(mapping)) if path is not None]
-        check_output(os.fspath(resume), read, "--resume")
-    for name, policy in memory:
-        _one_of("memory", name, SHARED_MEMORY)
-        _one_of("memory", policy, MEMORY_POLICIES)
+        read = [path for path in (choice.path, contract, _path("mapping", mapping)) if path is not None]
+        check_output(resume, read, "--resume")
     options = EvalOptions(
         fit=fit,
         eval_size=eval_size,
         skip_unreadable=skip_unreadable,
         contract=given,
-        threads=threads,
-        gpu=GpuOptions(cuda_graph=cuda_graph, memory=tuple(memory), serial=True),
-        resume=_path(resume),
+        threads=as_option("threads", threads, count_from(0)) or 0,
+        gpu=GpuOptions(cuda_graph=cuda_graph, memory=memory_policies(memory), serial=True),
+        resume=resume,
         command=tuple(command),
     )
     return evaluate_model(choice, dataset, options, _silent if say is None else say, on_frame, on_scored)
 
 
-def _contract(path: Optional[PathLike]) -> "Optional[Contract]":
-    from ccc_jetson.contract import read_contract_json
-
-    return None if path is None else read_contract_json(os.fspath(path))
+def _path(name: str, path: Optional[PathLike]) -> Optional[str]:
+    return None if path is None else path_of(name, path)
 
 
-def _path(path: Optional[PathLike]) -> Optional[str]:
-    return None if path is None else os.fspath(path)
-
-
-def _paths(paths: Union[PathLike, Sequence[PathLike]]) -> Tuple[str, ...]:
+def _paths(name: str, paths: Union[PathLike, Sequence[PathLike]]) -> Tuple[str, ...]:
     """Of one path, too."""
-    return tuple(os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths))
+    return tuple(path_of(name, path) for path in _several(paths))
 
 
-def _words(words: Union[str, Sequence[str]]) -> Tuple[str, ...]:
+def _words(name: str, words: Union[str, Sequence[str]]) -> Tuple[str, ...]:
     """Of one word, too."""
-    return (words,) if isinstance(words, str) else tuple(words)
+    found = _several(words)
+    for word in found:
+        if not isinstance(word, str):
+            raise UsageError("{}: {!r} is no word".format(name, word))
+    return found
 
 
-def _three(values: Optional[Sequence[float]]) -> Optional[_Three]:
-    if values is None:
-        return None
-    first, second, third = values
-    return (first, second, third)
+def _several(values: Any) -> Tuple[Any, ...]:
+    """Of what may stand alone."""
+    alone = isinstance(values, (str, os.PathLike)) or not hasattr(values, "__iter__")
+    return (values,) if alone else tuple(values)
+
+
+def _size(size: Any) -> Tuple[int, int]:
+    if not isinstance(size, (list, tuple)) or len(size) != 2:
+        raise UsageError("size: {!r} is no (width, height)".format(size), hint="size=(1024, 512)")
+    return cast(Tuple[int, int], as_option("size", "{}x{}".format(*size), as_size))
+
+
+def _three(name: str, values: Any) -> Optional[_Three]:
+    return None if values is None else cast(_Three, _numbers(name, values, 3, "three numbers, one a channel"))
+
+
+def _numbers(name: str, values: Any, count: int, wanted: str) -> Tuple[float, ...]:
+    try:
+        numbers = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != count:
+        raise UsageError("{}: {!r} is not {}".format(name, values if count > 1 else values[0], wanted))
+    return numbers
 
 
 def _one_of(name: str, value: Optional[str], choices: Sequence[str]) -> Optional[str]:

@@ -8,17 +8,20 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Callable, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NoReturn, Optional, Sequence, Tuple, TypeVar
 
 from ccc_jetson import __version__
 from ccc_jetson.clean_text import clean_lines, message_without_secrets
 from ccc_jetson.completion import SHELLS, PrintCompletion
-from ccc_jetson.errors import CccError
+from ccc_jetson.errors import CccError, UsageError
 from ccc_jetson.opencv import limit_pictures
 from ccc_jetson.signals import ENDING_SIGNALS
+from ccc_jetson.terminal import has_gone, silence, write_now
 
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 ONE_WISH_S = 1.0  # Ctrl-C pressed twice, or sent to the process and to its group, asks once
+
+_Taken = TypeVar("_Taken")
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,10 +85,12 @@ def run_command(
     """Parses, works, and returns the exit code; no user's mistake ends in a traceback.
 
     SIGTERM and SIGHUP are treated as Ctrl-C, so that temporary files are removed there too; what follows either within
-    a second does not disturb that. A signal that the caller of this program switched off stays off.
+    a second does not disturb that. A signal that the caller of this program switched off stays off. A command that
+    fails once the terminal of its results has gone was interrupted.
     """
     _open_what_is_closed()
     limit_pictures()
+    code, on_terminal = 1, sys.stdout.isatty()
     try:
         arguments = parser.parse_args(argv)
         if threading.current_thread() is threading.main_thread():
@@ -98,25 +103,26 @@ def run_command(
         return code
     except CccError as error:
         print_error(parser.prog, error)
-        return error.exit_code
+        code = error.exit_code
     except KeyboardInterrupt:
-        print("\n{}: interrupted".format(parser.prog), file=sys.stderr)
-        return INTERRUPTED
+        write_now(sys.stderr, "\n{}: interrupted\n".format(parser.prog))
+        code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (``| head``); Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        silence(sys.stdout)
     except MemoryError:
         print_error(parser.prog, CccError("out of memory", hint="close other programs, or use smaller frames"))
-        return 1
     except OSError as error:
         if error.errno == errno.ENOSPC:
             print_error(parser.prog, CccError("no space left on the disk", hint="free some space and run it again"))
         elif error.filename is not None:
             print_error(parser.prog, CccError("{}: {}".format(error.filename, error.strerror)))
-        else:
+        elif not (has_gone(error) and on_terminal):
             raise
-        return 1
+    if on_terminal and not sys.stdout.isatty():
+        silence(sys.stdout)
+        return INTERRUPTED
+    return code
 
 
 def _open_what_is_closed() -> None:
@@ -136,15 +142,15 @@ def runs_here(prog: str, needs: Tuple[int, int], instead: str) -> bool:
     if sys.version_info >= needs:
         return True
     text = "{}: error: runs on the workstation, with Python {}.{} or newer; this is Python {}.{} ({})"
-    print(text.format(prog, *(needs + sys.version_info[:2] + (instead,))), file=sys.stderr)
+    write_now(sys.stderr, text.format(prog, *(needs + sys.version_info[:2] + (instead,))) + "\n")
     return False
 
 
 def print_error(prog: str, error: CccError) -> None:
     """The message and the hint, on standard error, without the secrets of addresses, and fit for a terminal."""
-    print("{}: error: {}".format(prog, clean_lines(message_without_secrets(str(error)))), file=sys.stderr)
+    write_now(sys.stderr, "{}: error: {}\n".format(prog, clean_lines(message_without_secrets(str(error)))))
     if error.hint:
-        print("  -> {}".format(clean_lines(message_without_secrets(error.hint))), file=sys.stderr)
+        write_now(sys.stderr, "  -> {}\n".format(clean_lines(message_without_secrets(error.hint))))
 
 
 def size(text: str) -> Tuple[int, int]:
@@ -180,6 +186,37 @@ def number_from(least: float, most: float = math.inf) -> Callable[[str], float]:
         return value
 
     return number
+
+
+def as_option(name: str, value: Any, of: Callable[[str], _Taken]) -> Optional[_Taken]:
+    """An argument of a call, as the option of that name takes it; ``None`` is one that was not given.
+
+    Raises:
+        UsageError: the option would refuse it, in the same words.
+    """
+    if value is None:
+        return None
+    try:
+        return of(str(value))
+    except argparse.ArgumentTypeError as error:
+        raise UsageError("{}: {}".format(name, error))
+
+
+def pairs_of(name: str, pairs: Any, of: Callable[[str], Tuple[str, str]]) -> Tuple[Tuple[str, str], ...]:
+    """Pairs of words, each as the option of that name takes it in one, as ``input=mapped``.
+
+    Raises:
+        UsageError: these are no pairs, or the option would refuse one, in the same words.
+    """
+    found: List[Tuple[str, str]] = []
+    for pair in pairs if isinstance(pairs, (list, tuple)) else [pairs]:
+        if not isinstance(pair, (list, tuple)) or [type(word) for word in pair] != [str, str]:
+            raise UsageError("{}: {!r} is no pair of words in a list of such".format(name, pair))
+        taken = as_option(name, "=".join(pair), of)
+        if taken != tuple(pair):
+            raise UsageError("{}: {!r} is no such pair".format(name, pair))
+        found.append(taken)
+    return tuple(found)
 
 
 class Interrupt:

@@ -6,10 +6,12 @@ import fcntl
 import hashlib
 import os
 import stat
-from typing import Iterable, Iterator
+from typing import Any, Iterable, Iterator
 
 from ccc_jetson.errors import FileProblem, UsageError
 from ccc_jetson.signals import uninterrupted
+
+_OURS = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # nothing that somebody else has put there
 
 
 @contextlib.contextmanager
@@ -46,29 +48,49 @@ def replacing(path: str) -> Iterator[str]:
 
 
 def _claim(temporary: str) -> int:
-    """The open, empty, locked file of that name; -1 where it is another's."""
-    flags, is_new = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, True
+    """The new, open, locked file of that name; -1 where it is another's."""
     try:
         try:
-            file = os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o666)
+            file = os.open(temporary, _OURS | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
-            file, is_new = os.open(temporary, flags), False
-    except OSError:  # a link or a pipe that somebody has put there; on a full disk the other name fails, too
+            _remove_what_was_left(temporary)
+            file = os.open(temporary, _OURS | os.O_CREAT | os.O_EXCL, 0o666)
+    except OSError:  # it is somebody's, or a link or a pipe; on a full disk the other name fails, too
         return -1
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        found, named = os.fstat(file), os.stat(temporary)
-        # whoever wrote it may have renamed it since it was opened
-        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and os.path.samestat(found, named):
-            os.ftruncate(file, 0)
-            return file
-    except BlockingIOError:
-        pass
+    except BlockingIOError:  # whoever took it for left behind
+        os.close(file)
+        return -1
     except OSError:  # there are no locks here
-        if is_new:
-            return file
-    os.close(file)
-    return -1
+        return file
+    if not _is_named(file, temporary):
+        os.close(file)
+        return -1
+    return file
+
+
+def _remove_what_was_left(temporary: str) -> None:
+    """Removes the file of a process of this user's that was killed; one of another user's may be a trap.
+
+    It is not written into: its mode, too, need not be what a new file gets.
+    """
+    file = os.open(temporary, _OURS)
+    try:
+        found = os.fstat(file)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == os.geteuid():
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_named(file, temporary):  # whoever wrote it may have renamed it since it was opened
+                os.unlink(temporary)
+    finally:
+        os.close(file)
+
+
+def _is_named(file: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def beside(path: str, suffix: str) -> str:
@@ -114,9 +136,33 @@ def translated_os_errors(path: str) -> Iterator[None]:
         raise FileProblem("{}: cannot be written: {}".format(path, error.strerror or error))
 
 
+def path_of(name: str, value: Any) -> str:
+    """The path that a caller has given for ``name``.
+
+    Raises:
+        UsageError: it is neither text nor a ``pathlib.Path``, or no file can be called so.
+    """
+    try:
+        path = os.fspath(value)
+    except TypeError:
+        path = None
+    if not isinstance(path, str):
+        raise UsageError("{}: {!r} is neither text nor a path".format(name, value))
+    if "\0" in path:
+        raise UsageError("{}: {}: no file has such a name".format(name, path))
+    return path
+
+
 def check_ordinary(path: str) -> None:
-    """Refuses a pipe, which would be waited for without end, and a device, which may have no end; a FileProblem."""
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+    """Refuses what is not to be opened for reading: a pipe, which would be waited for without end, a device, which may
+    have no end, and a name that no file can have; a FileProblem. What is missing is told by whoever opens it."""
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError:  # a zero byte, or half a surrogate pair
+        raise FileProblem("{}: no file has such a name".format(path))
+    except OSError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise FileProblem("{}: is no ordinary file".format(path), hint="give the file itself, not a pipe or a device")
 
 
@@ -132,8 +178,6 @@ def read_bytes(path: str) -> bytes:
             return file.read()
     except OSError as error:
         raise FileProblem("{}: cannot be read: {}".format(path, error.strerror))
-    except ValueError:  # a zero byte
-        raise FileProblem("{}: no file has such a name".format(path))
 
 
 def read_text(path: str) -> str:

@@ -5,6 +5,7 @@ import time
 from typing import Optional, TextIO
 
 from ccc_jetson.clean_text import clean, clean_lines
+from ccc_jetson.terminal import write_now
 
 
 class Progress:
@@ -58,13 +59,11 @@ class Progress:
         """Wipes the line, so that what follows starts on a clean one."""
         if self._visible and self._width:
             self._write("")
-            self._stream.write("\r")
-            self._stream.flush()
+            write_now(self._stream, "\r")
             self._width = 0
 
     def _write(self, text: str) -> None:
-        self._stream.write("\r" + text + " " * max(0, self._width - len(text)))
-        self._stream.flush()
+        write_now(self._stream, "\r" + text + " " * max(0, self._width - len(text)))
         self._width = len(text)
 
 
@@ -74,5 +73,4 @@ def say(text: str) -> None:
     On a terminal it takes the place of a progress line, which comes back below it. Names in it may be anyone's: what
     would steer the terminal is shown as ``?``.
     """
-    print(("\r\x1b[K" if sys.stderr.isatty() else "") + clean_lines(text), file=sys.stderr)
-    sys.stderr.flush()
+    write_now(sys.stderr, ("\r\x1b[K" if sys.stderr.isatty() else "") + clean_lines(text) + "\n")

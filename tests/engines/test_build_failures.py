@@ -3,7 +3,8 @@
 import pytest
 
 from ccc_jetson.engines import attempts
-from ccc_jetson.engines.build_cli import build_parser, layer_precision
+from ccc_jetson.engines.arguments import layer_precision
+from ccc_jetson.engines.build_cli import build_parser
 from ccc_jetson.engines.manifest import read_manifest
 from ccc_jetson.errors import BuildError
 from ccc_jetson.layer_ranges import LayerRange

@@ -10,8 +10,10 @@ import time
 import pytest
 
 from ccc_jetson.datasets import CITYSCAPES_FRAMES
+from ccc_jetson.errors import FileProblem
 from ccc_jetson.runtime import eval_cli
 from ccc_jetson.runtime.eval_cli import build_parser, main
+from ccc_jetson.runtime.eval_state import StateFile
 from tests.doubles.labelled_frames import write_cityscapes, write_pairs
 from tests.doubles.tiny_model import tiny_contract, tiny_graph, write_tiny_model
 
@@ -257,6 +259,24 @@ def test_a_state_that_was_complete_but_not_reported_is_reported(tmp_path, capsys
     assert again["confusion"] == whole["confusion"]
     assert (again["timed_frames"], again["fps"], again["stages"]) == (0, 0.0, {})
     assert "FPS" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_state_that_cannot_be_saved_at_the_end_costs_no_report(tmp_path, capsys, monkeypatch, model, pairs, is_there):
+    whole, state, save = report_of(tmp_path, [model] + pairs), tmp_path / "eval.state", StateFile.save
+
+    def full(self, tally):
+        if tally.done == 6:
+            if not is_there:
+                state.unlink()
+            raise FileProblem("eval.state: no space left on the disk")
+        save(self, tally)
+
+    monkeypatch.setattr(StateFile, "save", full)
+    assert report_of(tmp_path, [model, "--resume", str(state)] + pairs)["confusion"] == whole["confusion"]
+    captured = capsys.readouterr()
+    assert "note: eval.state: no space left on the disk" in captured.err and "mIoU" in captured.out
+    assert not state.exists(), "its work is reported"
 
 
 def test_the_state_of_another_evaluation_is_refused(tmp_path, capsys, monkeypatch, model, pairs):

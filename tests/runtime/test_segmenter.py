@@ -204,8 +204,14 @@ def test_unknown_words_are_refused(model, segmenter):
     assert "unknown pixel format 'HSV'" in str(problem_of(lambda: segmenter(picture(), "HSV")))
     assert "fit: 'zoom' is none of stretch" in str(problem_of(lambda: Segmenter.from_file(model, fit="zoom")))
     problem = problem_of(lambda: Segmenter.from_file(model, memory=[("input", "fast")]))
-    assert "('input', 'fast')" in str(problem)
+    assert "memory: 'input=fast' is not one of input, class_map, picture with one of copy" in str(problem)
     classes = segmenter(picture())
+    for threads in (-1, "two", 1.5):
+        problem = problem_of(lambda threads=threads: Segmenter.from_file(model, threads=threads))
+        assert "threads: '{}' is not a whole number from 0".format(threads) == str(problem)
+    assert str(problem_of(lambda: Segmenter.from_file(3))) == "model: 3 is neither text nor a path"
+    problem = problem_of(lambda: Segmenter.from_file(model, memory=["input=mapped"]))
+    assert "memory: 'input=mapped' is no pair of words" in str(problem)
     assert "opacity: 2" in str(problem_of(lambda: segmenter.overlay(picture(), classes, opacity=2)))
 
 
@@ -247,6 +253,50 @@ def test_another_thread_is_refused(segmenter):
     thread.join()
     assert ["another thread" in str(each) and "queue" in each.hint for each in problems] == [True, True]
     assert segmenter(picture()).shape == (32, 64)
+
+
+def test_a_later_thread_with_the_first_ones_ident_is_another(model, monkeypatch):
+    closed, opened, idents = [], [], []
+    monkeypatch.setattr("ccc_jetson.runtime.backends.cpu.CpuBackend.close", lambda backend: closed.append(backend))
+    first = threading.Thread(target=lambda: opened.append(Segmenter.from_file(model)))
+    first.start()
+    first.join()
+
+    def elsewhere():
+        idents.append(threading.get_ident())
+        problem_of(lambda: opened[0](picture()))
+        problem_of(lambda: opened[0].close())
+        if len(idents) == 20:
+            opened.clear()
+            gc.collect()
+
+    while len(idents) < 20:
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        assert len(idents) and (len(idents) == 20) == (not opened), "what failed is printed above"
+    assert first.ident in idents, "this system gives idents again at once"
+    assert closed == []
+
+
+def test_one_that_is_local_to_a_thread_is_closed_with_it(model, monkeypatch):
+    closed, local = [], threading.local()
+    monkeypatch.setattr("ccc_jetson.runtime.backends.cpu.CpuBackend.close", lambda backend: closed.append(backend))
+    thread = threading.Thread(target=lambda: setattr(local, "segmenter", Segmenter.from_file(model)))
+    thread.start()
+    thread.join()
+    assert len(closed) == 1
+
+
+def test_a_slider_of_opacity_keeps_one_painter(segmenter, monkeypatch):
+    made = []
+    monkeypatch.setattr("ccc_jetson.runtime.overlay.Overlay.__del__", lambda painter: made.append(1), raising=False)
+    frame = picture()
+    classes = segmenter(frame)
+    for opacity in (0.1, 0.1, 0.2, 0.3, 0.1):
+        segmenter.overlay(frame, classes, opacity=opacity)
+    gc.collect()
+    assert len(made) == 3, "each is freed when another takes its place"
 
 
 def test_one_that_is_forgotten_is_closed_with_its_last_reference(model, monkeypatch):

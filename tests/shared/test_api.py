@@ -13,6 +13,7 @@ import ccc_jetson
 from ccc_jetson import CccError, Segmenter, build_engine, evaluate, export_onnx
 from ccc_jetson.engines import build_cli
 from ccc_jetson.engines.manifest import manifest_path
+from ccc_jetson.errors import UsageError
 from ccc_jetson.export import cli as export_cli
 from ccc_jetson.runtime import eval_cli
 from tests.doubles.labelled_frames import write_cityscapes, write_pairs
@@ -137,6 +138,28 @@ def test_an_exports_words_are_checked(exports):
     assert exports == []
 
 
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"mean": (1, 2)}, "mean: (1, 2) is not three numbers"),
+        ({"std": "red"}, "std: 'red' is not three numbers"),
+        ({"mean": 3}, "mean: 3 is not three numbers"),
+        ({"scale": "large"}, "scale: 'large' is not a number"),
+        ({"size": 512}, "size: 512 is no (width, height)"),
+        ({"size": (0, 0)}, "size: '0x0' is no size; expected WIDTHxHEIGHT"),
+        ({"batch": 0}, "batch: '0' is not a whole number from 1"),
+        ({"output": "x"}, "output: 'x' is none of class_map, logits, scores"),
+        ({"arch": 5}, "arch: 5 is no word"),
+        ({"passes": [5]}, "passes: 5 is no word"),
+        ({"verify_images": 5}, "verify_images: 5 is neither text nor a path"),
+    ],
+)
+def test_what_the_command_refuses_is_refused_of_an_export(exports, given, message):
+    problem = problem_of(lambda: export_onnx("ckpt.pth", "model.onnx", **given))
+    assert isinstance(problem, UsageError) and message in str(problem)
+    assert exports == []
+
+
 def test_an_old_python_is_told_where_export_runs():
     if sys.version_info >= (3, 10):
         pytest.skip("this Python runs it")
@@ -209,6 +232,30 @@ def test_what_cannot_be_built_is_a_ccc_error(board, tmp_path):  # noqa: F811
     assert board.files() == ["model.onnx"]
 
 
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"workspace": 0}, "workspace: '0' is not a whole number from 1"),
+        ({"workspace": -7}, "workspace: '-7' is not a whole number from 1"),
+        ({"workspace": 1 << 21}, "workspace: 2097152 MiB are more than any GPU has"),
+        ({"min_agreement": -5}, "min_agreement: '-5' is not a number from 0 to 100"),
+        ({"min_agreement": 1000}, "min_agreement: '1000' is not a number from 0 to 100"),
+        ({"output": "clases"}, "output: 'clases' is none of features, logits, classes, scores"),
+        ({"layer_precision": [("*", "fp17")]}, "layer_precision: '*=fp17' is not PATTERN=fp32 or PATTERN=fp16"),
+        ({"layer_precision": ("*", "fp16")}, "layer_precision: '*' is no pair of words"),
+        ({"layer_precision": [("*", "a=fp16")]}, "layer_precision: ('*', 'a=fp16') is no such pair"),
+        ({"dla": -1}, "dla: '-1' is not a whole number from 0"),
+        ({"calib": "x", "calib_samples": 0}, "calib_samples: '0' is not a whole number from 1"),
+        ({"calib": [5]}, "calib: 5 is neither text nor a path"),
+        ({"engine": 5}, "engine: 5 is neither text nor a path"),
+    ],
+)
+def test_what_the_command_refuses_is_refused_of_a_build(board, given, message):  # noqa: F811
+    problem = problem_of(lambda: build_engine(board.model, **given))
+    assert isinstance(problem, UsageError) and message in str(problem)
+    assert board.files() == ["model.onnx"]
+
+
 # Evaluate
 
 
@@ -273,11 +320,17 @@ def test_an_interrupted_evaluation_goes_on_and_a_complete_one_is_answered_at_onc
         ({"images": "a", "labels": "b", "mapping": "camvid", "split": "val"}, "--split belongs to --cityscapes"),
         ({"images": "images", "labels": "labels", "mapping": "camvid", "fit": "zoom"}, "unknown fit 'zoom'"),
         ({"images": "images", "labels": "labels", "mapping": "camvid", "eval_size": "x"}, "unknown eval size 'x'"),
-        ({"images": "images", "labels": "labels", "mapping": "camvid", "frames": 0}, "expected 1 or more"),
+        (
+            {"images": "images", "labels": "labels", "mapping": "camvid", "frames": 0},
+            "frames: '0' is not a whole number",
+        ),
+        ({"images": "images", "labels": "labels", "mapping": "camvid", "threads": -1}, "threads: '-1' is not a whole"),
+        ({"images": ["im"], "labels": "labels", "mapping": "camvid"}, "images: ['im'] is neither text nor a path"),
+        ({"images": "images", "labels": "labels", "mapping": "camvid", "memory": 5}, "memory: 5 is no pair of words"),
         ({"images": "images", "labels": "labels", "mapping": "camvid", "resume": "model.onnx"}, "is another file"),
         (
             {"images": "images", "labels": "labels", "mapping": "camvid", "memory": [("input", "fast")]},
-            "memory: 'fast' is none of copy, mapped, managed",
+            "memory: 'input=fast' is not one of input",
         ),
     ],
 )

@@ -8,7 +8,18 @@ import signal
 import pytest
 
 from ccc_jetson.errors import FileProblem, UsageError
-from ccc_jetson.files import check_output, read_bytes, read_text, replacing, sha256_of, write_bytes, write_text
+from ccc_jetson.file_kinds import kind_of
+from ccc_jetson.files import (
+    check_output,
+    path_of,
+    read_bytes,
+    read_text,
+    replacing,
+    sha256_of,
+    write_bytes,
+    write_text,
+)
+from ccc_jetson.images import read_frame
 
 
 def test_a_written_file_is_there_and_nothing_else(tmp_path):
@@ -106,6 +117,48 @@ def test_what_a_killed_process_left_is_taken_over_by_the_next(tmp_path):
     assert os.listdir(str(tmp_path)) == ["a.json"]
 
 
+def test_what_was_left_gives_its_successor_no_mode(tmp_path):
+    (tmp_path / ".a.part.json").write_bytes(b"half")
+    os.chmod(str(tmp_path / ".a.part.json"), 0o666)
+    mask = os.umask(0o027)
+    try:
+        write_bytes(str(tmp_path / "a.json"), b"whole")
+    finally:
+        os.umask(mask)
+    assert os.stat(str(tmp_path / "a.json")).st_mode & 0o777 == 0o640
+
+
+def test_what_another_user_left_is_not_taken_over(tmp_path, monkeypatch):
+    (tmp_path / ".a.part").write_bytes(b"of somebody")
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    write_bytes(str(tmp_path / "a"), b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
+    assert (tmp_path / ".a.part").read_bytes() == b"of somebody"
+    assert not os.path.samefile(str(tmp_path / "a"), str(tmp_path / ".a.part"))
+
+
+@pytest.mark.parametrize("taken", ["locked", "removed"])
+def test_a_temporary_that_another_takes_before_it_is_locked_is_left_to_it(tmp_path, monkeypatch, taken):
+    lock, others = fcntl.flock, []
+
+    def taken_first(file, how):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        if taken == "locked":
+            others.append(os.open(str(tmp_path / ".a.part"), os.O_WRONLY))
+            lock(others[0], how)
+        else:
+            os.unlink(str(tmp_path / ".a.part"))
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", taken_first)
+    with replacing(str(tmp_path / "a")) as temporary:
+        assert temporary == str(tmp_path / ".a.{}.part".format(os.getpid()))
+    for other in others:
+        os.close(other)
+    assert (tmp_path / "a").exists()
+
+
 def test_two_that_write_the_same_file_do_not_disturb_each_other(tmp_path):
     path = str(tmp_path / "a.json")
     with replacing(path) as first:
@@ -179,6 +232,15 @@ def test_a_pipe_or_a_device_is_not_read(tmp_path):
                 read(path)
 
 
-def test_a_name_that_no_file_can_have_is_a_problem_of_the_file():
+@pytest.mark.parametrize("read", [read_bytes, read_text, sha256_of, read_frame, kind_of])
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_name_that_no_file_can_have_is_a_problem_of_the_file(read, name):
     with pytest.raises(FileProblem, match=r"a\?b: no file has such a name"):
-        read_bytes("a\0b")
+        read(name)
+
+
+def test_a_callers_path_is_text_or_a_path(tmp_path):
+    assert path_of("model", "a") == "a" and path_of("model", tmp_path) == str(tmp_path)
+    for given, message in ((3, "model: 3 is neither"), (b"a", "model: b'a' is neither"), ("a\0b", "no file has such")):
+        with pytest.raises(UsageError, match=message):
+            path_of("model", given)
