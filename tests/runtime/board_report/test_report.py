@@ -1,11 +1,16 @@
 """``board-report.sh`` from its words to its one file, on boards that are made up; steps are told what to leave."""
 
+import fcntl
 import json
 import os
+import pty
+import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -234,6 +239,40 @@ def test_whoever_ends_it_gets_the_mode_back_and_the_same_command_goes_on(board, 
     assert code == 0 and tx2.mode_now == 3
     assert "build-fp16: " not in said and "bench-fp32-maxn: done" in said
     assert outcomes(tx2)["build-fp16"] == "done"
+
+
+def test_a_terminal_that_has_gone_is_an_interruption_with_the_mode_set_back_and_a_file(board):
+    pytest.importorskip("ccc_jetson.terminal")
+    tx2 = board(runtime__bench__cli={"hangs": True})
+    seen, terminal = pty.openpty()
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        ["bash", SCRIPT, *tx2.words], cwd=tx2.folder, env=tx2.environment, preexec_fn=take_terminal,
+        stdin=terminal, stdout=terminal, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+
+    said = bytearray()
+
+    def has_shown_that_time_passes():
+        while select.select([seen], [], [], 0)[0]:
+            said.extend(os.read(seen, 1 << 16))
+        return re.search(rb"bench-fp32-maxn: \d+ s", said)
+
+    try:
+        wait_for(has_shown_that_time_passes, process)
+        assert tx2.mode_now == 0
+        os.close(seen)  # as sshd does: SIGHUP, and an error for whatever is written from then on
+        assert process.wait(120) == 130 and tx2.mode_now == 3
+    finally:
+        process.kill()
+    found = outcomes(tx2)
+    assert found["build-fp16"] == "done" and found["bench-fp32-maxn"] == "interrupted"
+    assert "bench-fp16-maxn" not in found
 
 
 def test_after_a_power_loss_the_mode_from_before_is_set_back(board):
