@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, Optional, Sequence, Tuple
 
 from ccc_jetson.command import Parser, run_command
 from ccc_jetson.shown_command import shown_command
@@ -53,14 +53,8 @@ def main(
         root: of the files that describe the board.
         python: the words that start an interpreter for a step.
     """
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a connection that is lost ends this as Ctrl-C does
-        signal.signal(signal.SIGHUP, _hung_up)
     words = list(sys.argv[1:] if argv is None else argv)
     return run_command(build_parser(), lambda arguments: _work(arguments, words, root, python), words)
-
-
-def _hung_up(number: int, frame: object) -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _work(arguments: argparse.Namespace, words: Sequence[str], root: str, python: Tuple[str, ...]) -> int:
@@ -88,6 +82,7 @@ def _work(arguments: argparse.Namespace, words: Sequence[str], root: str, python
     for path in [*arguments.calib, arguments.images, arguments.labels]:
         if path and not os.path.exists(path):
             raise UsageError("{}: there is no such file or folder".format(path))
+    camera = _camera(arguments.camera)
     mapping = arguments.mapping or ""
     wishes = Wishes(
         python=python,
@@ -97,14 +92,43 @@ def _work(arguments: argparse.Namespace, words: Sequence[str], root: str, python
         images=os.path.abspath(arguments.images) if arguments.images else "",
         labels=os.path.abspath(arguments.labels) if arguments.labels else "",
         mapping=os.path.abspath(mapping) if mapping.endswith(".json") else mapping,
-        camera=arguments.camera,
+        camera=camera,
     )
-    command = shown_command(["scripts/board-report.sh", *_typed(words)])
+    given = [arguments.model, arguments.folder, arguments.out, arguments.images, arguments.labels, mapping]
+    given += [*arguments.calib, arguments.camera if os.path.exists(arguments.camera) else ""]
+    command = shown_command(["scripts/board-report.sh", *_without_folders(_typed(words), given)])
     request = Request(
         os.path.abspath(arguments.model), wishes, os.path.abspath(arguments.folder), out, command,
         not arguments.no_sudo, root,
     )  # fmt: skip
     return make_report(request)
+
+
+def _camera(source: str) -> str:
+    """The source; of a file the whole path, for steps run in another folder.
+
+    Raises:
+        UsageError: it is no source, or there is no such file.
+    """
+    from ccc_jetson.errors import UsageError
+    from ccc_jetson.runtime.source_grammar import PicturePaths, VideoPath, parse_source
+
+    found = parse_source(source) if source else None
+    if not isinstance(found, (VideoPath, PicturePaths)):
+        return source
+    path = found.path if isinstance(found, VideoPath) else found.paths[0]
+    if not os.path.exists(path):
+        raise UsageError("--camera {}: there is no such file or folder".format(path))
+    return os.path.abspath(path)
+
+
+def _without_folders(words: Iterable[str], paths: Sequence[Optional[str]]) -> Iterator[str]:
+    """The words with the last name of each path in place of it: a report is read by anybody."""
+    for word in words:
+        option, separator, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if value and value in paths and not value.startswith("/dev/"):
+            value = os.path.basename(os.path.abspath(value))
+        yield option + separator + value
 
 
 def _typed(words: Sequence[str]) -> Iterator[str]:

@@ -83,7 +83,8 @@ class Step(NamedTuple):
 
     ``needs`` are steps that must be done before; ``mode`` is set first, None leaves it alone, and one that
     ``insists`` on it is not run in another; ``good`` are exit codes of its commands that are no failure; ``makes`` are
-    files without which it is not done, whatever its commands say. One with ``why_left_out`` is not run.
+    files without which it is not done, whatever its commands say, and ``leaves`` what it may leave beside them. One
+    with ``why_left_out`` is not run.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Step(NamedTuple):
     insists: bool = False
     good: Tuple[int, ...] = (0,)
     makes: Tuple[str, ...] = ()
+    leaves: Tuple[str, ...] = ()
     why_left_out: str = ""
 
 
@@ -172,6 +174,7 @@ def _build(wishes: Wishes, board: Board, precision: str) -> Step:
         3 * _HOUR_S,
         "minutes; " + NOT_MEASURED,
         makes=(precision + ".engine", precision + ".engine.json"),
+        leaves=(precision + ".layers.json",),
         why_left_out=why_not,
     )
 
@@ -228,7 +231,7 @@ def _bench(wishes: Wishes, board: Board, precision: str, mode: Optional[Mode], c
     return Step(
         name, title, (_command(wishes, words),), seconds + 30 * _MINUTE_S, "{} s and a warm-up".format(seconds),
         needs=("build-" + precision,), mode=None if board.why_not else mode, insists=True, makes=(name + ".json",),
-        why_left_out=left_out,
+        leaves=(name + ".html",), why_left_out=left_out,
     )  # fmt: skip
 
 
@@ -243,7 +246,7 @@ def _of_checkout(wishes: Wishes, precision: str) -> List[Step]:
         Step("soak", "{} min of the whole pipeline: memory and descriptors".format(minutes),
              (_command(wishes, [soak, precision + ".engine", SOAK, "--minutes", str(minutes)]),),
              minutes * _MINUTE_S + 30 * _MINUTE_S, "{} min".format(minutes), needs=("build-" + precision,),
-             makes=(SOAK + "/soak.json",)),
+             makes=(SOAK + "/soak.json",), leaves=(SOAK + "/soak.svg",)),
     ]  # fmt: skip
     return [
         step if wishes.checkout and os.path.exists(os.path.join(wishes.checkout, script))

@@ -15,12 +15,12 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 from ccc_jetson.board import read_power_modes
 from ccc_jetson.clean_text import clean
 from ccc_jetson.runtime.telemetry.power_mode import fastest_mode, read_power_mode
+from ccc_jetson.signals import ENDING_SIGNALS
 
 _PATIENCE_S = 60.0
 _REFRESH_S = 60.0  # sudo forgets after 15 minutes, and the mode is to be set back after longer than that
 _PLACES = "/usr/sbin:/sbin"  # of nvpmodel, where a user's PATH may not look
 _WATTS = re.compile(r"(?:\A|_)([0-9]{1,3})W(?:_|\Z)")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Mode(NamedTuple):
@@ -160,7 +160,7 @@ class _Undisturbed:
     def __enter__(self) -> None:
         self._before: Dict[int, Callable[..., Any]] = {}
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in ENDING_SIGNALS:
                 self._before[number] = signal.signal(number, signal.SIG_IGN)  # type: ignore[assignment]
 
     def __exit__(self, *exc_info: object) -> None:

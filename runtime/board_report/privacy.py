@@ -6,17 +6,20 @@ by form alone only those count that no version has.
 """
 
 import getpass
+import html
 import ipaddress
 import json
 import os
 import re
 import socket
 import struct
-from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from urllib.parse import unquote, urlsplit
 
 from ccc_jetson.board import read_file
 from ccc_jetson.clean_text import HIDDEN, without_secrets
 from ccc_jetson.errors import CccError
+from ccc_jetson.runtime.source_grammar import PASSWORD_VARIABLE
 
 # Names that a thousand boards have, and that a report needs: "nvidia" is the user of NVIDIA's own images
 _EVERYBODYS = (
@@ -39,6 +42,11 @@ _HOST_OF_ADDRESS = re.compile(
 _SSH = re.compile(r"(?<![\w.])[\w.+-]+@[\w.-]+\.[\w-]+")  # a mail address, or user@host
 _HOME = re.compile(r"/(?:home|Users)/[^/\s\"'<>:]+|/root(?![\w-])")
 _BY_ID = re.compile(r"(/dev/v4l/by-(?:id|path)/)[^\s\"'<>,;]+")
+_ADDRESS = re.compile(r"(?i)\b(?!(?:csi|v4l2|file|synthetic):)[a-z][a-z0-9+.-]*://([^\s\"'<>]+)")
+# what of a page is no text for people: tags, comments, style sheets
+_MARKUP = re.compile(r"(?is)(<style\b.*?</style>|<script\b.*?</script>|<!--.*?-->|<[^>]*>)")
+_TEXT_IN_TAG = re.compile(r"(?i)(\s(?:alt|title|aria-label)=\")([^\"]*)")
+_PAGES = (".html", ".svg")
 _SERIAL = re.compile(r"(?i)\b(serial(?:[ _-]?(?:number|no\.?|nr))?[\"']?\s*[:=]\s*[\"']?)(?!0x?0*\b)[\w-]{4,}")
 
 
@@ -50,29 +58,50 @@ class Known(NamedTuple):
     words: Tuple[str, ...]
 
 
-def known_here(root: str = "/", paths: Iterable[Tuple[str, str]] = ()) -> Known:
+def known_here(root: str = "/", paths: Iterable[Tuple[str, str]] = (), camera: str = "") -> Known:
     """What is known of this machine and its user.
 
     Args:
         root: of the files that hold serial numbers and addresses.
         paths: (a path, what is shown instead) of what the user has named.
+        camera: the source that is tried; libraries tell its host and password without the address around them.
     """
     texts = [(path, shown) for path, shown in paths if len(path) > 1]
     home = os.path.expanduser("~")
     if len(home) > 1 and home != "/root":
         texts.append((home, "~"))
     texts += [(each, HIDDEN) for each in _serials(root) + _addresses(root)]
-    return Known(tuple(sorted(texts, key=lambda each: -len(each[0]))), tuple(_names()))
+    return Known(tuple(sorted(texts, key=lambda each: -len(each[0]))), tuple(_names(camera)))
 
 
-def _names() -> List[str]:
+def _names(camera: str) -> List[str]:
     found = [os.environ.get(name, "") for name in ("USER", "LOGNAME", "SUDO_USER")] + _host_names()
     try:
         found.append(getpass.getuser())
     except (KeyError, OSError):  # a user of a container without a name
         pass
-    names = {name for name in found if len(name) >= _SHORTEST_NAME and name.lower() not in _EVERYBODYS}
-    return sorted(names, key=lambda name: (-len(name), name))
+    of_camera, passwords = _names_of_camera(camera)
+    names = {name for name in found + of_camera if name.lower() not in _EVERYBODYS}
+    long_enough = (name for name in names | set(passwords) if len(name) >= _SHORTEST_NAME)
+    return sorted(long_enough, key=lambda name: (-len(name), name))
+
+
+def _names_of_camera(source: str) -> Tuple[List[str], List[str]]:
+    """Users and hosts of a camera's address, and passwords; nothing of a camera that is plugged in."""
+    names: List[str] = []
+    passwords: List[str] = []
+    for address in _ADDRESS.findall(source):
+        # a password that nobody quoted may hold slashes and at signs
+        for rest in (address, address.rpartition("@")[2]):
+            try:
+                parts = urlsplit("//" + rest)
+                names += [parts.hostname or "", parts.username or ""]
+                passwords.append(parts.password or "")
+            except ValueError:
+                continue
+        names.append(address.rpartition("@")[0].partition(":")[0])
+        passwords += [address.rpartition("@")[0].partition(":")[2], os.environ.get(PASSWORD_VARIABLE, "")]
+    return names + [unquote(each) for each in names], passwords + [unquote(each) for each in passwords]
 
 
 def _host_names() -> List[str]:
@@ -133,7 +162,7 @@ def scrubbed_json(text: str, known: Known) -> str:
     """JSON whose texts are scrubbed; keys stay, so that it can still be read. What is no JSON is scrubbed as text."""
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return scrubbed(text, known)
     return json.dumps(scrubbed_value(record, known), indent=1, ensure_ascii=True) + "\n"
 
@@ -154,14 +183,56 @@ def scrubbed_value(value: Any, known: Known) -> Any:
     return value
 
 
+def scrubbed_page(text: str, known: Known) -> str:
+    """HTML or SVG whose texts are scrubbed; its tags and its style sheet stay, so that it can still be seen."""
+
+    def hidden(escaped: str) -> str:
+        return html.escape(scrubbed(html.unescape(escaped), known))
+
+    pieces = _MARKUP.split(text)
+    pieces[::2] = [hidden(each) for each in pieces[::2]]
+    pieces[1::2] = [_TEXT_IN_TAG.sub(lambda it: it.group(1) + hidden(it.group(2)), each) for each in pieces[1::2]]
+    return "".join(pieces)
+
+
+def scrubbed_file(name: str, text: str, known: Known) -> str:
+    """A file's text, scrubbed as what its name says that it is."""
+    if name.endswith(".json"):
+        return scrubbed_json(text, known)
+    return scrubbed_page(text, known) if name.endswith(_PAGES) else scrubbed(text, known)
+
+
+def texts_in(name: str, text: str) -> List[str]:
+    """What a file of this name tells: JSON's keys and a page's tags and style sheet are our own words."""
+    if name.endswith(".json"):
+        try:
+            return list(_texts_of(json.loads(text)))
+        except (ValueError, RecursionError):
+            return [text]
+    if name.endswith(_PAGES):
+        pieces = _MARKUP.split(text)
+        in_tags = [found for each in pieces[1::2] for _, found in _TEXT_IN_TAG.findall(each)]
+        return [html.unescape(each) for each in pieces[::2] + in_tags]
+    return [text]
+
+
+def _texts_of(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts_of(each)
+
+
 def check_scrubbed(name: str, text: str, known: Known) -> None:
-    """Refuses a text that still holds something known: the last look before it is packed.
+    """Refuses a file that still tells something known: the last look before it is packed.
 
     Raises:
         CccError: it does; what it is is not repeated.
     """
-    still = [given for given, shown in known.texts if shown == HIDDEN and _whole(given).search(text)]
-    still += [word for word in known.words if _word(word).search(text)]
+    told = texts_in(name, text)
+    still = [given for given, shown in known.texts if shown == HIDDEN and any(map(_whole(given).search, told))]
+    still += [word for word in known.words if any(map(_word(word).search, told))]
     if still:
         raise CccError(
             "{} still holds {} names, addresses or serial numbers of this machine; nothing was packed".format(
@@ -177,7 +248,8 @@ def _whole(given: str) -> Any:
 
 
 def _word(name: str) -> Any:
-    return re.compile(r"(?<![A-Za-z0-9])" + re.escape(name) + r"(?![A-Za-z0-9])", re.IGNORECASE)
+    """Where ``name`` has no letter and no digit of any script beside it."""
+    return re.compile(r"(?<![^\W_])" + re.escape(name) + r"(?![^\W_])", re.IGNORECASE)
 
 
 def _is_ipv6(text: str) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import time
 from importlib.util import find_spec
@@ -26,15 +27,14 @@ from ccc_jetson.runtime.board_report.page import About, board_document
 from ccc_jetson.runtime.board_report.plan import Board, Step, Wishes, plan
 from ccc_jetson.runtime.board_report.power import PowerSwitch, modes_to_measure
 from ccc_jetson.runtime.board_report.privacy import (
-    Known,
     check_scrubbed,
     known_here,
-    scrubbed,
+    scrubbed_file,
     scrubbed_json,
     scrubbed_value,
 )
 from ccc_jetson.runtime.board_report.running import run, text_of_log
-from ccc_jetson.runtime.board_report.state import DONE, FAILED, INTERRUPTED, LEFT_OUT, Outcome, State
+from ccc_jetson.runtime.board_report.state import DONE, FAILED, INTERRUPTED, LEFT_OUT, NAME, TIME_FORMAT, Outcome, State
 from ccc_jetson.tables import aligned_table
 from ccc_jetson.targets import Target
 
@@ -43,7 +43,6 @@ KIND = "board"
 COMMENT = "comment.md"  # in the report's folder, too: to be pasted into the issue
 _OF_STEPS = (".json", ".html", ".txt", ".svg")
 _OF_EVERY_BOARD = ("NVIDIA", "Developer", "Kit", "Engineering", "Reference")  # words of a device tree's model
-_NOT_PACKED = ("state.json", planning.MODEL)
 
 
 class Request(NamedTuple):
@@ -63,7 +62,7 @@ def make_report(request: Request) -> int:
     """Runs everything that is not done yet, and packs what there is; the exit code.
 
     Raises:
-        UsageError: this is no Jetson, or the folder holds a report of something else.
+        UsageError: this is no Jetson, or the folder holds a report of something else, or files of the user's.
         FileProblem, ContractError: the model is none of ``ccc-export``, or the archive cannot be written.
     """
     board = read_board(request.root)
@@ -74,14 +73,15 @@ def make_report(request: Request) -> int:
         )
     contract = read_contract(request.model)
     about = _about_work(request)
+    _check_folder(request)
     os.makedirs(request.folder, exist_ok=True)
-    state = State(request.folder, about, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    state = State(request.folder, about, time.strftime(TIME_FORMAT, time.gmtime()))
     state.take_up()
-    _place_model(request)
     found_now, modes = modes_to_measure(request.root)
     if state.found_mode is None:
         state.found_mode = found_now
     state.write()
+    _place_model(request)
     switch = PowerSwitch(state.found_mode, request.root, request.may_switch)
     if state.is_resumed and found_now != state.found_mode and not switch.why_not:
         switch.expect_another()
@@ -130,15 +130,31 @@ def _about_work(request: Request) -> Dict[str, Any]:
     return dict(given, model=sha256_of(request.model), quick=wishes.quick, tool=_tool(), camera=wishes.camera)
 
 
+def _check_folder(request: Request) -> None:
+    """What lies in the folder is replaced and packed, so nothing of the user's may lie there.
+
+    Raises:
+        UsageError: it holds files and no report, or the model itself.
+    """
+    cure = "name a folder that is empty or not there yet, as in --folder report-of-this-board"
+    if os.path.lexists(request.folder) and not os.path.isdir(request.folder):
+        raise UsageError("--folder {}: is no folder".format(request.folder), hint=cure)
+    is_ours = os.path.isfile(os.path.join(request.folder, NAME))
+    if not is_ours and os.path.isdir(request.folder) and os.listdir(request.folder):
+        raise UsageError("--folder {}: holds other files, and no report".format(request.folder), hint=cure)
+    if os.path.realpath(request.model) == os.path.join(os.path.realpath(request.folder), planning.MODEL):
+        raise UsageError("--folder {}: the model itself lies there".format(request.folder), hint=cure)
+
+
 def _place_model(request: Request) -> None:
     """The model under a name of our own, and the folders that steps write to."""
-    place = os.path.join(request.folder, planning.MODEL)
+    place, model = os.path.join(request.folder, planning.MODEL), os.path.realpath(request.model)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(place)
     try:
-        os.symlink(request.model, place)
+        os.symlink(model, place)
     except OSError:  # a stick's file system has no links
-        shutil.copyfile(request.model, place)
+        shutil.copyfile(model, place)
     os.makedirs(os.path.join(request.folder, planning.SOAK), exist_ok=True)
 
 
@@ -192,7 +208,7 @@ def _run_all(request: Request, steps: Sequence[Step], state: State, switch: Powe
             problems.append("The power mode was not set back ({}): {}".format(problem, switch.command_back))
             say(problems[-1])  # now: what comes after may fail
     if state.unwritten:
-        problems.append("What is done could not be kept, so the same command begins again: " + state.unwritten)
+        problems.append("What is done could not be kept, so nothing goes on from it: " + state.unwritten)
     return problems, interrupted
 
 
@@ -261,7 +277,7 @@ def _pack(request: Request, about: About, steps: Sequence[Step], state: State, b
 
     done = tuple(step.name for step in steps if state.is_done(step.name))
     modes = tuple(dict.fromkeys(planning.measured_modes(board)))
-    known = known_here(request.root, _named_paths(request))
+    known = known_here(request.root, _named_paths(request), request.wishes.camera)
     document = board_document(about, steps, state.outcomes, read_outcome(request.folder, modes, done))
     document = scrubbed_value(document, known)
     record = {
@@ -289,12 +305,11 @@ def _pack(request: Request, about: About, steps: Sequence[Step], state: State, b
         ("report.html", page(document)),
         ("report.json", scrubbed_json(json.dumps(record), known)),
     ]
-    files += [(name, _scrubbed_file(path, known)) for name, path in _left_files(request.folder, steps)]
-    for name, content in files:
+    files += [(name, scrubbed_file(name, _text(path), known)) for name, path in _left_files(request.folder, steps)]
+    for name, content in files[1:]:  # the comment is the page's texts among marks of our own
         check_scrubbed(name, content, known)
     write_text(os.path.join(request.folder, COMMENT), comment)
-    started = time.strptime(state.started, "%Y-%m-%dT%H:%M:%SZ")
-    day = time.strftime("%Y%m%d", started)
+    day = time.strftime("%Y%m%d", time.strptime(state.started, TIME_FORMAT))
     name = "board-report-{}-{}".format(_slug(about.short), day)
     path = request.out or os.path.join(os.path.dirname(os.path.abspath(request.folder)), name + ".tar.gz")
     size = write_bundle(path, name, files, time.time())
@@ -311,33 +326,30 @@ def _named_paths(request: Request) -> List[Tuple[str, str]]:
     """What the user has named, by its last part: where it lies is nobody's business."""
     wishes = request.wishes
     given = [request.model, wishes.images, wishes.labels, wishes.mapping, wishes.checkout, *wishes.calib]
+    given += [] if wishes.camera.startswith("/dev/") else [wishes.camera]
     found = [(each, os.path.basename(each)) for each in given if os.path.isabs(each)]
     found += [(os.path.realpath(each), shown) for each, shown in found]
+    # as a log's first line has it
+    found += [(shlex.quote(each), shlex.quote(shown)) for each, shown in found if "'" in each]
     return found + [(os.path.abspath(request.folder), "."), (os.path.realpath(request.folder), ".")]
 
 
 def _left_files(folder: str, steps: Sequence[Step]) -> Iterator[Tuple[str, str]]:
-    """(name in the archive, path) of what steps have left: logs, records, pages; no engines, no pictures."""
+    """(name in the archive, path) of what steps have left: logs, records, pages; no engines, no pictures, and nothing
+    that somebody else has put there."""
     for step in steps:
         path = os.path.join(folder, step.name + ".log")
         if os.path.isfile(path):
             yield "logs/{}.txt".format(step.name), path
-    for name in sorted(os.listdir(folder)):
+    for name in sorted({each for step in steps for each in step.makes + step.leaves}):
         path = os.path.join(folder, name)
-        if name.endswith(_OF_STEPS) and name not in _NOT_PACKED and os.path.isfile(path):
+        if name.endswith(_OF_STEPS) and os.path.isfile(path):
             yield name, path
-    for name in ("soak.json", "soak.svg"):
-        path = os.path.join(folder, planning.SOAK, name)
-        if os.path.isfile(path):
-            yield "soak/" + name, path
-
-
-def _scrubbed_file(path: str, known: Known) -> str:
-    text = text_of_log(path) if path.endswith(".log") else _text(path)
-    return scrubbed_json(text, known) if path.endswith(".json") else scrubbed(text, known)
 
 
 def _text(path: str) -> str:
+    if path.endswith(".log"):
+        return text_of_log(path)
     with open(path, "rb") as file:
         return file.read().decode("utf-8", "replace")
 
@@ -353,14 +365,14 @@ def _tell(
         if outcome is not None and outcome.status != DONE
     ]
     if rows:
-        print(aligned_table(rows, left=(0, 1, 2)))
+        say(aligned_table(rows, left=(0, 1, 2)))
     for problem in problems:
-        print("problem: " + problem)
-    print("{} of {} steps are done".format(sum(state.is_done(step.name) for step in steps), len(steps)))
-    print("attach {} to an issue, and paste {} as its text (docs/board-report.md)".format(
+        say("problem: " + problem)
+    say("{} of {} steps are done".format(sum(state.is_done(step.name) for step in steps), len(steps)))
+    say("attach {} to an issue, and paste {} as its text (docs/board-report.md)".format(
         path, os.path.join(request.folder, COMMENT)
     ))  # fmt: skip
     if interrupted:
-        print("it is not complete: the same command goes on")
+        say("it is not complete: the same command goes on")
         return INTERRUPTED_CODE
     return 1 if failed or problems else 0

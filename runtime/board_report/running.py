@@ -45,14 +45,14 @@ def run(command: Command, folder: str, log: str, limit_s: float, title: str) -> 
         FileProblem: the log cannot be written.
     """
     started = time.monotonic()
-    with translated_os_errors(log), contextlib.ExitStack() as stack:
-        log_file = stack.enter_context(open(log, "ab"))
-        log_file.write("$ {}\n".format(command.shown).encode("utf-8"))
-        log_file.flush()
-        begins = log_file.tell()
-        out: IO[bytes] = log_file
-        if command.output:
-            out = stack.enter_context(open(os.path.join(folder, command.output), "wb"))
+    with contextlib.ExitStack() as stack:
+        with translated_os_errors(log):  # of the log alone: a terminal that has gone has errors, too
+            log_file = stack.enter_context(open(log, "ab", buffering=0))
+            log_file.write("$ {}\n".format(command.shown).encode("utf-8"))
+            begins = log_file.tell()
+            out: IO[bytes] = log_file
+            if command.output:
+                out = stack.enter_context(open(os.path.join(folder, command.output), "wb"))
         try:
             process = subprocess.Popen(
                 list(command.words),
@@ -70,7 +70,8 @@ def run(command: Command, folder: str, log: str, limit_s: float, title: str) -> 
         finally:
             if not in_time:
                 _end(process)
-        log_file.write("[exit code {}]\n\n".format(process.returncode).encode())
+        with translated_os_errors(log):
+            log_file.write("[exit code {}]\n\n".format(process.returncode).encode())
     seconds = time.monotonic() - started
     if not in_time:
         return Ended(None, seconds, "no end after {:.0f} s".format(limit_s))
@@ -113,8 +114,7 @@ class _Moving:
 
     def __exit__(self, *exc_info: object) -> None:
         if self._width:
-            sys.stderr.write("\r" + " " * self._width + "\r")
-            sys.stderr.flush()
+            _written("\r" + " " * self._width + "\r")
 
     def show(self, seconds: float) -> None:
         if seconds - self._shown < self._every_s:
@@ -122,10 +122,16 @@ class _Moving:
         self._shown = seconds
         text = "{}: {:.0f} s".format(self._title, seconds)
         if sys.stderr.isatty():
-            sys.stderr.write("\r" + text.ljust(self._width))
+            _written("\r" + text.ljust(self._width))
             self._width = max(self._width, len(text))
         else:
-            sys.stderr.write(text + "\n")
+            _written(text + "\n")
+
+
+def _written(text: str) -> None:
+    """Shown where there is somebody to see it: a terminal that has gone ends no step, and hides no Ctrl-C."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
         sys.stderr.flush()
 
 

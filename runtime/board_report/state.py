@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from typing import Any, Dict, NamedTuple, Optional
 
 from ccc_jetson.clean_text import clean
@@ -11,6 +12,7 @@ from ccc_jetson.files import read_text, write_text
 FORMAT = 1
 NAME = "state.json"
 DONE, FAILED, LEFT_OUT, INTERRUPTED = "done", "failed", "left out", "interrupted"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # of ``started``
 STATUSES = (DONE, FAILED, LEFT_OUT, INTERRUPTED)
 
 
@@ -50,9 +52,10 @@ class State:
             format_, about, mode = record["format"], record["about"], record["found_mode"]
             outcomes = {name: Outcome(*fields) for name, fields in record["steps"].items()}
             started = str(record["started"])
-            valid = mode is None or isinstance(mode, int)
-            valid = valid and all(each.status in STATUSES for each in outcomes.values())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            time.strptime(started, TIME_FORMAT)
+            valid = isinstance(about, dict) and (mode is None or isinstance(mode, int))
+            valid = valid and all(map(_is_outcome, outcomes.values()))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FileProblem("{}: is damaged: {!r}".format(self._path, error), hint=cure)
         if format_ != FORMAT or not valid:
             raise FileProblem("{}: is of another version of this program".format(self._path), hint=cure)
@@ -86,3 +89,10 @@ class State:
             write_text(self._path, json.dumps(record, indent=1) + "\n")
         except FileProblem as problem:
             self.unwritten = str(problem)
+
+
+def _is_outcome(found: Outcome) -> bool:
+    """Whether it has a known status, and numbers and words where they belong."""
+    seconds, code = found.seconds, found.exit_code
+    is_right = found.status in STATUSES and isinstance(seconds, (int, float)) and isinstance(found.why, str)
+    return is_right and (code is None or isinstance(code, int))

@@ -97,7 +97,12 @@ def test_what_is_done_is_kept_and_what_is_of_something_else_is_refused(tmp_path)
     "text", ["", "{}", "[]", '{"format": 2, "about": {}, "found_mode": null, "steps": {}, "started": ""}',
              '{"format": 1, "about": {}, "found_mode": "x", "steps": {}, "started": ""}',
              '{"format": 1, "about": {}, "found_mode": 1, "steps": {"a": ["odd", 1]}, "started": ""}',
-             '{"format": 1, "about": {}, "found_mode": 1, "steps": {"a": []}, "started": ""}'],
+             '{"format": 1, "about": {}, "found_mode": 1, "steps": {"a": []}, "started": ""}',
+             '{"format": 1, "about": {}, "found_mode": 1, "steps": {}, "started": "yesterday"}',
+             '{"format": 1, "about": 5, "found_mode": 1, "steps": {}, "started": "2026-01-01T00:00:00Z"}',
+             '{"format": 1, "about": {}, "found_mode": 1, "steps": {"a": ["done", "x"]}, '
+             '"started": "2026-01-01T00:00:00Z"}', "[" * 100000],
+    ids=range(11),
 )  # fmt: skip
 def test_a_damaged_state_is_refused_with_the_way_out(tmp_path, text):
     (tmp_path / "state.json").write_text(text)
@@ -179,6 +184,48 @@ def test_what_runs_long_says_so_now_and_then(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(running, "_PIPE_EVERY_S", 0.1)
     run(python("import time; time.sleep(0.7)"), str(tmp_path), str(tmp_path / "a.log"), 60, "[1/2] x")
     assert "[1/2] x: 0 s\n" in capsys.readouterr().err
+
+
+class GoneTerminal:
+    """What is left of a terminal after its connection was lost."""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        raise OSError(errno.EIO, "Input/output error")
+
+    def flush(self):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_terminal_that_has_gone_ends_no_step_and_is_no_problem_of_the_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "_SHOW_S", 0.1)
+    monkeypatch.setattr(sys, "stderr", GoneTerminal())
+    code = "import time; time.sleep(0.7); print(5)"
+    assert run(python(code), str(tmp_path), str(tmp_path / "a.log"), 60, "t")[::2] == (0, "")
+    assert "5\n[exit code 0]" in text_of_log(str(tmp_path / "a.log"))
+
+
+def test_a_lost_connection_is_an_interruption_though_its_terminal_has_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "_SHOW_S", 0.1)
+    monkeypatch.setattr(sys, "stderr", GoneTerminal())
+
+    def hang_up():
+        while not (tmp_path / "began").exists():
+            time.sleep(0.05)
+        time.sleep(0.5)  # a line was shown, and is to be wiped
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=hang_up, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        code = "import time; open('began', 'w').close(); time.sleep(100)"
+        run(python(code), str(tmp_path), str(tmp_path / "a.log"), 60, "t")
+
+
+def test_a_log_that_cannot_be_written_is_a_problem(tmp_path):
+    with pytest.raises(FileProblem, match="its folder does not exist"):
+        run(python(""), str(tmp_path), str(tmp_path / "no" / "a.log"), 60, "t")
 
 
 def test_of_a_very_long_log_the_middle_is_left_out(tmp_path, monkeypatch):

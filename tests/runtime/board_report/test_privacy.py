@@ -12,9 +12,11 @@ from ccc_jetson.runtime.board_report.privacy import (
     known_here,
     scrubbed,
     scrubbed_json,
+    scrubbed_page,
     scrubbed_value,
 )
-from ccc_jetson.runtime.reports.document import Facts
+from ccc_jetson.runtime.reports.document import Document, Facts, FactSheets, Section
+from ccc_jetson.runtime.reports.html import page
 from tests.doubles.machines import tx2
 
 NOBODY = Known((), ())
@@ -109,3 +111,69 @@ def test_json_keeps_its_keys_and_figures_and_loses_the_rest():
 def test_records_of_a_document_stay_records():
     found = scrubbed_value((Facts("at 192.168.1.1", (("a", "00:04:4b:a5:12:9f"),)), 5), NOBODY)
     assert found == (Facts("at ***", (("a", "***"),)), 5) and isinstance(found[0], Facts)
+
+
+WORDS_OF_OURS = ("gpu", "board", "media", "print", "dark", "class", "span", "div", "charset", "steps")
+
+
+@pytest.mark.parametrize("name", WORDS_OF_OURS)
+def test_a_name_that_is_a_word_of_our_formats_hides_values_and_breaks_nothing(name):
+    known = Known((), (name,))
+    text = "on {0}, {0}-2 and {0}s".format(name)
+    facts = FactSheets((Facts("z", (("who", text),)),))
+    whole = page(Document("x", name, (), "", (), (Section("y", (facts,)),), "z"))
+    shown = scrubbed_page(whole, known)
+    style = whole[whole.index("<style>") : whole.index("</style>")]
+    assert style in shown and "<dd>on ***, ***-2 and {}s</dd>".format(name) in shown and "<h1>***</h1>" in shown
+    check_scrubbed("x.html", shown, known)
+    record = scrubbed_json(json.dumps({name: [text, 5]}), known)
+    assert json.loads(record) == {name: ["on ***, ***-2 and {}s".format(name), 5]}
+    check_scrubbed("x.json", record, known)
+    for kind, told in (("html", whole), ("json", json.dumps({"a": [{"b": text}]})), ("json", "no json: " + text)):
+        with pytest.raises(CccError, match="still holds 1 names"):
+            check_scrubbed("x." + kind, told, known)
+
+
+def test_what_stands_in_a_tag_or_is_escaped_is_hidden_too():
+    known = Known((("/data/a&b/x", "x"),), ("greta",))
+    assert scrubbed_page('<img class="greta" alt="of greta"/>/data/a&amp;b/x', known) == (
+        '<img class="greta" alt="of ***"/>x'
+    )
+    with pytest.raises(CccError):
+        check_scrubbed("x.svg", '<img alt="of greta"/>', known)
+
+
+@pytest.mark.parametrize("text", ["größer", "gröbär"])
+def test_a_part_of_a_word_is_no_name(text):
+    assert scrubbed(text, Known((), ("grö",))) == text
+
+
+@pytest.mark.parametrize(
+    "camera, said, expected",
+    [
+        ("rtsp://bob7:hunter2@cam7.acme.example/x", "no route to CAM7.acme.example: bob7, hunter2",
+         "no route to ***: ***, ***"),
+        ("rtsp://bob7:a/b@c9@cam7.acme.example:554/x#transport=tcp", "cam7.acme.example refuses a/b@c9",
+         "*** refuses ***"),
+        ("rtsps://bob7:s%40fe@10.1.2.3/x", "10.1.2.3 knows no s@fe, 10.1.2.30", "*** knows no ***, 10.1.2.30"),
+        ("rtsp://[fd00::5]:99999999/x", "fd00::5", "***"),
+        ("rtsp://[odd/x", "odd", "odd"),
+        ("rtsp://admin:camera@camera/x", "admin at the device", "admin at the device"),
+        ("csi://0?size=640x480", "csi://0, 640x480", "csi://0, 640x480"),
+        ("/dev/video0", "/dev/video0", "/dev/video0"),
+    ],
+)  # fmt: skip
+def test_a_cameras_host_user_and_password_are_hidden_where_they_stand_alone(tmp_path, camera, said, expected):
+    assert scrubbed(said, known_here(str(tmp_path), (), camera)) == expected
+
+
+def test_the_password_of_the_environment_is_hidden(tmp_path, monkeypatch):
+    monkeypatch.setenv("CCC_RTSP_PASSWORD", "hunter2")
+    assert scrubbed("401 for hunter2", known_here(str(tmp_path), (), "rtsp://bob7@cam7/x")) == "401 for ***"
+
+
+def test_json_too_deep_to_read_is_scrubbed_as_text():
+    deep = "[" * 100000 + " greta"
+    assert scrubbed_json(deep, Known((), ("greta",))).endswith(" ***")
+    with pytest.raises(CccError):
+        check_scrubbed("x.json", deep, Known((), ("greta",)))

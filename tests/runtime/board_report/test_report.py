@@ -1,11 +1,16 @@
 """``board-report.sh`` from its words to its one file, on boards that are made up; steps are told what to leave."""
 
+import fcntl
 import json
 import os
+import pty
+import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -236,6 +241,40 @@ def test_whoever_ends_it_gets_the_mode_back_and_the_same_command_goes_on(board, 
     assert outcomes(tx2)["build-fp16"] == "done"
 
 
+def test_a_terminal_that_has_gone_is_an_interruption_with_the_mode_set_back_and_a_file(board):
+    pytest.importorskip("ccc_jetson.terminal")
+    tx2 = board(runtime__bench__cli={"hangs": True})
+    seen, terminal = pty.openpty()
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        ["bash", SCRIPT, *tx2.words], cwd=tx2.folder, env=tx2.environment, preexec_fn=take_terminal,
+        stdin=terminal, stdout=terminal, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+
+    said = bytearray()
+
+    def has_shown_that_time_passes():
+        while select.select([seen], [], [], 0)[0]:
+            said.extend(os.read(seen, 1 << 16))
+        return re.search(rb"bench-fp32-maxn: \d+ s", said)
+
+    try:
+        wait_for(has_shown_that_time_passes, process)
+        assert tx2.mode_now == 0
+        os.close(seen)  # as sshd does: SIGHUP, and an error for whatever is written from then on
+        assert process.wait(120) == 130 and tx2.mode_now == 3
+    finally:
+        process.kill()
+    found = outcomes(tx2)
+    assert found["build-fp16"] == "done" and found["bench-fp32-maxn"] == "interrupted"
+    assert "bench-fp16-maxn" not in found
+
+
 def test_after_a_power_loss_the_mode_from_before_is_set_back(board):
     tx2 = board(runtime__bench__cli={"hangs": True})
     process = tx2.start(*tx2.words)
@@ -320,9 +359,81 @@ def test_nothing_in_the_file_tells_who_made_it(board, checkout):
         assert file.read() == tx2.archive()["comment.md"]
 
 
-def test_engines_frames_and_the_model_are_not_packed(board):
+@pytest.mark.parametrize("other", ["notes.txt", "model.onnx"])
+def test_a_folder_of_the_users_is_refused_and_left_as_it_is(board, other):
     tx2 = board()
+    nets = os.path.join(tx2.folder, "nets")
+    os.mkdir(nets)
+    shutil.move(os.path.join(tx2.folder, "model.onnx"), os.path.join(nets, other))
+    before = os.lstat(os.path.join(nets, other))
+    code, said = tx2.run("nets/" + other, "--folder", "nets", *tx2.words)
+    assert code == 2 and "nets: holds other files" in said and "->" in said and "--folder" in said
+    assert os.listdir(nets) == [other] and os.path.samestat(os.lstat(os.path.join(nets, other)), before)
+
+
+def test_the_model_in_a_reports_folder_is_not_replaced_by_a_link_to_itself(board):
+    tx2 = board()
+    folder = os.path.join(tx2.folder, "board-report")
+    os.mkdir(folder)
+    model = os.path.join(folder, "model.onnx")
+    shutil.move(os.path.join(tx2.folder, "model.onnx"), model)
+    with open(os.path.join(folder, "state.json"), "w"):
+        pass
+    code, said = tx2.run("board-report/model.onnx", *tx2.words)
+    assert code == 2 and "the model itself lies there" in said
+    assert os.path.isfile(model) and not os.path.islink(model)
+
+
+def test_the_link_in_the_folder_may_be_named_when_it_goes_on(board):
+    tx2 = board(runtime__bench__cli={"exit": 1})
+    assert tx2.run("--quick", *tx2.words)[0] == 1
+    tell(tx2)
+    code, _ = tx2.run("--quick", "board-report/model.onnx", *tx2.words)
+    assert code == 0
+    link = os.path.join(tx2.folder, "board-report", "model.onnx")
+    assert os.path.samefile(link, os.path.join(tx2.folder, "model.onnx"))
+
+
+def test_what_the_user_has_typed_of_paths_and_a_camera_is_no_part_of_it(board):
+    said = "could not connect to cam7.acme.example\n"
+    tx2 = board(runtime__run_cli={"exit": 1, "says": said})
+    secret = os.path.join(tx2.folder, "acme-secret")
+    for name in ("test", "it's annot"):
+        os.makedirs(os.path.join(secret, name))
+    shutil.move(os.path.join(tx2.folder, "model.onnx"), os.path.join(secret, "net.onnx"))
+    labelled = ["--images", "acme-secret/test", "--labels=./acme-secret/it's annot/", "--mapping", "camvid"]
+    camera = ["--camera", "rtsp://bob7:hunter2@cam7.acme.example/x"]
+    code, _ = tx2.run("acme-secret/../acme-secret/net.onnx", "--folder", "acme-secret/work", *labelled, *camera,
+                      "--out", "acme.tar.gz", *tx2.words)  # fmt: skip
+    assert code == 1
+    for name, text in tx2.archive().items():
+        for word in ("acme", "bob7", "hunter2", "cam7"):
+            assert word not in text.replace("acme.tar.gz", ""), name
+    command = record(tx2)["command"]
+    assert command.startswith("scripts/board-report.sh net.onnx --folder work --images test '--labels=it'")
+    assert "| `{}` |".format(command) in tx2.archive()["comment.md"]
+
+
+def test_a_video_in_place_of_a_camera_is_found_from_the_reports_folder(board):
+    tx2 = board()
+    with open(os.path.join(tx2.folder, "drive.mp4"), "w"):
+        pass
+    code, _ = tx2.run("--camera", "drive.mp4", *tx2.words)
+    path = os.path.join(tx2.folder, "drive.mp4")
+    with open(os.path.join(tx2.folder, "board-report", "camera.log")) as file:
+        assert code == 0 and "ccc-run {} ".format(path) in file.read()
+    assert "ccc-run drive.mp4 " in tx2.archive()["logs/camera.txt"]
+
+
+def test_engines_frames_the_model_and_files_of_others_are_not_packed(board):
+    tx2 = board(runtime__bench__cli={"exit": 1})
     tx2.run(*tx2.words)
+    for name in ("diary.txt", "clients.json", "soak/plan.svg"):
+        with open(os.path.join(tx2.folder, "board-report", name), "w") as file:
+            file.write("{}")
+    tell(tx2)
+    tx2.run(*tx2.words)
+    assert not {"diary.txt", "clients.json", "soak/plan.svg"} & set(tx2.archive())
     names = set(tx2.archive())
     assert {"comment.md", "report.html", "report.json", "doctor.json", "bench-fp16-maxn.json"} <= names
     assert not [name for name in names if name.endswith((".engine", ".onnx", ".png", ".mp4")) or "golden" in name]
@@ -336,6 +447,8 @@ def test_engines_frames_and_the_model_are_not_packed(board):
         (["--out", "x.html"], "an issue takes .tar.gz"),
         (["--out", "nowhere/x.tar.gz"], "does not exist"),
         (["--calib", "nowhere"], "no such file or folder"),
+        (["--camera", "nowhere.mp4"], "no such file or folder"),
+        (["--camera", "htp://x"], "unknown scheme"),
         (["--unknown"], "unrecognized arguments"),
     ],
 )
