@@ -10,6 +10,7 @@ from typing import IO, Iterator, NamedTuple, Optional, Tuple
 
 from ccc_jetson.clean_text import clean
 from ccc_jetson.files import translated_os_errors
+from ccc_jetson.terminal import write_now
 
 _LOOK_S = 0.2
 _SHOW_S = 1.0
@@ -114,7 +115,7 @@ class _Moving:
 
     def __exit__(self, *exc_info: object) -> None:
         if self._width:
-            _written("\r" + " " * self._width + "\r")
+            write_now(sys.stderr, "\r" + " " * self._width + "\r")
 
     def show(self, seconds: float) -> None:
         if seconds - self._shown < self._every_s:
@@ -122,17 +123,10 @@ class _Moving:
         self._shown = seconds
         text = "{}: {:.0f} s".format(self._title, seconds)
         if sys.stderr.isatty():
-            _written("\r" + text.ljust(self._width))
+            write_now(sys.stderr, "\r" + text.ljust(self._width))
             self._width = max(self._width, len(text))
         else:
-            _written(text + "\n")
-
-
-def _written(text: str) -> None:
-    """Shown where there is somebody to see it: a terminal that has gone ends no step, and hides no Ctrl-C."""
-    with contextlib.suppress(OSError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
+            write_now(sys.stderr, text + "\n")
 
 
 def last_complaint(log: str, begins: int, code: int) -> str:

@@ -189,6 +189,12 @@ def test_what_runs_long_says_so_now_and_then(tmp_path, capsys, monkeypatch):
 class GoneTerminal:
     """What is left of a terminal after its connection was lost."""
 
+    def __init__(self, folder):
+        self._descriptor = os.open(str(folder / "terminal"), os.O_CREAT | os.O_WRONLY)
+
+    def fileno(self):
+        return self._descriptor
+
     def isatty(self):
         return True
 
@@ -201,7 +207,7 @@ class GoneTerminal:
 
 def test_a_terminal_that_has_gone_ends_no_step_and_is_no_problem_of_the_log(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "_SHOW_S", 0.1)
-    monkeypatch.setattr(sys, "stderr", GoneTerminal())
+    monkeypatch.setattr(sys, "stderr", GoneTerminal(tmp_path))
     code = "import time; time.sleep(0.7); print(5)"
     assert run(python(code), str(tmp_path), str(tmp_path / "a.log"), 60, "t")[::2] == (0, "")
     assert "5\n[exit code 0]" in text_of_log(str(tmp_path / "a.log"))
@@ -209,7 +215,7 @@ def test_a_terminal_that_has_gone_ends_no_step_and_is_no_problem_of_the_log(tmp_
 
 def test_a_lost_connection_is_an_interruption_though_its_terminal_has_gone(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "_SHOW_S", 0.1)
-    monkeypatch.setattr(sys, "stderr", GoneTerminal())
+    monkeypatch.setattr(sys, "stderr", GoneTerminal(tmp_path))
 
     def hang_up():
         while not (tmp_path / "began").exists():

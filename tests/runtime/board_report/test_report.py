@@ -242,7 +242,6 @@ def test_whoever_ends_it_gets_the_mode_back_and_the_same_command_goes_on(board, 
 
 
 def test_a_terminal_that_has_gone_is_an_interruption_with_the_mode_set_back_and_a_file(board):
-    pytest.importorskip("ccc_jetson.terminal")
     tx2 = board(runtime__bench__cli={"hangs": True})
     seen, terminal = pty.openpty()
 
