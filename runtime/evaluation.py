@@ -151,7 +151,10 @@ class Evaluation:
             picture, stored = read_frame(sample.image), read_labels(sample.labels)
         except FileProblem as problem:
             if not self._skip_unreadable:
-                raise FileProblem(str(problem), hint=problem.hint or "--skip-unreadable leaves such frames out")
+                raise FileProblem(
+                    str(problem),
+                    hint="; or: ".join(filter(None, (problem.hint, "--skip-unreadable leaves such frames out"))),
+                )
             return _LabelledFrame(sample, problem=str(problem))
         size, labels_size = picture.shape[1::-1], stored.shape[1::-1]
         if abs(size[0] * labels_size[1] - labels_size[0] * size[1]) > _PROPORTIONS * labels_size[0] * size[1]:

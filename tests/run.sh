@@ -47,21 +47,24 @@ device_tests() {
       others+=("--ignore=tests/$folder")
     done
   fi
-  local away
-  away=$(mktemp -d)
-  trap 'rm -rf "$away"' EXIT  # of this subshell
+  away=$(mktemp -d)  # not local: the trap, which is this subshell's, comes after the function
+  trap 'rm -rf "$away"' EXIT
   cp -r tests docs examples scripts "$away"
   (cd "$away" && CCC_TEST_ONNX="$official" CCC_TEST_DATA="${CCC_TEST_DATA:-$root/../shared}" CCC_TEST_BUILD="$root/build" \
     "$venv/bin/python" -m pytest -ra -p no:cacheprovider --cov=ccc_jetson.engines --cov-report=term:skip-covered \
     --cov-fail-under=95 ${others[@]+"${others[@]}"} tests)
 }
 
-# Both old Pythons, one after the other, beside the whole suite: a machine has more than one core
+# Both old Pythons beside each other and beside the whole suite: many tests wait, so the processes are more than the cores
 old_pythons() {
-  local version failed=""
+  local version failed="" started=()
   for version in "${versions[@]}"; do
     (device_tests "$version") >"build/python$version.log" 2>&1 &
-    wait $! || failed+=" $version"
+    started+=("$!")
+  done
+  for version in "${versions[@]}"; do
+    wait "${started[0]}" || failed+=" $version"
+    started=("${started[@]:1}")
   done
   [ -z "$failed" ] || { echo "FAILED on Python$failed"; return 1; }
 }

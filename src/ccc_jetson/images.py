@@ -9,6 +9,7 @@ from ccc_jetson.errors import FileProblem
 from ccc_jetson.files import check_ordinary
 from ccc_jetson.opencv import MOST_PIXELS, import_cv2, most_pixels
 
+_MOST_PIXELS_A_BYTE = 8 * 1032  # of a bit each, in a PNG: deflate makes no less of them
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 
 
@@ -70,10 +71,14 @@ def _decoded(path: str, flags: int) -> np.ndarray:
     except cv2.error:
         image = None
     if image is None:
+        limit = most_pixels()
+        may_be_large = not limit.isdigit() or data.size * _MOST_PIXELS_A_BYTE > int(limit)  # it may be "1GB"
         raise FileProblem(
             "{}: is no picture that OpenCV can decode".format(path),
             hint="if it has more than {} pixels, and memory is there: export {}=N, before OpenCV is loaded".format(
-                most_pixels(), MOST_PIXELS
-            ),
+                limit, MOST_PIXELS
+            )
+            if may_be_large
+            else "",
         )
     return image

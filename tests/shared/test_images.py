@@ -103,7 +103,7 @@ def test_a_picture_of_more_pixels_than_memory_is_for_is_refused_by_its_header(tm
 
 
 def test_a_program_that_uses_the_package_keeps_opencvs_own_limit(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"none")
+    (tmp_path / "a.png").write_bytes(b"none" * 50000)  # so many bytes could be so many pixels
     code = "import os\nfrom ccc_jetson.images import read_frame\n"
     code += "try:\n    read_frame({!r})\nexcept Exception as error:\n    print(error.hint)\n".format(
         str(tmp_path / "a.png")
