@@ -39,11 +39,15 @@ device_tests() {
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
   "$venv/bin/python" -m compileall -q src/ccc_jetson/*.py runtime engines calib/{__init__,cache,cache_cli,calibrator,cli,for_builds,images,inspect_cache,inspect_qdq,provenance,selection,sources}.py export/__init__.py export/cli.py
   # from the wheel, not from src: the tests are copied away from the checkout
-  # CUDA sources through g++ are the same for every Python; disturbed commands, boards' reports and the authors' network
-  # take long: the older one runs them
+  # CUDA sources through g++ are the same for every Python, and what takes longest (whole builds, disturbed commands,
+  # boards' reports, the authors' network) is run by the oldest one
   local others=() folder
-  if [ "$version" != 3.6 ]; then
-    for folder in faults jetson runtime/{board_report,kernels,test_real_camvid.py,test_real_engine.py,test_soak.py}; do
+  if [ "$version" = 3.6 ]; then
+    others=(--cov=ccc_jetson.engines --cov-report=term:skip-covered --cov-fail-under=95)
+  else
+    for folder in calib/test_for_builds.py faults fuzz jetson \
+      runtime/{board_report,kernels,serve/test_attacks.py,test_engine_commands.py,test_real_camvid.py,test_real_engine.py} \
+      runtime/{test_soak.py,test_tensorrt_backend.py,test_tensorrt_scores.py}; do
       others+=("--ignore=tests/$folder")
     done
   fi
@@ -51,8 +55,7 @@ device_tests() {
   trap 'rm -rf "$away"' EXIT
   cp -r tests docs examples scripts "$away"
   (cd "$away" && CCC_TEST_ONNX="$official" CCC_TEST_DATA="${CCC_TEST_DATA:-$root/../shared}" CCC_TEST_BUILD="$root/build" \
-    "$venv/bin/python" -m pytest -ra -p no:cacheprovider --cov=ccc_jetson.engines --cov-report=term:skip-covered \
-    --cov-fail-under=95 ${others[@]+"${others[@]}"} tests)
+    "$venv/bin/python" -m pytest -ra -p no:cacheprovider "${others[@]}" tests)
 }
 
 # Both old Pythons beside each other and beside the whole suite: many tests wait, so the processes are more than the cores
