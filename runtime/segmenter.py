@@ -13,6 +13,7 @@ from ccc_jetson.choices import FITS
 from ccc_jetson.command import as_option, count_from
 from ccc_jetson.errors import BackendError, UsageError
 from ccc_jetson.files import path_of
+from ccc_jetson.progress import silent
 from ccc_jetson.runtime.gpu_arguments import memory_policies
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Segmenter:
                 hint="ccc-run --model {} --images FOLDER shows what it finds".format(path),
             )
         gpu = GpuOptions(cuda_graph=cuda_graph, memory=policies, serial=True)
-        tell = say or _silent
+        tell = say or silent
         return cls(open_backend(path, fit, given, used, gpu=gpu, tell=tell), fit, tell)
 
     def __call__(self, frame: "np.ndarray", pixel_format: str = _BGR) -> "np.ndarray":
@@ -286,10 +287,6 @@ def _is_this_one(thread: threading.Thread) -> bool:
     when a segmenter among them is closed.
     """
     return thread.ident == threading.get_ident() and (thread.is_alive() or thread is threading.current_thread())
-
-
-def _silent(text: str) -> None:
-    """Nobody wants to hear it."""
 
 
 def _check_frame(frame: Any, pixel_format: str) -> Tuple[int, int]:

@@ -17,6 +17,7 @@ from ccc_jetson.command import as_option, count_from, pairs_of
 from ccc_jetson.command import size as as_size
 from ccc_jetson.errors import DependencyMissing, UsageError
 from ccc_jetson.files import path_of
+from ccc_jetson.progress import silent
 from ccc_jetson.runtime.segmenter import Segmenter
 from ccc_jetson.targets import DEFAULT_TARGET
 
@@ -125,7 +126,7 @@ def export_onnx(
         arch=None if arch is None else _words("arch", [arch])[0],
         arch_args=_words("arch_args", arch_args),
     )
-    return export(_path("checkpoint", checkpoint), path_of("model", model), options, _silent if say is None else say)
+    return export(_path("checkpoint", checkpoint), path_of("model", model), options, silent if say is None else say)
 
 
 def build_engine(
@@ -341,7 +342,7 @@ def evaluate(
         resume=resume,
         command=tuple(command),
     )
-    return evaluate_model(choice, dataset, options, _silent if say is None else say, on_frame, on_scored)
+    return evaluate_model(choice, dataset, options, silent if say is None else say, on_frame, on_scored)
 
 
 def _path(name: str, path: Optional[PathLike]) -> Optional[str]:
@@ -392,7 +393,3 @@ def _one_of(name: str, value: Optional[str], choices: Sequence[str]) -> Optional
     if value is not None and value not in choices:
         raise UsageError("{}: {!r} is none of {}".format(name, value, ", ".join(choices)))
     return value
-
-
-def _silent(text: str) -> None:
-    """Nobody wants to hear it."""

@@ -74,3 +74,7 @@ def say(text: str) -> None:
     would steer the terminal is shown as ``?``.
     """
     write_now(sys.stderr, ("\r\x1b[K" if sys.stderr.isatty() else "") + clean_lines(text) + "\n")
+
+
+def silent(text: str) -> None:
+    """In the place of ``say`` where nobody wants to hear it."""

@@ -23,7 +23,7 @@ class Damaged(Exception):
 
 def encoded(number: int, payload: bytes) -> bytes:
     """A field of bytes."""
-    return bytes([number << 3 | _BYTES]) + _encoded_varint(len(payload)) + payload
+    return encoded_varint(number << 3 | _BYTES) + encoded_varint(len(payload)) + payload
 
 
 def fields(data: memoryview) -> List[Field]:
@@ -127,7 +127,8 @@ def _signed(value: Value) -> int:
     return value - (1 << 64) if value >= _SIGN else value
 
 
-def _encoded_varint(value: int) -> bytes:
+def encoded_varint(value: int) -> bytes:
+    """A number in groups of seven bits, the lowest first."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

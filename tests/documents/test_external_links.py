@@ -1,11 +1,11 @@
 """The check of links to elsewhere, asked about a server of this machine."""
 
 import http.server
-import threading
 
 import pytest
 
 from tests.documents.external_links import addresses, problem
+from tests.documents.serving import served
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -27,12 +27,8 @@ def no_proxy(monkeypatch):
 
 @pytest.fixture(scope="module")
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield "http://127.0.0.1:{}/".format(server.server_port)
-        server.shutdown()
-        thread.join()
+    with served(Answers) as address:
+        yield address
 
 
 @pytest.mark.parametrize("code, said", [(200, ""), (403, ""), (404, "404 Not Found"), (500, "500")])

@@ -8,11 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 
 import pytest
 
 from tests.documents.blocks import ROOT
+from tests.documents.serving import served
 from tests.doubles.terminal.programs import entry_points
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -46,12 +46,8 @@ def address(site):
             pass
 
     handler = functools.partial(Handler, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield "http://127.0.0.1:{}/".format(server.server_port)
-        server.shutdown()
-        thread.join()
+    with served(handler) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 import struct
 import zlib
 
-from ccc_jetson.protobuf import Damaged, fields
+from ccc_jetson.protobuf import Damaged, encoded, encoded_varint, fields
 
 _NUMBERS = (0, 1, -1, 2, 7, 127, 128, 255, 256, 65535, 65536, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 60)
 _NUMBERS += ((1 << 63) - 1, 1 << 63, (1 << 64) - 1, -(1 << 63))
@@ -173,14 +173,5 @@ def _of_protobuf(rng, data, depth):
 def encoded_field(number, value):
     """A field of a message: a varint of an int, else its bytes."""
     if isinstance(value, int):
-        return _varint(number << 3) + _varint(value & 0xFFFFFFFFFFFFFFFF)
-    return _varint(number << 3 | 2) + _varint(len(value)) + bytes(value)
-
-
-def _varint(value):
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+        return encoded_varint(number << 3) + encoded_varint(value & 0xFFFFFFFFFFFFFFFF)
+    return encoded(number, bytes(value))
